@@ -1,0 +1,2 @@
+//! Ratios against limits measured in the same run.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The command line of Strongroom, for vendors, users and administrators.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The standard registry: the one place that names all backends.
+#![forbid(unsafe_code)]

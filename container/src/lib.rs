@@ -1,0 +1,2 @@
+//! Host library: find a license container, open it, use a license.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! A dongle in software: simulated flash, USB framing and fault control around the engine.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Maps a protected program into its own process when the license allows it.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Encrypts programs and files against a license container.
+#![forbid(unsafe_code)]

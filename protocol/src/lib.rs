@@ -1,0 +1,3 @@
+//! Every byte that crosses a boundary: ids, limits, frames, commands, signed objects.
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! System tests: journeys, attacks, vectors, machine tests.
+#![forbid(unsafe_code)]
