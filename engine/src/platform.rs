@@ -1,0 +1,100 @@
+//! What the engine needs from its home: five capabilities, bundled.
+//!
+//! A *home* (dongle, TPM, cloud) says where state is kept, which key signs and which counter cannot go
+//! back. The engine says everything else. [`crate::testing`] holds a bundle for tests.
+
+/// The five capabilities, bundled so that one type parameter is enough.
+pub trait Platform {
+    /// Where records are kept.
+    type Store: Store;
+    /// What cannot go back.
+    type Counter: Counter;
+    /// What time it may be.
+    type Clock: Clock;
+    /// Unpredictable bytes.
+    type Random: Random;
+
+    /// All five at once, so that a step can hold several.
+    fn parts(
+        &mut self,
+    ) -> (&mut Self::Store, &mut Self::Counter, &mut Self::Clock, &mut Self::Random);
+}
+
+/// Key of a record. The engine partitions the space in `records.rs`; a store only orders keys.
+pub type RecordKey = u64;
+
+/// Bytes of a record's value, at most.
+pub const RECORD_LEN_MAX: usize = 2048;
+
+/// Records one transaction may write or delete, at most.
+pub const TRANSACTION_RECORDS_MAX: usize = 640;
+
+/// Atomic, durable records.
+///
+/// At most one transaction is open. Reads see the writes of the open transaction. After [`Store::commit`]
+/// returned `Ok`, its writes survive any power cut; a cut before that leaves either all of them or none.
+/// Writing outside a transaction is an error of the caller (`StoreError::Misuse`).
+pub trait Store {
+    /// Copies the value of `key` into `buf` and returns its length, or `None` where there is no record.
+    /// `buf` shorter than the value is `StoreError::Misuse`.
+    fn read(&mut self, key: RecordKey, buf: &mut [u8]) -> Result<Option<usize>, StoreError>;
+
+    /// The smallest key that is at least `from`. Sees the open transaction.
+    fn next_key(&mut self, from: RecordKey) -> Result<Option<RecordKey>, StoreError>;
+
+    /// Opens a transaction. One that is already open is dropped first.
+    fn begin(&mut self) -> Result<(), StoreError>;
+
+    /// Writes a record, at most [`RECORD_LEN_MAX`] bytes, in the open transaction.
+    fn put(&mut self, key: RecordKey, value: &[u8]) -> Result<(), StoreError>;
+
+    /// Deletes a record in the open transaction. Deleting what is absent is no error.
+    fn delete(&mut self, key: RecordKey) -> Result<(), StoreError>;
+
+    /// Makes the open transaction durable. After an error the old state holds, or, if the medium died in the
+    /// middle, whichever of the two a restart finds.
+    fn commit(&mut self) -> Result<(), StoreError>;
+
+    /// Forgets the open transaction.
+    fn abort(&mut self);
+}
+
+/// Why a store refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No room, even after reclaim.
+    Full,
+    /// The medium failed, or its content is not one that this store wrote.
+    Medium,
+    /// The caller broke the contract.
+    Misuse,
+}
+
+/// A count that never goes back, in a place that a copy of the store does not bring along.
+pub trait Counter {
+    /// The present value.
+    fn value(&mut self) -> Result<u64, StoreError>;
+
+    /// Raises the value to `to`, durably. `to` not above the present value is no error and does nothing.
+    fn advance_to(&mut self, to: u64) -> Result<(), StoreError>;
+}
+
+/// Unpredictable bytes.
+pub trait Random {
+    /// Fills `out`. An error when the source fails its health test: then nothing that needs secrecy is done.
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomError>;
+}
+
+/// The source of random bytes failed its health test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RandomError;
+
+/// Time as the home knows it. The engine decides what to believe (`time.rs`).
+pub trait Clock {
+    /// Milliseconds of running time since this power-up. Never falls while powered.
+    fn ticks_ms(&mut self) -> u64;
+
+    /// Unix seconds UTC from a battery-backed clock, if the home has one that runs.
+    fn rtc_s(&mut self) -> Option<u64>;
+}
