@@ -1,0 +1,148 @@
+//! ECDSA over P-256 with SHA-256 (FIPS 186-5), low-S only.
+//!
+//! Signing takes its nonce from RFC 6979 with 32 bytes of added entropy: a broken random source cannot repeat
+//! one, and a glitched computation meets a fresh one. Our own objects have one valid form of a signature only:
+//! the one with the lower `s`.
+
+use p256::NistP256;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::elliptic_curve::scalar::IsHigh;
+use zeroize::Zeroizing;
+
+use super::hash::{Hash32, sha256};
+use super::{CryptoError, Random, ecdh};
+use crate::ids::KeyId;
+
+/// Bytes of a signature: `r || s`, big-endian.
+pub const SIGNATURE_LEN: usize = 64;
+/// Bytes of a verifying key on the wire: a compressed point (SEC 1 section 2.3.3).
+pub const VERIFYING_KEY_LEN: usize = 33;
+
+/// A private key that signs. Wiped on drop.
+pub struct SigningKey(p256::ecdsa::SigningKey);
+
+impl SigningKey {
+    /// A key from its scalar, big-endian.
+    ///
+    /// # Errors
+    /// [`CryptoError::Key`] for zero and for values not below the group order.
+    pub fn from_bytes(scalar: &[u8; 32]) -> Result<SigningKey, CryptoError> {
+        p256::ecdsa::SigningKey::from_bytes(scalar.into())
+            .map(SigningKey)
+            .map_err(|_| CryptoError::Key)
+    }
+
+    /// A new key.
+    ///
+    /// # Errors
+    /// [`CryptoError::Random`] when the source fails.
+    pub fn generate(random: &mut dyn Random) -> Result<SigningKey, CryptoError> {
+        let scalar = ecdh::draw_scalar(random)?;
+        SigningKey::from_bytes(&scalar)
+    }
+
+    /// The scalar, for the place that keeps the key.
+    pub fn to_secret_bytes(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes().into())
+    }
+
+    /// The key that verifies.
+    pub fn verifying_key(&self) -> VerifyingKey {
+        VerifyingKey(*self.0.verifying_key())
+    }
+
+    /// Signs `message`. `entropy` should be fresh; the signature stays secure where it is not.
+    pub fn sign(&self, message: &[u8], entropy: &[u8; 32]) -> [u8; SIGNATURE_LEN] {
+        self.sign_hash(&sha256(message), entropy)
+    }
+
+    /// Signs a message of which `hash` is the SHA-256.
+    pub fn sign_hash(&self, hash: &Hash32, entropy: &[u8; 32]) -> [u8; SIGNATURE_LEN] {
+        let scalar = self.0.as_nonzero_scalar();
+        let (signature, _) = ::ecdsa::hazmat::sign_prehashed_rfc6979::<NistP256, sha2::Sha256>(
+            scalar, hash, entropy,
+        );
+        signature.normalize_s().to_bytes().into()
+    }
+}
+
+/// A public key that verifies signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifyingKey(p256::ecdsa::VerifyingKey);
+
+impl VerifyingKey {
+    /// A key from its compressed point.
+    ///
+    /// # Errors
+    /// [`CryptoError::Key`] for any other form, and for what is no point of the curve.
+    pub fn from_bytes(point: &[u8; VERIFYING_KEY_LEN]) -> Result<VerifyingKey, CryptoError> {
+        ecdh::PublicKey::from_compressed(point).map(|key| VerifyingKey(key.into()))
+    }
+
+    /// The compressed point.
+    pub fn to_bytes(&self) -> [u8; VERIFYING_KEY_LEN] {
+        let mut bytes = [0; VERIFYING_KEY_LEN];
+        // A compressed point of this curve has 33 bytes: never the identity.
+        bytes.copy_from_slice(self.0.to_sec1_point(true).as_bytes());
+        bytes
+    }
+
+    /// The first 8 bytes of SHA-256 over the compressed point.
+    pub fn id(&self) -> KeyId {
+        let [a, b, c, d, e, f, g, h, ..] = sha256(&self.to_bytes());
+        KeyId::new([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// Verifies a signature of one of our own objects over `message`.
+///
+/// # Errors
+/// [`CryptoError::Signature`] where it does not hold or is in high-S form.
+pub fn verify(
+    key: &VerifyingKey,
+    message: &[u8],
+    signature: &[u8; SIGNATURE_LEN],
+) -> Result<(), CryptoError> {
+    verify_hash(key, &sha256(message), signature)
+}
+
+/// Verifies a signature of one of our own objects over a message of which `hash` is the SHA-256.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_hash(
+    key: &VerifyingKey,
+    hash: &Hash32,
+    signature: &[u8; SIGNATURE_LEN],
+) -> Result<(), CryptoError> {
+    let signature = parse(signature)?;
+    if signature.s().is_high().into() {
+        return Err(CryptoError::Signature);
+    }
+    key.0.verify_prehash(hash, &signature).map_err(|_| CryptoError::Signature)
+}
+
+/// Verifies a signature that others made, either form of `s`: X.509 certificates and TPM attestations.
+///
+/// # Errors
+/// [`CryptoError::Signature`] where it does not hold.
+pub fn verify_any_s(
+    key: &VerifyingKey,
+    message: &[u8],
+    signature: &[u8; SIGNATURE_LEN],
+) -> Result<(), CryptoError> {
+    let signature = parse(signature)?;
+    key.0.verify_prehash(&sha256(message), &signature).map_err(|_| CryptoError::Signature)
+}
+
+/// Brings a signature that a token or TPM made into low-S form.
+///
+/// # Errors
+/// [`CryptoError::Signature`] where `r` or `s` is zero or not below the group order.
+pub fn normalize(signature: &[u8; SIGNATURE_LEN]) -> Result<[u8; SIGNATURE_LEN], CryptoError> {
+    Ok(parse(signature)?.normalize_s().to_bytes().into())
+}
+
+fn parse(signature: &[u8; SIGNATURE_LEN]) -> Result<p256::ecdsa::Signature, CryptoError> {
+    p256::ecdsa::Signature::from_slice(signature).map_err(|_| CryptoError::Signature)
+}
