@@ -1,0 +1,116 @@
+//! Licenses of all dependencies are in the list of `deny.toml`, and none of its banned crates is
+//! present.
+
+use crate::{Outcome, repo, spdx};
+use serde::Deserialize;
+use std::path::Path;
+
+/// Every workspace of the repository.
+const WORKSPACES: &[&str] = &["", "firmware", "tests/fuzz"];
+
+/// The part of `deny.toml` that is read here.
+#[derive(Deserialize)]
+struct Rules {
+    licenses: Licenses,
+    bans: Bans,
+}
+
+#[derive(Deserialize)]
+struct Licenses {
+    allow: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Bans {
+    deny: Vec<Ban>,
+}
+
+#[derive(Deserialize)]
+struct Ban {
+    #[serde(rename = "crate")]
+    name: String,
+    reason: String,
+}
+
+/// The part of `cargo metadata` that is read here.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    license: Option<String>,
+}
+
+pub(crate) fn run(_: &[String]) -> Outcome {
+    let rules: Rules = toml::from_str(&std::fs::read_to_string(repo::root().join("deny.toml"))?)?;
+    let mut refusals = Vec::new();
+    for workspace in WORKSPACES {
+        let packages = packages(&repo::root().join(workspace))?;
+        println!("{:12} {} packages", format!("/{workspace}"), packages.len());
+        refusals.extend(packages.iter().filter_map(|package| refusal(package, &rules)));
+    }
+    for refusal in &refusals {
+        println!("{refusal}");
+    }
+    if refusals.is_empty() { Ok(()) } else { Err(format!("{} refused", refusals.len()).into()) }
+}
+
+/// All packages that a build of the workspace at `dir` for Linux may use.
+fn packages(dir: &Path) -> Outcome<Vec<Package>> {
+    let mut cargo = repo::cargo(dir);
+    cargo.args(["metadata", "--format-version=1", "--locked"]);
+    cargo.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
+    let metadata: Metadata = serde_json::from_str(&repo::output(&mut cargo)?)?;
+    Ok(metadata.packages)
+}
+
+/// Why a package may not come in.
+fn refusal(package: &Package, rules: &Rules) -> Option<String> {
+    let Package { name, version, license } = package;
+    if let Some(ban) = rules.bans.deny.iter().find(|ban| ban.name == *name) {
+        return Some(format!("{name} {version} is banned: {}", ban.reason));
+    }
+    match license {
+        None => Some(format!("{name} {version} names no license")),
+        Some(license) if spdx::allowed(license, &rules.licenses.allow) => None,
+        Some(license) => Some(format!("{name} {version}: {license} is not in the list")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &str, license: Option<&str>) -> Option<String> {
+        let deny = vec![Ban { name: "zip".into(), reason: "we read none".into() }];
+        let allow = vec!["MIT".into()];
+        let rules = Rules { licenses: Licenses { allow }, bans: Bans { deny } };
+        let license = license.map(Into::into);
+        refusal(&Package { name: name.into(), version: "1".into(), license }, &rules)
+    }
+
+    #[test]
+    fn a_banned_crate_is_refused_whatever_its_license() {
+        assert_eq!(refused("zip", Some("MIT")).unwrap(), "zip 1 is banned: we read none");
+    }
+
+    #[test]
+    fn a_license_outside_the_list_is_refused() {
+        assert_eq!(refused("a", Some("GPL-3.0")).unwrap(), "a 1: GPL-3.0 is not in the list");
+        assert_eq!(refused("a", None).unwrap(), "a 1 names no license");
+        assert_eq!(refused("a", Some("MIT")), None);
+    }
+
+    #[test]
+    fn the_rules_of_this_repository_read_and_ban_archives_xml_and_c_tls() {
+        let text = std::fs::read_to_string(repo::root().join("deny.toml")).unwrap();
+        let rules: Rules = toml::from_str(&text).unwrap();
+        for name in ["zip", "tar", "quick-xml", "openssl", "native-tls"] {
+            assert!(rules.bans.deny.iter().any(|ban| ban.name == name), "{name}");
+        }
+    }
+}
