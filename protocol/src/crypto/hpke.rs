@@ -73,15 +73,26 @@ impl Context {
         info: &[u8],
     ) -> Result<Context, CryptoError> {
         let shared = decapsulate(dh, encapped, recipient)?;
-        let psk_id_hash = labeled_extract(SUITE, &[], "psk_id_hash", &[]);
-        let info_hash = labeled_extract(SUITE, &[], "info_hash", info);
-        let schedule: [&[u8]; 3] = [&[MODE_BASE], psk_id_hash.as_bytes(), info_hash.as_bytes()];
-        let secret = labeled_extract(SUITE, &shared[..], "secret", &[]);
         let mut context = Context { key: Zeroizing::new([0; 32]), nonce: [0; 12] };
-        labeled_expand(SUITE, &secret, "key", schedule, &mut context.key[..])?;
-        labeled_expand(SUITE, &secret, "base_nonce", schedule, &mut context.nonce)?;
+        schedule(SUITE, &shared, info, &mut context.key[..], &mut context.nonce)?;
         Ok(context)
     }
+}
+
+/// `KeySchedule` of section 5.1 in base mode.
+fn schedule(
+    suite: &[u8],
+    shared: &[u8; 32],
+    info: &[u8],
+    key: &mut [u8],
+    nonce: &mut [u8],
+) -> Result<(), CryptoError> {
+    let psk_id_hash = labeled_extract(suite, &[], "psk_id_hash", &[]);
+    let info_hash = labeled_extract(suite, &[], "info_hash", info);
+    let context: [&[u8]; 3] = [&[MODE_BASE], psk_id_hash.as_bytes(), info_hash.as_bytes()];
+    let secret = labeled_extract(suite, shared, "secret", &[]);
+    labeled_expand(suite, &secret, "key", context, key)?;
+    labeled_expand(suite, &secret, "base_nonce", context, nonce)
 }
 
 /// `ExtractAndExpand` of section 4.1.
@@ -110,4 +121,53 @@ fn labeled_expand(
 ) -> Result<(), CryptoError> {
     let len = u16::try_from(out.len()).map_err(|_| CryptoError::Length)?.to_be_bytes();
     prk.expand(&[&len, VERSION, suite, label.as_bytes(), a, b, c], out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::RandomFailed;
+
+    fn unhex<const N: usize>(text: &str) -> [u8; N] {
+        assert_eq!(text.len(), 2 * N);
+        core::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+    }
+
+    /// RFC 9180 A.3.1. Its cipher is AES-128-GCM; key agreement and key schedule are the same code with another
+    /// suite number and key length.
+    #[test]
+    fn key_schedule_of_the_rfc() {
+        let recipient = SoftwareKey::from_bytes(&unhex(
+            "f3ce7fdae57e1a310d87f1ebbde6f328be0a99cdbcadf4d6589cf29de4b8ffd2",
+        ))
+        .unwrap();
+        let ephemeral: [u8; 32] =
+            unhex("4995788ef4b9d6132b249ce59a77281493eb39af373d236a1fe415cb0c2d7beb");
+        let mut random = |out: &mut [u8]| -> Result<(), RandomFailed> {
+            out.copy_from_slice(&ephemeral);
+            Ok(())
+        };
+        let info: [u8; 20] = unhex("4f6465206f6e2061204772656369616e2055726e");
+        let (encapped, _) =
+            seal(&mut random, &recipient.public(), &info, b"", &mut [0; 16], 0).unwrap();
+        assert_eq!(
+            encapped,
+            unhex(concat!(
+                "04a92719c6195d5085104f469a8b9814d5838ff72b60501e2c4466e5e67b325ac9",
+                "8536d7b61a1af4b78e5b7f951c0900be863c403ce65c9bfcb9382657222d18c4"
+            ))
+        );
+        let dh =
+            recipient.diffie_hellman(&PublicKey::from_uncompressed(&encapped).unwrap()).unwrap();
+        let shared = decapsulate(&dh, &encapped, &recipient.public()).unwrap();
+        assert_eq!(
+            *shared,
+            unhex("c0d26aeab536609a572b07695d933b589dcf363ff9d93c93adea537aeabb8cb8")
+        );
+        let (mut key, mut nonce) = ([0; 16], [0; 12]);
+        let suite = b"HPKE\x00\x10\x00\x01\x00\x01";
+        schedule(suite, &shared, &info, &mut key, &mut nonce).unwrap();
+        assert_eq!(key, unhex("868c066ef58aae6dc589b6cfdd18f97e"));
+        assert_eq!(nonce, unhex("4e0bc5018beba4bf004cca59"));
+    }
 }

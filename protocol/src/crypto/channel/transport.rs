@@ -169,3 +169,39 @@ impl Reader<'_> {
         field
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Transport, Transport) {
+        let ends = |send, recv| Transport::new(Cipher::new(send), Cipher::new(recv), [9; 32]);
+        (ends([1; 32], [2; 32]), ends([2; 32], [1; 32]))
+    }
+
+    #[test]
+    fn the_last_counter_value_is_never_used() {
+        let (mut program, mut container) = pair();
+        program.send.next = u64::MAX - 1;
+        container.recv.next = u64::MAX - 1;
+        let mut buf = [7; 32];
+        assert_eq!(program.seal(&mut buf, 16), Ok(32));
+        assert_eq!(container.open(&mut buf), Ok(16));
+        assert_eq!(program.seal(&mut buf, 16), Err(ChannelError::Exhausted));
+        assert_eq!(container.open(&mut buf), Err(ChannelError::Exhausted));
+        assert_eq!(buf, [0; 32]);
+        assert_eq!(program.sent(), u64::MAX);
+    }
+
+    #[test]
+    fn the_keys_are_wiped_with_the_last_refusal() {
+        let (_, mut container) = pair();
+        for _ in 0..FAILURES_MAX {
+            assert_ne!((*container.send.key, *container.recv.key), ([0; 32], [0; 32]));
+            assert_eq!(container.open(&mut [0xAA; 40]), Err(ChannelError::Refused));
+        }
+        assert_eq!((*container.send.key, *container.recv.key), ([0; 32], [0; 32]));
+        container.rekey_send();
+        assert_eq!(*container.send.key, [0; 32]);
+    }
+}

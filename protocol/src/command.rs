@@ -1,0 +1,311 @@
+//! Commands to a container and its replies, inside the secure channel.
+//!
+//! Numbers are the order of the variants: append, never reorder. The seat commands come first and hold no heap
+//! types, since the part of a protected program that renews its seat has no heap ([`ShortReply`]).
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Bytes, Fixed, List, Text};
+use crate::errors::Failure;
+use crate::ids::{ArtifactId, ContainerId, OpId, RootFp, SeatHandle, SeatToken};
+use crate::limits::{
+    CONTAINER_NAME_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, ROOT_OBJECT_LEN_MAX,
+    STATEMENT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
+};
+use crate::objects::artifact::{PartId, WrappedKey};
+use crate::objects::device::{AnchorClass, ClockClass};
+use crate::objects::license::{ItemRef, ProductItem, Requirement};
+use crate::objects::root::Mode;
+use crate::objects::statement::TimeInfo;
+
+/// What a host asks of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Command {
+    /// Seats and keys.
+    Seat(SeatCommand),
+    /// What the container is.
+    Info,
+    /// Firms in it, from position `from`.
+    Firms {
+        /// First position wanted.
+        from: u8,
+    },
+    /// Entries of a firm, behind `after`.
+    Items {
+        /// Firm.
+        firm: RootFp,
+        /// Last entry already known.
+        after: Option<ItemRef>,
+    },
+    /// A signed context for a firm, in the container or not.
+    Context {
+        /// Firm.
+        firm: RootFp,
+        /// Drawn by the one who asks.
+        nonce: Fixed<32>,
+    },
+    /// Gives the container a name.
+    Rename {
+        /// Number of this command.
+        op: OpId,
+        /// New name; empty takes it away.
+        name: Text<CONTAINER_NAME_LEN_MAX>,
+    },
+    /// Begins an update: header and proof, and the firm's root v1 where the firm is new here.
+    UpdateBegin {
+        /// Root v1 as an object, or empty.
+        root: Bytes<ROOT_OBJECT_LEN_MAX>,
+        /// The update as an object without its body.
+        head: Bytes<HEAD_LEN_MAX>,
+    },
+    /// The next bytes of the body.
+    UpdateChunk {
+        /// Position of the first byte.
+        offset: u32,
+        /// The bytes.
+        bytes: Bytes<UPDATE_CHUNK_LEN_MAX>,
+    },
+    /// Applies what was sent. Repeating it after a lost answer is what [`Command::Receipt`] is for.
+    UpdateCommit,
+    /// Forgets what was sent.
+    UpdateAbort,
+    /// A kept receipt of a firm: number `seq`, or the latest for 0.
+    Receipt {
+        /// Firm.
+        firm: RootFp,
+        /// Number.
+        seq: u64,
+    },
+    /// Evaluates a requirement without using anything.
+    Why(Requirement),
+}
+
+/// Commands on seats and keys. Each fits the report counts that `docs/formats/21-reports.md` promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum SeatCommand {
+    /// Evaluates the requirement and takes a seat.
+    Open {
+        /// Number of this command: repeating it gives the same seat.
+        op: OpId,
+        /// What must hold.
+        requirement: Requirement,
+        /// For which artifact keys will be asked.
+        artifact: ArtifactId,
+    },
+    /// Another entry of the same seat: a forked child, or the same program on a new channel.
+    Join {
+        /// Number of this command.
+        op: OpId,
+        /// The seat's secret.
+        token: SeatToken,
+    },
+    /// Still there.
+    Heartbeat {
+        /// The entry.
+        handle: SeatHandle,
+        /// Rises with each heartbeat of the entry.
+        n: u64,
+    },
+    /// Gives the entry back; with the last entry, the seat.
+    Close {
+        /// The entry.
+        handle: SeatHandle,
+    },
+    /// The key of a part of the artifact.
+    KeyRelease {
+        /// The entry.
+        handle: SeatHandle,
+        /// The slot whose requirement the seat was opened with.
+        wrapped: WrappedKey,
+        /// Part.
+        part: PartId,
+    },
+}
+
+/// What a container answers.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Reply {
+    /// To a seat command.
+    Seat(SeatReply),
+    /// Refused or failed; nothing was changed.
+    Failed(Failure),
+    /// Done, with nothing to tell.
+    Done,
+    /// To `Info`.
+    Info(ContainerInfo),
+    /// To `Firms`.
+    Firms(List<FirmInfo, 16>),
+    /// To `Items`.
+    Items(List<ProductItem, 4>),
+    /// To `Context`: the signed object.
+    Context(Bytes<STATEMENT_LEN_MAX>),
+    /// To `UpdateCommit` and `Receipt`: the signed object.
+    Receipt(Bytes<STATEMENT_LEN_MAX>),
+    /// An update was refused; the receipt of the present state, so that a lost message is never a lost license.
+    UpdateRefused {
+        /// Why.
+        failure: Failure,
+        /// The signed object, or empty where the firm has none.
+        receipt: Bytes<STATEMENT_LEN_MAX>,
+    },
+}
+
+/// Replies to seat commands.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum SeatReply {
+    /// To `Open` and `Join`.
+    Opened(SeatGrant),
+    /// To `Heartbeat`.
+    Kept {
+        /// The heartbeat answered.
+        n: u64,
+    },
+    /// To `Close`.
+    Closed,
+    /// To `KeyRelease`: the key of the part.
+    Key(PartKey),
+}
+
+/// A released key. Wiped when dropped, never shown.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartKey(pub Fixed<32>);
+
+/// A seat entry as granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatGrant {
+    /// The entry, within this session.
+    pub handle: SeatHandle,
+    /// Lets another session of the same program join.
+    pub token: SeatToken,
+    /// Seconds between heartbeats.
+    pub interval_s: u16,
+    /// Seconds without a heartbeat after which the entry is lost.
+    pub timeout_s: u16,
+    /// First second in which the use ends by itself, by the container's clock; 0 = no end.
+    pub ends_s: u64,
+    /// The container's clock now.
+    pub now_s: u64,
+}
+
+/// What [`Reply`] can be for the part of a program that has no heap: the same numbers, the first two variants.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShortReply {
+    /// To a seat command.
+    Seat(SeatReply),
+    /// Refused or failed.
+    Failed(Failure),
+}
+
+/// The first variant of [`Command`], for the part of a program that has no heap.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShortCommand {
+    /// Seats and keys.
+    Seat(SeatCommand),
+}
+
+/// What a container is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerInfo {
+    /// The container.
+    pub id: ContainerId,
+    /// Its owner's name for it.
+    pub name: Text<CONTAINER_NAME_LEN_MAX>,
+    /// Clock class.
+    pub clock: ClockClass,
+    /// Anchor class.
+    pub anchor: AnchorClass,
+    /// Firmware, major << 16 | minor << 8 | patch.
+    pub firmware: u32,
+    /// Time.
+    pub time: TimeInfo,
+    /// Firms in it.
+    pub firms: u8,
+    /// Seats taken.
+    pub seats: u16,
+    /// Why it is locked; 0 = it is not.
+    pub locked: u8,
+}
+
+/// A firm in a container, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirmInfo {
+    /// Firm.
+    pub root_fp: RootFp,
+    /// Its number.
+    pub firm_code: crate::ids::FirmCode,
+    /// Its name.
+    pub name: Text<FIRM_NAME_LEN_MAX>,
+    /// Test or live.
+    pub mode: Mode,
+    /// Updates applied.
+    pub seq: u64,
+    /// Entries.
+    pub entries: u32,
+}
+
+/// Payload of the second message of the handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerHello {
+    /// Drawn at power-up: another value means that seats of before are void.
+    pub boot: Fixed<16>,
+    /// Firmware.
+    pub firmware: u32,
+    /// The device certificate as an object; empty where the host knew the key before.
+    pub certificate: Bytes<STATEMENT_LEN_MAX>,
+}
+
+impl core::fmt::Debug for PartKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("PartKey")
+    }
+}
+
+impl zeroize::Zeroize for PartKey {
+    fn zeroize(&mut self) {
+        self.0.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{decode, encode};
+    use crate::ids::{Generation, ProductCode};
+    use crate::objects::license::AccessMode;
+
+    #[test]
+    fn the_short_forms_have_the_same_bytes() {
+        let beat = SeatCommand::Heartbeat { handle: SeatHandle(7), n: 300 };
+        assert_eq!(encode(&Command::Seat(beat)), encode(&ShortCommand::Seat(beat)));
+        let failed = Failure { code: 0x0380, a: 1, b: 2 };
+        assert_eq!(encode(&Reply::Failed(failed)), encode(&ShortReply::Failed(failed)));
+        let kept = SeatReply::Kept { n: 9 };
+        assert_eq!(encode(&Reply::Seat(kept)), encode(&ShortReply::Seat(kept)));
+        assert!(decode::<ShortReply>(&encode(&Reply::Done), 64).is_err());
+    }
+
+    /// The largest seat open that a date before the year 3058 can give fits two reports (57 + 59 bytes), tag included.
+    #[test]
+    fn a_seat_open_fits_two_reports() {
+        let requirement = Requirement {
+            root_fp: RootFp::new([0xff; 16]),
+            product: ProductCode(u32::MAX),
+            features: u64::MAX,
+            units: u32::MAX,
+            release_s: (1 << 35) - 1,
+            access: AccessMode::NoUserLimit,
+            certified_age_s: u32::MAX,
+            generation: Generation(u16::MAX),
+        };
+        let open = SeatCommand::Open {
+            op: OpId::new([0xff; 16]),
+            requirement,
+            artifact: ArtifactId::new([0xff; 16]),
+        };
+        assert!(encode(&ShortCommand::Seat(open)).len() + 16 <= 57 + 59);
+    }
+}

@@ -1,0 +1,370 @@
+//! The rows. Append within a block; never change or reuse a number.
+
+use super::{ErrorRow, Exit, Fault};
+
+macro_rules! error_table {
+    ($($name:ident = $number:literal, $fault:ident, $exit:ident,
+        $title:literal, $likely:literal, $next:literal;)*) => {
+        /// A known error.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $(#[doc = $title] $name = $number,)*
+        }
+
+        impl ErrorCode {
+            /// All rows, in the order of the table.
+            pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$name),*];
+
+            /// The number.
+            pub const fn number(self) -> u16 {
+                self as u16
+            }
+
+            /// The row.
+            pub const fn row(self) -> ErrorRow {
+                match self {
+                    $(ErrorCode::$name => ErrorRow {
+                        number: $number,
+                        name: stringify!($name),
+                        fault: Fault::$fault,
+                        exit: Exit::$exit,
+                        title: $title,
+                        likely: $likely,
+                        next: $next,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+error_table! {
+    // codec
+    Malformed = 0x0101, Message, Tamper,
+        "a message or file cannot be read",
+        "it was cut short or damaged on its way",
+        "Fetch it again from where it came, or ask its sender.";
+    TooLong = 0x0102, Message, Tamper,
+        "{a} bytes, where at most {b} are allowed",
+        "it is not the kind of file that was asked for, or it is damaged",
+        "Check that this is the right file.";
+    NewerVersion = 0x0103, Message, Failure,
+        "made by a newer version of Strongroom (version byte {a})",
+        "this installation is older than the sender's",
+        "Install a newer version of Strongroom.";
+    UnknownCommand = 0x0104, Message, Failure,
+        "the container does not know this command",
+        "its firmware is older than this program",
+        "Update the container's firmware, or use an older program.";
+    NotStrongroom = 0x0105, Message, Tamper,
+        "this is no Strongroom file",
+        "another file was named by mistake, or its beginning was lost",
+        "Check that this is the right file.";
+    OtherFileKind = 0x0106, Message, Usage,
+        "this is a Strongroom file of kind {a}, where kind {b} is needed",
+        "context, update and receipt files were mixed up",
+        "See what a file is with: strongroom inspect FILE.";
+    CutShort = 0x0107, Message, Tamper,
+        "the file is cut short: {a} bytes are missing",
+        "a transfer was interrupted",
+        "Fetch the file again from where it came.";
+    // channel
+    HandshakeFailed = 0x0201, Message, Tamper,
+        "the secure channel to the container could not be opened",
+        "something between this program and the container changed the messages, or the \
+         container is not the one expected",
+        "Connect the container directly and try again.";
+    ChannelDead = 0x0202, Container, Failure,
+        "the secure channel to the container broke",
+        "the container was unplugged or restarted, or messages were changed on the way",
+        "Check that the container is plugged in and try again.";
+    TooManySessions = 0x0203, Container, Conflict,
+        "the container already serves {a} sessions, the most it can",
+        "many programs use it at the same time",
+        "Close programs that use this container and try again.";
+    DeviceSilent = 0x0204, Container, NotFound,
+        "the container did not answer within {a} ms",
+        "it was unplugged, or it hangs",
+        "Unplug it, plug it in again and retry.";
+    DeviceGarbage = 0x0205, Container, Tamper,
+        "the container sent what no container sends",
+        "the device is broken, or it is no Strongroom container",
+        "Try another port or another container; if it stays, have it replaced.";
+    CertificateRefused = 0x0206, Message, Tamper,
+        "the container's certificate is not valid here",
+        "it was not made by a maker that is trusted here, or the certificate was changed",
+        "Use a container of a trusted maker.";
+    TestContainer = 0x0207, License, Denied,
+        "this is a simulated container, which holds no real license",
+        "a test container was left in the list of sources",
+        "Use a real container, or a vendor directory made with --test.";
+    LiveContainer = 0x0208, License, Denied,
+        "a test license was asked of a real container",
+        "a program protected for tests is run against a real container",
+        "Run it against a simulated container.";
+    ContainerChanged = 0x0209, Container, Conflict,
+        "another container answered than the one that was opened",
+        "it was exchanged in the meantime",
+        "Open the container again.";
+    // refusals of use, in the order of evaluation
+    ContainerLocked = 0x0301, Container, Denied,
+        "the container is locked (reason {a})",
+        "its state is not the latest that it had, or its medium failed",
+        "Ask the vendor to restore your licenses to another container.";
+    FirmUnknown = 0x0310, License, Denied,
+        "no license of this vendor is in the container",
+        "the license was put into another container, or was never applied",
+        "Apply the update file from the vendor, or plug in the container that has the license.";
+    ProductUnknown = 0x0320, License, Denied,
+        "product {a} is not in the container",
+        "the license was put into another container, or was removed",
+        "Apply the update file from the vendor, or plug in the container that has the license.";
+    FeaturesMissing = 0x0321, License, Denied,
+        "the license has features {b:x}, but {a:x} are needed",
+        "this function was not bought",
+        "Ask the vendor for an extension of the license.";
+    CertifiedTimeOld = 0x0361, License, Denied,
+        "the container's certified time is {a} seconds old, at most {b} are allowed",
+        "it was not brought up to date for a while",
+        "Apply an update from the vendor or bring the container's time up to date.";
+    NotYetActive = 0x0370, License, Denied,
+        "the license begins at {a:time}; the container's clock says {b:time}",
+        "it was bought for a later start",
+        "Wait until it begins, or ask the vendor.";
+    Expired = 0x0380, License, Denied,
+        "the license expired at {a:time}; the container's clock says {b:time}",
+        "the time that was paid for is over",
+        "Renew the license with the vendor.";
+    NoUnits = 0x03D0, License, Denied,
+        "{a} units are needed, {b} are left",
+        "the units that were paid for are used up",
+        "Buy more units from the vendor.";
+    NoSeat = 0x03E0, License, Denied,
+        "all {a} seats are taken ({b} in use)",
+        "others use the license at the same time",
+        "Close another program that uses it, or wait.";
+    AccessModeUnsupported = 0x03E1, License, Denied,
+        "this container does not count seats in the way asked for (mode {a})",
+        "the program was protected for another kind of container",
+        "Ask the vendor for a program that fits this container.";
+    SeatUnknown = 0x03E2, License, Denied,
+        "this seat is not held any more",
+        "the container was restarted, or the program did not answer in time",
+        "Start the program again.";
+    SeatGone = 0x03E3, License, Denied,
+        "the seat was lost: no sign of life for {a} seconds, {b} are allowed",
+        "the program or the machine was stopped for a while",
+        "Start the program again.";
+    KeyMissing = 0x03F0, License, Denied,
+        "the container has no key of product {a}, generation {b}",
+        "the program is newer than the license",
+        "Apply the newest update file from the vendor.";
+    KeyMismatch = 0x03F1, Message, Tamper,
+        "the key of this program does not fit the license",
+        "the program's header was changed, or it belongs to another license",
+        "Install the program again from its source.";
+    // updates
+    UpdateSignature = 0x0401, Message, Tamper,
+        "the update was not signed by the vendor",
+        "it was changed on its way, or somebody else made it",
+        "Fetch the update again from the vendor.";
+    UpdateOtherContainer = 0x0402, Message, Denied,
+        "the update is for another container",
+        "files for several containers were mixed up",
+        "See for which one it is with: strongroom update preview FILE.";
+    UpdateOtherFirm = 0x0403, Message, Tamper,
+        "the update names another vendor than its keys",
+        "it was put together from parts of others",
+        "Fetch the update again from the vendor.";
+    UpdateOld = 0x0404, Message, Conflict,
+        "the container is already at number {a}; the update has number {b}",
+        "it was applied before",
+        "Nothing is lost: the receipt of the present state is repeated. Send it to the vendor.";
+    UpdateAhead = 0x0405, Message, Conflict,
+        "the container expects update number {a}; this one has number {b}",
+        "an earlier update was not applied yet",
+        "Apply the earlier updates first.";
+    UpdateOtherState = 0x0406, Message, Conflict,
+        "update number {a} does not follow from the container's state",
+        "it was made for another line of updates, one of which was superseded",
+        "Send a new context file to the vendor and ask for a new update.";
+    UpdateLate = 0x0407, Message, Denied,
+        "the update had to be applied before {a:time}; the container's clock says {b:time}",
+        "it waited too long",
+        "Ask the vendor for a new update.";
+    UpdateBody = 0x0408, Message, Tamper,
+        "the update's contents are not the ones that the vendor signed",
+        "it was changed or damaged on its way",
+        "Fetch the update again from the vendor.";
+    UpdateOp = 0x040A, Vendor, Failure,
+        "operation {a} of the update cannot be applied",
+        "the vendor made it with a newer version, or wrongly",
+        "Update the container's firmware, or ask the vendor.";
+    ItemUnknown = 0x040B, Vendor, Failure,
+        "operation {a} removes an entry that is not there",
+        "the vendor's account of this container differs from its state",
+        "Send a new context file to the vendor.";
+    KeySeal = 0x040C, Vendor, Tamper,
+        "the item key in operation {a} was not sealed to this container",
+        "the vendor made it for another container",
+        "Send a new context file to the vendor.";
+    TooManyFirms = 0x040D, Container, Failure,
+        "the container already serves {a} vendors, the most it can",
+        "licenses of many vendors are in it",
+        "Use another container for this vendor.";
+    NoUpdate = 0x040E, Caller, Conflict,
+        "no update was begun, or it waited for more than {a} seconds",
+        "the transfer was interrupted",
+        "Apply the update again from its beginning.";
+    ChunkOffset = 0x040F, Caller, Conflict,
+        "the container expects byte {a} of the update, not byte {b}",
+        "a part was lost or repeated",
+        "Apply the update again from its beginning.";
+    UpdateBusy = 0x0410, Container, Conflict,
+        "another update is being applied right now",
+        "two programs apply updates at the same time",
+        "Wait for {a} seconds and try again.";
+    RootNeeded = 0x0411, Message, Denied,
+        "the vendor is new to this container, and the update does not bring the vendor's root",
+        "an earlier update was not applied, or the file is incomplete",
+        "Ask the vendor for the complete update file.";
+    RootRefused = 0x0412, Message, Tamper,
+        "the vendor's root is not valid",
+        "it was changed on its way",
+        "Fetch the file again from the vendor.";
+    NoReceipt = 0x0413, Caller, NotFound,
+        "there is no receipt of number {a}; the latest is {b}",
+        "no update was applied yet, or it is too long ago",
+        "Ask for the latest receipt.";
+    // time
+    NoTime = 0x0501, Container, Denied,
+        "the container does not know the time",
+        "it has no clock of its own and was never told the time",
+        "Apply an update from the vendor: it brings the time.";
+    // home
+    StoreFull = 0x0601, Container, Failure,
+        "the container is full",
+        "many entries of many vendors are in it",
+        "Remove licenses that are not needed, or use another container.";
+    StoreFailed = 0x0602, Container, Failure,
+        "the container's memory failed",
+        "it is worn out or broken",
+        "Ask the vendor to restore your licenses to another container.";
+    RandomFailed = 0x0603, Container, Failure,
+        "the container's source of random numbers failed its test",
+        "the device is broken",
+        "Have the container replaced.";
+    TooManySeats = 0x0604, Container, Conflict,
+        "the container already counts {a} open uses, the most it can",
+        "many programs use it at the same time",
+        "Close programs that use this container and try again.";
+    Interrupted = 0x0605, Container, Failure,
+        "the container lost power in the middle of a command",
+        "it was unplugged",
+        "Plug it in again: the old or the new state holds. Repeat the command.";
+    // host: finding and opening
+    NoContainer = 0x0801, License, NotFound,
+        "no container was found",
+        "none is plugged in, or the place to look was not named",
+        "Plug the container in, or name where to look with --source.";
+    SeveralContainers = 0x0802, Caller, Usage,
+        "{a} containers were found",
+        "several are plugged in",
+        "Name one with --container SERIAL.";
+    ContainerUnknown = 0x0803, License, NotFound,
+        "the container asked for was not found among {a}",
+        "it is not plugged in, or the serial was mistyped",
+        "List those present with: strongroom container list.";
+    SourceUnknown = 0x0804, Caller, Usage,
+        "a source of containers is not known",
+        "it was mistyped",
+        "Known sources: usb, sim:SOCKET, tpm[:DIR], cloud[:FILE], runtime[:ADDRESS].";
+    SourceFailed = 0x0805, Machine, NotFound,
+        "a source of containers cannot be reached",
+        "the simulator or service is not running",
+        "Start it, or remove it from the list of sources.";
+    NoPermission = 0x0806, Machine, Permission,
+        "{a} devices are there but may not be opened by this user",
+        "the udev rule is missing, or the session is not local",
+        "Install the udev rule for Strongroom devices and plug the container in again.";
+    // protected programs and files
+    ArtifactBroken = 0x0901, Message, Tamper,
+        "the protected file was changed or damaged",
+        "a transfer was interrupted, or somebody changed it",
+        "Install it again from its source.";
+    ContentBroken = 0x0902, Message, Tamper,
+        "the protected contents were changed or damaged",
+        "a transfer was interrupted, or somebody changed them",
+        "Install it again from its source.";
+    Unsuitable = 0x0903, Vendor, Usage,
+        "the program cannot be protected as it is",
+        "its way of working does not fit the loader",
+        "See the reasons above; some can be accepted by a flag.";
+    TracerAttached = 0x0904, Machine, Failure,
+        "a debugger is attached to the program",
+        "it was started from a debugger or tracer",
+        "Start it without one.";
+    SetUserId = 0x0905, Machine, Permission,
+        "the program was started with raised privileges (set-user-id)",
+        "the file has the set-user-id or set-group-id bit",
+        "Remove the bit.";
+    NoMemory = 0x0906, Machine, Failure,
+        "no memory for the program: {a} bytes were asked for",
+        "a limit on address space, or strict overcommit",
+        "Raise the limit (ulimit -v, vm.overcommit_memory).";
+    ExecRefused = 0x0907, Machine, Permission,
+        "the system does not let memory of this program become executable",
+        "a security setting forbids it",
+        "Look at SELinux execmem, PaX MPROTECT or MemoryDenyWriteExecute.";
+    AddressTaken = 0x0908, Machine, Failure,
+        "the address {a:x} that the program needs is taken",
+        "an unusual kernel setting",
+        "Tell the vendor of the program.";
+    LoaderMissing = 0x0909, Machine, NotFound,
+        "the loader that protected programs carry was not found",
+        "only part of Strongroom was built or installed",
+        "Build it with ./dev build, or name it with --loader.";
+    InterpreterMissing = 0x090A, Machine, NotFound,
+        "the program's interpreter cannot be opened",
+        "the system's dynamic loader is missing",
+        "Install the package that brings it.";
+    // vendor
+    VendorDirectory = 0x0A01, Vendor, NotFound,
+        "this is no vendor directory, or it cannot be read",
+        "another directory was named",
+        "Make one with: strongroom vendor init DIR --name NAME.";
+    VendorPassphrase = 0x0A02, Vendor, Permission,
+        "the key store does not open with this passphrase",
+        "it was mistyped",
+        "Try again, or name the file that holds it with --passphrase-file.";
+    ProductNotDefined = 0x0A03, Vendor, NotFound,
+        "product {a} is not defined in this vendor directory",
+        "it was mistyped, or never added",
+        "Add it with: strongroom vendor product add.";
+    ContextRefused = 0x0A04, Message, Tamper,
+        "the context file is not valid",
+        "it was changed, or it is for another vendor",
+        "Ask the user for a new one: strongroom container context.";
+    TooManyOutstanding = 0x0A05, Vendor, Conflict,
+        "{a} updates for this container have no receipt yet, the most that may be",
+        "the user did not send receipts back",
+        "Ask the user for a receipt or a new context file.";
+    ContextDiffers = 0x0A06, Message, Conflict,
+        "the context says number {a}, the vendor's records allow {b} at least",
+        "the container was rolled back, or the records were",
+        "Keep both files and find out which; then issue anew for a new container.";
+    ReceiptRefused = 0x0A07, Message, Tamper,
+        "the receipt is not valid",
+        "it was changed, or it is for another vendor or container",
+        "Ask the user for it again: strongroom update receipt.";
+    AlreadyThere = 0x0A08, Caller, Conflict,
+        "it is already there",
+        "the command was given twice",
+        "Choose another name, or use what is there.";
+    NotPermitted = 0x0A09, Caller, Usage,
+        "this cannot be done without being asked for explicitly",
+        "it cannot be undone",
+        "Repeat it with the flag that the message names.";
+}

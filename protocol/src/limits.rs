@@ -1,0 +1,97 @@
+//! Every maximum, and how they relate.
+
+/// Bytes of one message between host and container, channel overhead included.
+pub const MESSAGE_LEN_MAX: usize = 4096;
+
+/// Bytes that a transport message of the channel adds: the authentication tag.
+pub const CHANNEL_OVERHEAD_LEN: usize = 16;
+
+/// Bytes of an encoded command or reply.
+pub const COMMAND_LEN_MAX: usize = MESSAGE_LEN_MAX - CHANNEL_OVERHEAD_LEN;
+
+/// Bytes of an update's body.
+pub const UPDATE_BODY_LEN_MAX: usize = 64 * 1024;
+
+/// Bytes of one operation in an update.
+pub const OP_LEN_MAX: usize = 1024;
+
+/// Operations in one update.
+pub const UPDATE_OPS_MAX: usize = 512;
+
+/// Bytes of an update's body in one chunk.
+pub const UPDATE_CHUNK_LEN_MAX: usize = 1024;
+
+/// Bytes of the body of a context or a receipt.
+pub const STATEMENT_BODY_LEN_MAX: usize = 512;
+
+/// Bytes of the body of a root.
+pub const ROOT_BODY_LEN_MAX: usize = 1024;
+
+/// Bytes of the body of a device certificate.
+pub const DEVICE_BODY_LEN_MAX: usize = 256;
+
+/// Bytes of the body of an artifact header.
+pub const ARTIFACT_BODY_LEN_MAX: usize = 16 * 1024;
+
+/// Bytes of an encoded proof.
+pub const PROOF_LEN_MAX: usize = 1024;
+
+/// Bytes of an object without its body.
+pub const HEAD_LEN_MAX: usize = 144 + 2 + PROOF_LEN_MAX;
+
+/// Bytes of a root as an object.
+pub const ROOT_OBJECT_LEN_MAX: usize = HEAD_LEN_MAX + ROOT_BODY_LEN_MAX;
+
+/// Bytes of a context, receipt or device certificate as an object: its proof is one signature, or a place in a tree.
+pub const STATEMENT_LEN_MAX: usize = 144 + 2 + PROOF_LEN_MAX + STATEMENT_BODY_LEN_MAX;
+
+/// Hashes on the path from a leaf to the signed root: trees of up to 2^20 leaves.
+pub const TREE_DEPTH_MAX: usize = 20;
+
+/// Signatures on one root.
+pub const ROOT_SIGNATURES_MAX: usize = 8;
+
+/// Keys of one role.
+pub const ROLE_KEYS_MAX: usize = 5;
+
+/// Roles in one root.
+pub const ROLES_MAX: usize = 8;
+
+/// Slots of an artifact header.
+pub const SLOTS_MAX: usize = 16;
+
+/// Options of one Product Item.
+pub const ITEM_OPTIONS_MAX: usize = 32;
+
+/// Firms in one container.
+pub const FIRMS_MAX: u8 = 64;
+
+/// Receipts a container keeps for each firm.
+pub const RECEIPTS_KEPT: u64 = 8;
+
+/// Updates that may be outstanding for a container and firm.
+pub const UPDATES_OUTSTANDING_MAX: u64 = 8;
+
+/// Sessions of a dongle.
+pub const SESSIONS_MAX: usize = 32;
+
+/// Seat entries of a dongle.
+pub const SEAT_ENTRIES_MAX: usize = 128;
+
+/// Bytes of a container's name, given by its owner.
+pub const CONTAINER_NAME_LEN_MAX: usize = 64;
+
+/// Bytes of a firm's name.
+pub const FIRM_NAME_LEN_MAX: usize = 64;
+
+/// Bytes of the text of a Product Item.
+pub const ITEM_TEXT_LEN_MAX: usize = 256;
+
+/// Seconds for which a begun update waits for its next chunk.
+pub const UPDATE_IDLE_S: u64 = 60;
+
+const _: () = assert!(UPDATE_CHUNK_LEN_MAX + 64 <= COMMAND_LEN_MAX);
+const _: () = assert!(OP_LEN_MAX + 2 <= UPDATE_BODY_LEN_MAX);
+const _: () = assert!(RECEIPTS_KEPT >= UPDATES_OUTSTANDING_MAX);
+const _: () = assert!(ROOT_OBJECT_LEN_MAX + HEAD_LEN_MAX + 8 <= COMMAND_LEN_MAX);
+const _: () = assert!(STATEMENT_LEN_MAX + 8 <= COMMAND_LEN_MAX);

@@ -1,0 +1,10 @@
+//! The signed objects' contents, and the files that carry them.
+
+pub mod artifact;
+pub mod device;
+pub mod file;
+pub mod license;
+pub mod root;
+pub mod statement;
+pub mod test_root;
+pub mod update;

@@ -1,0 +1,142 @@
+//! Objects as bytes: read unverified, and become readable by verification only.
+
+use alloc::vec::Vec;
+
+use subtle::ConstantTimeEq;
+
+use super::header::{HEADER_LEN, Header, HeaderError, Role};
+use super::proof::{Proof, VerifyError, verify_batch, verify_direct};
+use crate::codec::{self, DecodeError};
+use crate::crypto::ecdsa::VerifyingKey;
+use crate::crypto::hash::sha256;
+use crate::limits::PROOF_LEN_MAX;
+
+/// Why bytes are not an object of the wanted kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "std", derive(thiserror::Error))]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// The header cannot be read.
+    #[cfg_attr(feature = "std", error(transparent))]
+    Header(HeaderError),
+    /// The bytes end inside the proof or the body.
+    #[cfg_attr(feature = "std", error("cut short: {missing} bytes are missing"))]
+    Short {
+        /// Bytes missing.
+        missing: usize,
+    },
+    /// The proof cannot be read.
+    #[cfg_attr(feature = "std", error("the proof cannot be read: {0}"))]
+    Proof(DecodeError),
+    /// The proof does not hold.
+    #[cfg_attr(feature = "std", error(transparent))]
+    Verify(VerifyError),
+    /// The body is not the one that was signed.
+    #[cfg_attr(feature = "std", error("the body is not the one that was signed"))]
+    BodyHash,
+    /// The body is longer than its kind allows.
+    #[cfg_attr(feature = "std", error("the body has {len} bytes, where at most {max} are allowed"))]
+    BodyLen {
+        /// Bytes declared.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+}
+
+impl From<VerifyError> for ObjectError {
+    fn from(error: VerifyError) -> Self {
+        ObjectError::Verify(error)
+    }
+}
+
+/// An object as received: nothing in it is believed yet, and its body cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedObject<'a> {
+    header: Header,
+    proof: Proof,
+    body: &'a [u8],
+}
+
+/// An object whose proof held and whose body is the signed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object<'a> {
+    /// The header.
+    pub header: Header,
+    /// The body, now fit to be parsed.
+    pub body: &'a [u8],
+}
+
+impl<'a> UnverifiedObject<'a> {
+    /// Reads one object from the front of `bytes` and returns it with what follows.
+    /// The body may have at most `body_len_max` bytes.
+    pub fn read(bytes: &'a [u8], body_len_max: usize) -> Result<(Self, &'a [u8]), ObjectError> {
+        let (header, proof, rest) = read_head(bytes)?;
+        let body_len = header.body_len as usize;
+        if body_len > body_len_max {
+            return Err(ObjectError::BodyLen { len: body_len, max: body_len_max });
+        }
+        let (body, rest) = take(rest, body_len)?;
+        Ok((UnverifiedObject { header, proof, body }, rest))
+    }
+
+    /// The header, before anything is known of who made it: good for looking up the key, and for `inspect`.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The proof.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// Verifies against a key that holds `role`.
+    pub fn verify_role(&self, role: Role, key: &VerifyingKey) -> Result<Object<'a>, ObjectError> {
+        verify_batch(&self.header, &self.proof, role, key)?;
+        self.checked()
+    }
+
+    /// Verifies against a container's key.
+    pub fn verify_container(&self, key: &VerifyingKey) -> Result<Object<'a>, ObjectError> {
+        verify_direct(&self.header, &self.proof, key)?;
+        self.checked()
+    }
+
+    /// The object, once a proof over the header held; the body's hash is compared here.
+    pub(crate) fn checked(&self) -> Result<Object<'a>, ObjectError> {
+        let same: bool = sha256(self.body).ct_eq(&self.header.body_hash).into();
+        if !same {
+            return Err(ObjectError::BodyHash);
+        }
+        Ok(Object { header: self.header, body: self.body })
+    }
+}
+
+/// Reads header and proof from the front of `bytes` and returns them with what follows: for an update whose body
+/// comes later, in chunks.
+pub fn read_head(bytes: &[u8]) -> Result<(Header, Proof, &[u8]), ObjectError> {
+    let header = Header::from_bytes(bytes).map_err(ObjectError::Header)?;
+    let (len, rest) = take(&bytes[HEADER_LEN..], 2)?;
+    let proof_len = usize::from(u16::from_be_bytes([len[0], len[1]]));
+    let (proof, rest) = take(rest, proof_len)?;
+    let proof = codec::decode(proof, PROOF_LEN_MAX).map_err(ObjectError::Proof)?;
+    Ok((header, proof, rest))
+}
+
+fn take(bytes: &[u8], len: usize) -> Result<(&[u8], &[u8]), ObjectError> {
+    bytes
+        .split_at_checked(len)
+        .ok_or(ObjectError::Short { missing: len.saturating_sub(bytes.len()) })
+}
+
+/// The bytes of an object.
+pub fn write_object(header: &Header, proof: &Proof, body: &[u8]) -> Vec<u8> {
+    let proof = codec::encode(proof);
+    let mut out = Vec::with_capacity(HEADER_LEN + 2 + proof.len() + body.len());
+    out.extend_from_slice(&header.to_bytes());
+    // A proof is at most PROOF_LEN_MAX bytes by its types.
+    out.extend_from_slice(&(proof.len() as u16).to_be_bytes());
+    out.extend_from_slice(&proof);
+    out.extend_from_slice(body);
+    out
+}
