@@ -35,6 +35,7 @@ fn build() -> Outcome<PathBuf> {
     let mut cargo = Command::new(CARGO);
     cargo.current_dir(&dir).args(["build", "--release", "--locked", "--target", TARGET]);
     cargo.args(["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"]);
+    cargo.env("CARGO_TARGET_THUMBV7EM_NONE_EABIHF_LINKER", "ld.lld");
     cargo.env("RUSTC", RUSTC).env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", &out);
     for variable in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTFLAGS", "RUSTDOC"] {
         cargo.env_remove(variable); // they would name the other Rust
