@@ -1,2 +1,4 @@
 //! A dongle in software: simulated flash, USB framing and fault control around the engine.
 #![forbid(unsafe_code)]
+
+pub mod usb;

@@ -28,8 +28,8 @@ pub trait ReportPipe {
     /// Hands one report to the dongle, within a time of the pipe's own.
     fn send(&mut self, report: &Report) -> Result<(), PipeError>;
 
-    /// The next report from the dongle; [`PipeError::TimedOut`] if none comes for `timeout`, at
-    /// once if that is zero.
+    /// The next report from the dongle; [`PipeError::TimedOut`] if none comes for `timeout` or
+    /// somewhat less, at once if that is zero.
     fn receive(&mut self, timeout: Duration) -> Result<Report, PipeError>;
 }
 
