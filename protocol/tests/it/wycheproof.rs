@@ -50,7 +50,10 @@ fn sec_s19_ecdsa_der() {
         let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
         Some(signature.to_bytes().into())
     });
-    count.check("ECDSA P-256/SHA-256, DER", Count::default());
+    count.check(
+        "ECDSA P-256/SHA-256, DER",
+        Count { valid: 103, invalid: 310, high_s: 71, ..Count::default() },
+    );
 }
 
 #[test]
@@ -58,7 +61,10 @@ fn sec_s19_ecdsa_p1363() {
     let count = ecdsa_suite(signing::TestName::EcdsaSecp256r1Sha256P1363, |signature| {
         signature.try_into().ok()
     });
-    count.check("ECDSA P-256/SHA-256, P1363", Count::default());
+    count.check(
+        "ECDSA P-256/SHA-256, P1363",
+        Count { valid: 103, invalid: 89, high_s: 70, ..Count::default() },
+    );
 }
 
 fn ecdsa_suite(name: signing::TestName, parse: impl Fn(&[u8]) -> Option<[u8; 64]>) -> Count {
@@ -94,27 +100,34 @@ fn sec_s19_ecdh_asn() {
         0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
         0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
     ];
-    let count = ecdh_suite(agreement::TestName::EcdhSecp256r1, |key| key.strip_prefix(&SPKI));
-    count.check("ECDH P-256, ASN.1", Count::default());
+    let count = ecdh_suite(agreement::TestName::EcdhSecp256r1, &SPKI);
+    count.check(
+        "ECDH P-256, ASN.1",
+        Count { valid: 330, invalid: 52, acceptable_refused: 230, ..Count::default() },
+    );
 }
 
 #[test]
 fn sec_s19_ecdh_ecpoint() {
-    let count = ecdh_suite(agreement::TestName::EcdhSecp256r1Ecpoint, Some);
-    count.check("ECDH P-256, points", Count::default());
+    let count = ecdh_suite(agreement::TestName::EcdhSecp256r1Ecpoint, &[]);
+    count.check(
+        "ECDH P-256, points",
+        Count { valid: 330, invalid: 24, acceptable_taken: 1, ..Count::default() },
+    );
 }
 
-fn ecdh_suite(name: agreement::TestName, point: impl Fn(&[u8]) -> Option<&[u8]>) -> Count {
+fn ecdh_suite(name: agreement::TestName, prefix: &[u8]) -> Count {
     let mut count = Count::default();
     for group in agreement::TestSet::load(name).unwrap().test_groups {
         for test in &group.tests {
-            let peer = point(&test.public_key).and_then(parse_point);
-            let shared = peer.map(|peer| {
+            let peer = test.public_key.strip_prefix(prefix).and_then(parse_point);
+            let what = format!("{name:?} {}", test.tc_id);
+            count.judge(test.result, peer.is_some(), &what);
+            if let Some(peer) = peer {
                 let key = SoftwareKey::from_bytes(&scalar(&test.private_key)).unwrap();
-                key.diffie_hellman(&peer).unwrap()
-            });
-            let took = shared.is_some_and(|shared| shared.as_bytes()[..] == test.shared_secret[..]);
-            count.judge(test.result, took, &format!("{name:?} {}", test.tc_id));
+                let shared = key.diffie_hellman(&peer).unwrap();
+                assert_eq!(shared.as_bytes()[..], test.shared_secret[..], "{what}");
+            }
         }
     }
     count
@@ -147,7 +160,7 @@ fn sec_s19_hkdf() {
             count.judge(test.result, took, &format!("HKDF {}", test.tc_id));
         }
     }
-    count.check("HKDF-SHA256", Count::default());
+    count.check("HKDF-SHA256", Count { valid: 83, invalid: 3, ..Count::default() });
 }
 
 #[test]
@@ -163,7 +176,7 @@ fn sec_s19_hmac() {
             count.judge(test.result, took, &format!("HMAC {}", test.tc_id));
         }
     }
-    count.check("HMAC-SHA256", Count::default());
+    count.check("HMAC-SHA256", Count { valid: 66, invalid: 108, ..Count::default() });
 }
 
 #[test]
@@ -190,5 +203,5 @@ fn sec_s19_aes_gcm() {
             }
         }
     }
-    count.check("AES-GCM", Count::default());
+    count.check("AES-GCM", Count { valid: 39, invalid: 27, out_of_suite: 250, ..Count::default() });
 }
