@@ -4,4 +4,20 @@
 
 extern crate alloc;
 
+mod engine;
+mod evaluate;
+pub mod journal;
 pub mod platform;
+mod records;
+mod seats;
+mod session;
+mod steps;
+mod time;
+mod update;
+
+pub use engine::{Engine, Locked, Profile};
+pub use seats::SeatTimes;
+pub use session::REFUSAL;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -3,10 +3,17 @@
 //! A *home* (dongle, TPM, cloud) says where state is kept, which key signs and which counter cannot go
 //! back. The engine says everything else. [`crate::testing`] holds a bundle for tests.
 
+use protocol::crypto::CryptoError;
+pub use protocol::crypto::Random;
+use protocol::crypto::ecdh::StaticKey;
+use protocol::ids::{ContainerId, KeyId};
+
 /// The five capabilities, bundled so that one type parameter is enough.
 pub trait Platform {
     /// Where records are kept.
     type Store: Store;
+    /// Who signs and agrees on keys.
+    type Keys: Keys;
     /// What cannot go back.
     type Counter: Counter;
     /// What time it may be.
@@ -15,9 +22,21 @@ pub trait Platform {
     type Random: Random;
 
     /// All five at once, so that a step can hold several.
-    fn parts(
-        &mut self,
-    ) -> (&mut Self::Store, &mut Self::Counter, &mut Self::Clock, &mut Self::Random);
+    fn parts(&mut self) -> Parts<'_, Self>;
+}
+
+/// The capabilities of a platform, borrowed one by one.
+pub struct Parts<'a, P: Platform + ?Sized> {
+    /// Records.
+    pub store: &'a mut P::Store,
+    /// Keys.
+    pub keys: &'a P::Keys,
+    /// Counter.
+    pub counter: &'a mut P::Counter,
+    /// Clock.
+    pub clock: &'a mut P::Clock,
+    /// Randomness.
+    pub random: &'a mut P::Random,
 }
 
 /// Key of a record. The engine partitions the space in `records.rs`; a store only orders keys.
@@ -80,15 +99,32 @@ pub trait Counter {
     fn advance_to(&mut self, to: u64) -> Result<(), StoreError>;
 }
 
-/// Unpredictable bytes.
-pub trait Random {
-    /// Fills `out`. An error when the source fails its health test: then nothing that needs secrecy is done.
-    fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomError>;
-}
+/// A container's keys, wherever they live.
+pub trait Keys {
+    /// The container's id.
+    fn id(&self) -> ContainerId;
 
-/// The source of random bytes failed its health test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RandomError;
+    /// The device certificate, as an object.
+    fn certificate(&self) -> &[u8];
+
+    /// Signs a preimage with the identity key. `entropy` is fresh.
+    ///
+    /// # Errors
+    /// [`CryptoError::KeyHome`] where the key's home does not answer.
+    fn sign(&self, preimage: &[u8], entropy: &[u8; 32]) -> Result<[u8; 64], CryptoError>;
+
+    /// The identity key's public half, by its id.
+    fn identity_id(&self) -> KeyId;
+
+    /// Static key of the channel.
+    fn channel_key(&self) -> &dyn StaticKey;
+
+    /// The key that item keys are sealed to.
+    fn sealing_key(&self) -> &dyn StaticKey;
+
+    /// Protects item keys where records can be read out. Never leaves the home.
+    fn storage_key(&self) -> &[u8; 32];
+}
 
 /// Time as the home knows it. The engine decides what to believe (`time.rs`).
 pub trait Clock {

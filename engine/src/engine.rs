@@ -1,0 +1,279 @@
+//! The engine: sessions outside, commands inside, and the one place where state is committed.
+//!
+//! A step reads records and says what to write; [`Engine::commit`] makes it durable, and only then is the answer
+//! let out.
+
+use alloc::vec::Vec;
+
+use protocol::command::{Command, ContainerInfo, Reply};
+use protocol::crypto::Random;
+use protocol::errors::{ErrorCode, Failure};
+use protocol::objects::device::{AnchorClass, ClockClass, Device};
+use protocol::objects::root::Root;
+
+use crate::platform::{Clock, Counter, Keys, Platform, RecordKey, Store, StoreError};
+use crate::records::{self, Meta};
+use crate::seats::{SeatTimes, Seats};
+use crate::session::Sessions;
+use crate::time::Timekeeper;
+use crate::update::Staging;
+
+/// What a home says about itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Profile {
+    /// Clock class.
+    pub clock: ClockClass,
+    /// Anchor class.
+    pub anchor: AnchorClass,
+    /// Firmware, major << 16 | minor << 8 | patch.
+    pub firmware: u32,
+    /// Heartbeats.
+    pub seats: SeatTimes,
+}
+
+/// Why a container is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Locked {
+    /// It is not.
+    No = 0,
+    /// Its state is older than its counter: somebody put an old state back.
+    RolledBack = 1,
+}
+
+/// A license container on a platform.
+pub struct Engine<P: Platform> {
+    pub(crate) platform: P,
+    pub(crate) profile: Profile,
+    pub(crate) time: Timekeeper,
+    pub(crate) seats: Seats,
+    pub(crate) staging: Option<Staging>,
+    pub(crate) locked: Locked,
+    sessions: Sessions,
+    boot: [u8; 16],
+}
+
+/// Record writes of a step: `None` deletes.
+pub(crate) type Writes = Vec<(RecordKey, Option<Vec<u8>>)>;
+
+impl<P: Platform> Engine<P> {
+    /// Powers a container up: completes or forgets what a power cut interrupted, and compares state and counter.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the medium cannot be read; [`StoreError::Medium`] also where randomness fails.
+    pub fn start(mut platform: P, profile: Profile) -> Result<Self, StoreError> {
+        let mut boot = [0; 16];
+        let parts = platform.parts();
+        parts.random.fill(&mut boot).map_err(|_| StoreError::Medium)?;
+        let meta: Meta = records::read(parts.store, records::META)?.unwrap_or_default();
+        let anchor = parts.counter.value()?;
+        // The counter is raised after the commit that it counts, so state may be one ahead of it, never behind.
+        let locked = match meta.commit_ctr.checked_sub(anchor) {
+            Some(0) => Locked::No,
+            Some(1) => {
+                parts.counter.advance_to(meta.commit_ctr)?;
+                Locked::No
+            }
+            _ => Locked::RolledBack,
+        };
+        Ok(Engine {
+            platform,
+            profile,
+            time: Timekeeper::new(profile.clock),
+            seats: Seats::new(profile.seats),
+            staging: None,
+            locked,
+            sessions: Sessions::default(),
+            boot,
+        })
+    }
+
+    /// Answers one message on a channel. Every answer is final: what it says is durable.
+    pub fn message(&mut self, channel: u32, request: &[u8], response: &mut Vec<u8>) {
+        response.clear();
+        self.purge();
+        match self.sessions.take(channel) {
+            Some(session) => self.converse(channel, session, request, response),
+            None => self.greet(channel, request, response),
+        }
+    }
+
+    /// A channel was given back or its plug was pulled: its session and seats end.
+    pub fn closed(&mut self, channel: u32) {
+        self.sessions.take(channel);
+        self.seats.close_session(channel);
+    }
+
+    /// The platform, for the home that owns it.
+    pub fn platform(&mut self) -> &mut P {
+        &mut self.platform
+    }
+
+    /// Whether `maker` certified this container: a check for the home that puts it together.
+    pub fn is_certified_by(&mut self, maker: &Root) -> bool {
+        let keys = self.platform.parts().keys;
+        let object = protocol::signed::UnverifiedObject::read(
+            keys.certificate(),
+            protocol::limits::DEVICE_BODY_LEN_MAX,
+        );
+        object.is_ok_and(|(object, _)| Device::verify(&object, maker).is_ok())
+    }
+
+    fn greet(&mut self, channel: u32, request: &[u8], response: &mut Vec<u8>) {
+        let parts = self.platform.parts();
+        let hello = crate::session::Hello {
+            boot: self.boot,
+            firmware: self.profile.firmware,
+            certificate: parts.keys.certificate(),
+        };
+        let seats = &self.seats;
+        let made = self
+            .sessions
+            .make_room(|channel| seats.has_session(channel))
+            .and_then(|()| hello.answer(parts.keys, parts.random, request, response));
+        match made {
+            Ok(session) => self.sessions.put(channel, session),
+            Err(failure) => crate::session::refuse(failure, response),
+        }
+    }
+
+    fn converse(
+        &mut self,
+        channel: u32,
+        mut session: crate::session::Session,
+        request: &[u8],
+        response: &mut Vec<u8>,
+    ) {
+        let reply = match session.open(request) {
+            Ok(Ok(command)) => self.execute(channel, command),
+            Ok(Err(failure)) => Reply::Failed(failure),
+            Err(dead) => {
+                if dead {
+                    self.seats.close_session(channel);
+                } else {
+                    self.sessions.put(channel, session);
+                }
+                return crate::session::refuse(ErrorCode::ChannelDead.failure(), response);
+            }
+        };
+        if session.seal(reply, response).is_ok() {
+            self.sessions.put(channel, session);
+        } else {
+            self.seats.close_session(channel);
+            crate::session::refuse(ErrorCode::ChannelDead.failure(), response);
+        }
+    }
+
+    fn execute(&mut self, channel: u32, command: Command) -> Reply {
+        let done = match command {
+            Command::Seat(command) => self.seat_command(channel, command).map(Reply::Seat),
+            Command::Info => self.info().map(Reply::Info),
+            Command::Firms { from } => self.firm_list(from),
+            Command::Items { firm, after } => self.item_list(firm, after),
+            Command::Context { firm, nonce } => self.context(firm, nonce).map(Reply::Context),
+            Command::Rename { op, name } => self.rename(op, name),
+            Command::UpdateBegin { root, head } => return self.update_begin(channel, &root, &head),
+            Command::UpdateChunk { offset, bytes } => self.update_chunk(channel, offset, &bytes),
+            Command::UpdateCommit => return self.update_commit(channel),
+            Command::UpdateAbort => self.update_abort(channel),
+            Command::Receipt { firm, seq } => self.receipt(firm, seq).map(Reply::Receipt),
+            Command::Why(requirement) => self.why(&requirement),
+            _ => Err(ErrorCode::UnknownCommand.failure()),
+        };
+        done.unwrap_or_else(Reply::Failed)
+    }
+
+    /// What does not wait for a command: seats without heartbeat, an update that nobody continues.
+    fn purge(&mut self) {
+        let now_ms = self.platform.parts().clock.ticks_ms();
+        self.seats.expire(now_ms);
+        if self.staging.as_ref().is_some_and(|staging| staging.is_stale(now_ms)) {
+            self.staging = None;
+        }
+    }
+
+    fn info(&mut self) -> Result<ContainerInfo, Failure> {
+        let parts = self.platform.parts();
+        let meta = read_meta(parts.store)?;
+        let firms = records::firms(parts.store).map_err(store_failure)?;
+        let now_s = self.time.clock_s(parts.clock);
+        Ok(ContainerInfo {
+            id: parts.keys.id(),
+            name: meta.name,
+            clock: self.profile.clock,
+            anchor: self.profile.anchor,
+            firmware: self.profile.firmware,
+            time: protocol::objects::statement::TimeInfo {
+                floor_s: 0,
+                now_s,
+                class: self.time.class(),
+                certified_s: 0,
+            },
+            firms: firms.len() as u8,
+            seats: self.seats.len() as u16,
+            locked: self.locked as u8,
+        })
+    }
+
+    /// Writes and commits what a step wants, counts the commit, raises the counter.
+    pub(crate) fn commit(&mut self, writes: Writes) -> Result<(), Failure> {
+        let store = self.platform.parts().store;
+        let staged = store.begin().and_then(|()| {
+            writes.iter().try_for_each(|(key, value)| match value {
+                Some(value) => store.put(*key, value),
+                None => store.delete(*key),
+            })
+        });
+        if let Err(error) = staged {
+            store.abort();
+            return Err(store_failure(error));
+        }
+        self.finish_commit()
+    }
+
+    /// Commits the open transaction together with the count of commits.
+    pub(crate) fn finish_commit(&mut self) -> Result<(), Failure> {
+        let parts = self.platform.parts();
+        let counted = read_meta(parts.store).and_then(|mut meta| {
+            meta.commit_ctr += 1;
+            records::write(parts.store, records::META, &meta).map_err(store_failure)?;
+            parts.store.commit().map_err(store_failure)?;
+            Ok(meta.commit_ctr)
+        });
+        match counted {
+            Ok(count) => parts.counter.advance_to(count).map_err(store_failure),
+            Err(failure) => {
+                parts.store.abort();
+                Err(failure)
+            }
+        }
+    }
+
+    /// A locked container changes nothing and opens nothing; it still tells what it is.
+    pub(crate) fn check_unlocked(&self) -> Result<(), Failure> {
+        match self.locked {
+            Locked::No => Ok(()),
+            reason => Err(ErrorCode::ContainerLocked.with(reason as u64, 0)),
+        }
+    }
+
+    /// 32 fresh bytes.
+    pub(crate) fn entropy(&mut self) -> Result<[u8; 32], Failure> {
+        let mut bytes = [0; 32];
+        let filled = self.platform.parts().random.fill(&mut bytes);
+        filled.map(|()| bytes).map_err(|_| ErrorCode::RandomFailed.failure())
+    }
+}
+
+/// The container's own record.
+pub(crate) fn read_meta(store: &mut impl Store) -> Result<Meta, Failure> {
+    Ok(records::read(store, records::META).map_err(store_failure)?.unwrap_or_default())
+}
+
+/// What a store's refusal is to the outside.
+pub(crate) fn store_failure(error: StoreError) -> Failure {
+    match error {
+        StoreError::Full => ErrorCode::StoreFull.failure(),
+        _ => ErrorCode::StoreFailed.failure(),
+    }
+}

@@ -1,0 +1,218 @@
+//! Which records there are, and what is in them.
+//!
+//! A key is `kind (8 bits) | firm slot (8) | product (32) | number (16)`, so that what belongs together is
+//! adjacent. Kinds are never reused. Values are postcard, and are decoded as strictly as messages: a record
+//! that does not decode is a failed medium.
+
+use alloc::vec::Vec;
+
+use protocol::codec::{self, Bytes, Fixed, Text};
+use protocol::ids::{EntryNumber, Generation, OpId, ProductCode, RootFp};
+use protocol::limits::CONTAINER_NAME_LEN_MAX;
+use protocol::objects::license::{ItemRef, ProductItem};
+use protocol::objects::root::RootBody;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::platform::{RECORD_LEN_MAX, RecordKey, Store, StoreError};
+
+/// Position of a firm in this container.
+pub(crate) type FirmSlot = u8;
+
+/// The container's own record.
+pub(crate) const META: RecordKey = 0x01 << 56;
+const FIRM: u8 = 0x10;
+const RECEIPT: u8 = 0x11;
+const ITEM: u8 = 0x20;
+const ITEM_KEY: u8 = 0x21;
+const STAGED: u8 = 0x30;
+
+/// The container's own record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    /// Durable commits so far; compared with the counter at start.
+    pub commit_ctr: u64,
+    /// The owner's name for the container.
+    pub name: Text<CONTAINER_NAME_LEN_MAX>,
+    /// The command that gave it.
+    pub name_op: OpId,
+}
+
+/// A firm in this container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Firm {
+    /// The firm.
+    pub root_fp: RootFp,
+    /// Version of the root below.
+    pub root_version: u32,
+    /// Its keys and roles.
+    pub root: RootBody,
+    /// Updates applied.
+    pub seq: u64,
+    /// `firm_state_hash` at `seq`.
+    pub state: Fixed<32>,
+    /// Hash of the configuration.
+    pub config_hash: Fixed<32>,
+    /// Epoch of revocations.
+    pub revocation_epoch: u32,
+    /// No earlier than this, as the firm certified.
+    pub floor_s: u64,
+    /// Commits that touched this firm.
+    pub commits: u64,
+    /// Entries.
+    pub entries: u32,
+}
+
+/// A kept receipt, as an object.
+pub(crate) type StoredReceipt = Bytes<{ protocol::limits::STATEMENT_LEN_MAX }>;
+
+/// An item key under the home's storage key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredKey {
+    /// Random.
+    pub nonce: Fixed<12>,
+    /// 32 bytes of key, 16 of tag. Additional data is the record's key.
+    pub sealed: Fixed<48>,
+}
+
+/// Key of a firm's record.
+pub(crate) fn firm_key(slot: FirmSlot) -> RecordKey {
+    key(FIRM, slot, 0, 0)
+}
+
+/// Key of a kept receipt.
+pub(crate) fn receipt_key(slot: FirmSlot, seq: u64) -> RecordKey {
+    key(RECEIPT, slot, 0, (seq % protocol::limits::RECEIPTS_KEPT) as u16)
+}
+
+/// Key of a Product Item.
+pub(crate) fn item_key(slot: FirmSlot, item: ItemRef) -> RecordKey {
+    key(ITEM, slot, item.product.0, item.entry.0)
+}
+
+/// Key of an item key.
+pub(crate) fn item_key_key(slot: FirmSlot, product: ProductCode, generation: Generation) -> RecordKey {
+    key(ITEM_KEY, slot, product.0, generation.0)
+}
+
+/// Key of a staged chunk of an update.
+pub(crate) fn staged_key(chunk: u16) -> RecordKey {
+    key(STAGED, 0, 0, chunk)
+}
+
+fn key(kind: u8, slot: FirmSlot, product: u32, number: u16) -> RecordKey {
+    u64::from(kind) << 56 | u64::from(slot) << 48 | u64::from(product) << 16 | u64::from(number)
+}
+
+/// Reads and decodes a record.
+pub(crate) fn read<T: DeserializeOwned + Serialize>(
+    store: &mut impl Store,
+    key: RecordKey,
+) -> Result<Option<T>, StoreError> {
+    let mut buf = alloc::vec![0; RECORD_LEN_MAX];
+    let Some(len) = store.read(key, &mut buf)? else { return Ok(None) };
+    let value = codec::decode(&buf[..len], RECORD_LEN_MAX).map_err(|_| StoreError::Medium);
+    zeroize::Zeroize::zeroize(&mut buf);
+    value.map(Some)
+}
+
+/// Encodes and writes a record in the open transaction.
+pub(crate) fn write<T: Serialize>(
+    store: &mut impl Store,
+    key: RecordKey,
+    value: &T,
+) -> Result<(), StoreError> {
+    store.put(key, &codec::encode(value))
+}
+
+/// Keys of `kind` in a range of a firm, in rising order, from `from` on.
+fn next_in(
+    store: &mut impl Store,
+    from: RecordKey,
+    last: RecordKey,
+) -> Result<Option<RecordKey>, StoreError> {
+    Ok(store.next_key(from)?.filter(|found| *found <= last))
+}
+
+/// Firms present: slot and record.
+pub(crate) fn firms(store: &mut impl Store) -> Result<Vec<(FirmSlot, Firm)>, StoreError> {
+    let mut found = Vec::new();
+    let mut from = firm_key(0);
+    while let Some(key) = next_in(store, from, firm_key(FirmSlot::MAX))? {
+        let firm = read(store, key)?.ok_or(StoreError::Medium)?;
+        found.push(((key >> 48) as u8, firm));
+        from = key + 1;
+    }
+    Ok(found)
+}
+
+/// The next Product Item of a firm behind `after`, or its first.
+pub(crate) fn next_item(
+    store: &mut impl Store,
+    slot: FirmSlot,
+    after: Option<ItemRef>,
+) -> Result<Option<ProductItem>, StoreError> {
+    let from = after.map_or(key(ITEM, slot, 0, 0), |item| item_key(slot, item) + 1);
+    let last = key(ITEM, slot, u32::MAX, u16::MAX);
+    match next_in(store, from, last)? {
+        Some(found) => read(store, found)?.ok_or(StoreError::Medium).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The next Product Item of one product, behind `after` or the first.
+pub(crate) fn next_item_of(
+    store: &mut impl Store,
+    slot: FirmSlot,
+    product: ProductCode,
+    after: Option<EntryNumber>,
+) -> Result<Option<ProductItem>, StoreError> {
+    let first = key(ITEM, slot, product.0, 0);
+    let from = after.map_or(first, |entry| key(ITEM, slot, product.0, entry.0) + 1);
+    match next_in(store, from, key(ITEM, slot, product.0, u16::MAX))? {
+        Some(found) => read(store, found)?.ok_or(StoreError::Medium).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Calls `visit` with key and value of every entry, and with the key alone of every item key, of a firm.
+pub(crate) fn for_each_of_configuration(
+    store: &mut impl Store,
+    slot: FirmSlot,
+    mut visit: impl FnMut(RecordKey, &[u8]),
+) -> Result<(), StoreError> {
+    let mut buf = alloc::vec![0; RECORD_LEN_MAX];
+    for (kind, with_value) in [(ITEM, true), (ITEM_KEY, false)] {
+        let mut from = key(kind, slot, 0, 0);
+        while let Some(found) = next_in(store, from, key(kind, slot, u32::MAX, u16::MAX))? {
+            let len = store.read(found, &mut buf)?.ok_or(StoreError::Medium)?;
+            visit(found, if with_value { &buf[..len] } else { &[] });
+            from = found + 1;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what is staged, in the open transaction. Returns how many chunks there were.
+pub(crate) fn delete_staged(store: &mut impl Store) -> Result<u32, StoreError> {
+    let mut count = 0;
+    while let Some(found) = next_in(store, staged_key(0), staged_key(u16::MAX))? {
+        store.delete(found)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_different_things_never_meet_and_sort_together() {
+        let item = |product, entry| {
+            item_key(3, ItemRef { product: ProductCode(product), entry: EntryNumber(entry) })
+        };
+        assert!(item(1, u16::MAX) < item(2, 0));
+        assert!(item(u32::MAX, u16::MAX) < item_key_key(0, ProductCode(0), Generation(0)));
+        assert!(META < firm_key(0) && firm_key(u8::MAX) < receipt_key(0, 0));
+    }
+}

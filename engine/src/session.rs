@@ -1,0 +1,119 @@
+//! Sessions: the secure channel of each client, and how commands come out of it.
+
+use alloc::vec::Vec;
+
+use protocol::codec::{self, Bytes, Fixed};
+use protocol::command::{Command, ContainerHello, Reply};
+use protocol::crypto::Random;
+use protocol::crypto::channel::{Pattern, Responder, Transport};
+use protocol::errors::{ErrorCode, Failure};
+use protocol::limits::{COMMAND_LEN_MAX, MESSAGE_LEN_MAX, SESSIONS_MAX};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::platform::Keys;
+
+/// First byte of a message that refuses in clear: no channel version has this number.
+pub const REFUSAL: u8 = 0;
+
+/// Sessions of a power session, by channel, the least recently used first.
+#[derive(Default)]
+pub(crate) struct Sessions(Vec<(u32, Session)>);
+
+impl Sessions {
+    pub(crate) fn take(&mut self, channel: u32) -> Option<Session> {
+        let at = self.0.iter().position(|(known, _)| *known == channel)?;
+        Some(self.0.remove(at).1)
+    }
+
+    pub(crate) fn put(&mut self, channel: u32, session: Session) {
+        self.0.push((channel, session));
+    }
+
+    /// Makes room for one more: the session longest unused that holds no seat goes.
+    pub(crate) fn make_room(&mut self, holds_seat: impl Fn(u32) -> bool) -> Result<(), Failure> {
+        if self.0.len() < SESSIONS_MAX {
+            return Ok(());
+        }
+        let idle = self.0.iter().position(|(channel, _)| !holds_seat(*channel));
+        let at = idle.ok_or(ErrorCode::TooManySessions.with(SESSIONS_MAX as u64, 0))?;
+        self.0.remove(at);
+        Ok(())
+    }
+}
+
+/// One client's channel.
+pub(crate) struct Session(Transport);
+
+impl Session {
+    /// Opens a message. `Err(dead)`: it was not authentic, and whether the channel is dead by now. An authentic
+    /// message that is no command is a failure inside the channel.
+    pub(crate) fn open(&mut self, request: &[u8]) -> Result<Result<Command, Failure>, bool> {
+        let mut message = Zeroizing::new(Vec::from(request));
+        let len = self.0.open(&mut message).map_err(|_| self.0.is_dead())?;
+        let command = codec::decode(&message[..len], COMMAND_LEN_MAX);
+        Ok(command.map_err(|_| ErrorCode::Malformed.failure()))
+    }
+
+    /// Seals a reply.
+    pub(crate) fn seal(&mut self, reply: Reply, response: &mut Vec<u8>) -> Result<(), ()> {
+        response.resize(MESSAGE_LEN_MAX, 0);
+        let len = codec::encode_into(&reply, response).map(<[u8]>::len);
+        let sealed = len.and_then(|len| self.0.seal(response, len).ok());
+        if let Reply::Seat(protocol::command::SeatReply::Key(mut key)) = reply {
+            key.zeroize();
+        }
+        match sealed {
+            Some(len) => {
+                response.truncate(len);
+                Ok(())
+            }
+            None => {
+                response.zeroize();
+                Err(())
+            }
+        }
+    }
+}
+
+/// What a container says at first.
+pub(crate) struct Hello<'a> {
+    pub boot: [u8; 16],
+    pub firmware: u32,
+    pub certificate: &'a [u8],
+}
+
+impl Hello<'_> {
+    /// Answers the first message of a handshake.
+    pub(crate) fn answer(
+        &self,
+        keys: &impl Keys,
+        random: &mut dyn Random,
+        request: &[u8],
+        response: &mut Vec<u8>,
+    ) -> Result<Session, Failure> {
+        let failed = |_| ErrorCode::HandshakeFailed.failure();
+        let mut request = Vec::from(request);
+        let (responder, _) = Responder::accept(keys.channel_key(), &mut request).map_err(failed)?;
+        let certificate = match responder.pattern() {
+            Pattern::Nx => self.certificate,
+            _ => &[],
+        };
+        let hello = ContainerHello {
+            boot: Fixed(self.boot),
+            firmware: self.firmware,
+            certificate: Bytes::new(certificate).ok_or(ErrorCode::CertificateRefused.failure())?,
+        };
+        response.resize(MESSAGE_LEN_MAX, 0);
+        let (transport, len) =
+            responder.reply(random, &codec::encode(&hello), response).map_err(failed)?;
+        response.truncate(len);
+        Ok(Session(transport))
+    }
+}
+
+/// A refusal outside any channel: not authentic, for messages to people only.
+pub(crate) fn refuse(failure: Failure, response: &mut Vec<u8>) {
+    response.clear();
+    response.push(REFUSAL);
+    response.extend_from_slice(&codec::encode(&failure));
+}

@@ -1,0 +1,409 @@
+//! Updates: received in chunks, verified before they are parsed, applied op by op in one transaction.
+//!
+//! The header's signature is checked before a chunk is taken, the body's hash before an operation is read. The
+//! body is staged in the store and never whole in RAM. Configuration, number, state hash and receipt change in
+//! one transaction, so a cut leaves the old state or the new one with its receipt.
+
+use alloc::vec::Vec;
+
+use protocol::codec::{self, Fixed};
+use protocol::command::Reply;
+use protocol::crypto::hash::Sha256;
+use protocol::crypto::{Random, aead, hpke};
+use protocol::errors::{ErrorCode, Failure};
+use protocol::limits::{
+    FIRMS_MAX, OP_LEN_MAX, ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
+    UPDATE_IDLE_S, UPDATE_OPS_MAX,
+};
+use protocol::objects::root::Root;
+use protocol::objects::statement::{ReceiptBody, genesis_hash, next_state_hash};
+use protocol::objects::update::{SealedKey, UpdateOp, read_op};
+use protocol::signed::{Header, Kind, Proof, Role, read_head, verify_batch};
+use subtle::ConstantTimeEq;
+
+use crate::engine::{Engine, store_failure};
+use crate::platform::{Clock, Keys, Parts, Platform, Store, StoreError};
+use crate::records::{self, Firm, FirmSlot, StoredKey};
+use crate::steps::Statement;
+
+/// An update on its way in.
+pub(crate) struct Staging {
+    channel: u32,
+    header: Header,
+    /// The firm as it is, or as its root makes it.
+    slot: FirmSlot,
+    firm: Firm,
+    received: u32,
+    hash: Sha256,
+    last_ms: u64,
+}
+
+impl Staging {
+    /// Whether nobody continues it.
+    pub(crate) fn is_stale(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.last_ms) > UPDATE_IDLE_S * 1000
+    }
+}
+
+impl<P: Platform> Engine<P> {
+    pub(crate) fn update_begin(&mut self, channel: u32, root: &[u8], head: &[u8]) -> Reply {
+        match self.begin(channel, root, head) {
+            Ok(()) => Reply::Done,
+            Err((failure, firm)) => self.refuse_update(failure, firm),
+        }
+    }
+
+    pub(crate) fn update_chunk(
+        &mut self,
+        channel: u32,
+        offset: u32,
+        bytes: &[u8],
+    ) -> Result<Reply, Failure> {
+        let now_ms = self.platform.parts().clock.ticks_ms();
+        let staging = self.staging_of(channel)?;
+        let (received, body_len) = (staging.received, staging.header.body_len);
+        let len = bytes.len() as u32;
+        // Only the last chunk may be short, so that a position names its chunk.
+        let whole = bytes.len() == UPDATE_CHUNK_LEN_MAX || received + len == body_len;
+        if offset != received || !whole || len == 0 || received + len > body_len {
+            return Err(ErrorCode::ChunkOffset.with(received.into(), offset.into()));
+        }
+        let record = records::staged_key((received as usize / UPDATE_CHUNK_LEN_MAX) as u16);
+        self.commit(Vec::from([(record, Some(Vec::from(bytes)))]))?;
+        if let Some(staging) = &mut self.staging {
+            staging.received += len;
+            staging.hash.update(bytes);
+            staging.last_ms = now_ms;
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn update_abort(&mut self, channel: u32) -> Result<Reply, Failure> {
+        self.staging_of(channel)?;
+        self.staging = None;
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn update_commit(&mut self, channel: u32) -> Reply {
+        if let Err(failure) = self.staging_of(channel) {
+            return Reply::Failed(failure);
+        }
+        let Some(staging) = self.staging.take() else {
+            return Reply::Failed(ErrorCode::NoUpdate.with(UPDATE_IDLE_S, 0));
+        };
+        let root_fp = staging.firm.root_fp;
+        match self.apply(staging) {
+            Ok(receipt) => Reply::Receipt(receipt),
+            Err(failure) => {
+                self.platform.parts().store.abort();
+                self.refuse_update(failure, Some(root_fp))
+            }
+        }
+    }
+
+    fn staging_of(&self, channel: u32) -> Result<&Staging, Failure> {
+        let none = ErrorCode::NoUpdate.with(UPDATE_IDLE_S, 0);
+        self.staging.as_ref().filter(|staging| staging.channel == channel).ok_or(none)
+    }
+
+    /// A refused update is answered with the receipt of the present state.
+    fn refuse_update(&mut self, failure: Failure, firm: Option<protocol::ids::RootFp>) -> Reply {
+        let receipt = firm.and_then(|firm| self.receipt(firm, 0).ok());
+        Reply::UpdateRefused { failure, receipt: receipt.unwrap_or_default() }
+    }
+
+    /// Verifies and checks everything that the header says. With a failure comes the firm, once it is certain
+    /// that the firm itself sent the update: nobody else is told a receipt.
+    fn begin(
+        &mut self,
+        channel: u32,
+        root: &[u8],
+        head: &[u8],
+    ) -> Result<(), (Failure, Option<protocol::ids::RootFp>)> {
+        let nobody = |failure| (failure, None);
+        self.check_unlocked().map_err(nobody)?;
+        let now_ms = self.platform.parts().clock.ticks_ms();
+        if self.staging.as_ref().is_some_and(|staging| staging.channel != channel) {
+            return Err(nobody(ErrorCode::UpdateBusy.with(UPDATE_IDLE_S, 0)));
+        }
+        let (header, proof, rest) =
+            read_head(head).map_err(|_| nobody(ErrorCode::Malformed.failure()))?;
+        if header.kind != Kind::Update || !rest.is_empty() {
+            return Err(nobody(ErrorCode::Malformed.failure()));
+        }
+        if header.target != *self.platform.parts().keys.id().bytes() {
+            return Err(nobody(ErrorCode::UpdateOtherContainer.failure()));
+        }
+        let (slot, firm) = self.sender(&header, &proof, root).map_err(nobody)?;
+        let root_fp = Some(firm.root_fp);
+        self.check_place(&header, slot, &firm).map_err(|failure| (failure, root_fp))?;
+        self.drop_staged().map_err(nobody)?;
+        self.staging = Some(Staging {
+            channel,
+            header,
+            slot,
+            firm,
+            received: 0,
+            hash: Sha256::new(),
+            last_ms: now_ms,
+        });
+        Ok(())
+    }
+
+    /// The firm whose `licensing` key signed the header.
+    fn sender(
+        &mut self,
+        header: &Header,
+        proof: &Proof,
+        root: &[u8],
+    ) -> Result<(FirmSlot, Firm), Failure> {
+        let (slot, firm) = match self.find_firm(header.root_fp)? {
+            Some(known) => known,
+            None => self.new_firm(header, root)?,
+        };
+        let trusted = Root {
+            root_fp: firm.root_fp,
+            version: firm.root_version.into(),
+            body: firm.root.clone(),
+        };
+        let key = trusted
+            .key(Role::Licensing, header.key_id)
+            .ok_or(ErrorCode::UpdateSignature.failure())?;
+        verify_batch(header, proof, Role::Licensing, &key)
+            .map_err(|_| ErrorCode::UpdateSignature.failure())?;
+        Ok((slot, firm))
+    }
+
+    /// A firm that enters by its root v1. The owner decided it by applying the update.
+    fn new_firm(&mut self, header: &Header, root: &[u8]) -> Result<(FirmSlot, Firm), Failure> {
+        if root.is_empty() {
+            return Err(ErrorCode::RootNeeded.failure());
+        }
+        let refused = ErrorCode::RootRefused.failure();
+        let (object, rest) = protocol::signed::UnverifiedObject::read(root, ROOT_BODY_LEN_MAX)
+            .map_err(|_| refused)?;
+        let root = Root::verify_first(&object).map_err(|_| refused)?;
+        if !rest.is_empty() || root.root_fp != header.root_fp {
+            return Err(ErrorCode::UpdateOtherFirm.failure());
+        }
+        let parts = self.platform.parts();
+        let taken = records::firms(parts.store).map_err(store_failure)?;
+        let free = (0..FIRMS_MAX).find(|slot| taken.iter().all(|(used, _)| used != slot));
+        let slot = free.ok_or(ErrorCode::TooManyFirms.with(FIRMS_MAX.into(), 0))?;
+        let firm = Firm {
+            root_fp: root.root_fp,
+            root_version: 1,
+            root: root.body,
+            seq: 0,
+            state: Fixed(genesis_hash(root.root_fp, parts.keys.id())),
+            config_hash: Fixed::default(),
+            revocation_epoch: 0,
+            floor_s: 0,
+            commits: 0,
+            entries: 0,
+        };
+        Ok((slot, firm))
+    }
+
+    /// Exact next number, previous hash, in time, not too long.
+    fn check_place(&mut self, header: &Header, slot: FirmSlot, firm: &Firm) -> Result<(), Failure> {
+        let next = firm.seq + 1;
+        if header.seq < next {
+            return Err(ErrorCode::UpdateOld.with(firm.seq, header.seq));
+        }
+        if header.seq > next {
+            return Err(ErrorCode::UpdateAhead.with(next, header.seq));
+        }
+        if header.state != firm.state.0 {
+            return Err(ErrorCode::UpdateOtherState.with(header.seq, 0));
+        }
+        let now_s = self.time.now_s(self.platform.parts().clock, slot, firm.floor_s);
+        if header.until_s != 0 && now_s > header.until_s {
+            return Err(ErrorCode::UpdateLate.with(header.until_s, now_s));
+        }
+        let (len, max) = (header.body_len as usize, UPDATE_BODY_LEN_MAX);
+        if len > max { Err(ErrorCode::TooLong.with(len as u64, max as u64)) } else { Ok(()) }
+    }
+
+    fn drop_staged(&mut self) -> Result<(), Failure> {
+        self.staging = None;
+        let store = self.platform.parts().store;
+        store.begin().map_err(store_failure)?;
+        let dropped = records::delete_staged(store).map_err(store_failure)?;
+        if dropped == 0 {
+            store.abort();
+            return Ok(());
+        }
+        self.finish_commit()
+    }
+
+    /// Compares the body's hash, then applies it in one transaction and signs the receipt.
+    fn apply(&mut self, staging: Staging) -> Result<Statement, Failure> {
+        let Staging { header, slot, mut firm, received, hash, .. } = staging;
+        let same: bool = hash.finish().ct_eq(&header.body_hash).into();
+        if received != header.body_len || !same {
+            return Err(ErrorCode::UpdateBody.failure());
+        }
+        let mut parts = self.platform.parts();
+        parts.store.begin().map_err(store_failure)?;
+        let ops = Application { parts: &mut parts, header: &header, slot }.run()?;
+        let update_hash = header.hash();
+        firm.seq = header.seq;
+        firm.state = Fixed(next_state_hash(&header.state, &update_hash));
+        firm.floor_s = firm.floor_s.max(header.issued_s);
+        firm.commits += 1;
+        (firm.config_hash, firm.entries) = configuration(parts.store, slot)?;
+        let time = self.time.info(parts.clock, slot, firm.floor_s);
+        let body = ReceiptBody {
+            update_hash: Fixed(update_hash),
+            config_hash: firm.config_hash,
+            ops,
+            time,
+            commits: firm.commits,
+        };
+        let receipt = self.state_signed(
+            Kind::Receipt,
+            firm.root_fp,
+            firm.seq,
+            firm.state.0,
+            time.now_s,
+            &codec::encode(&body),
+        )?;
+        let store = self.platform.parts().store;
+        records::write(store, records::receipt_key(slot, firm.seq), &receipt)
+            .and_then(|()| records::write(store, records::firm_key(slot), &firm))
+            .and_then(|()| records::delete_staged(store))
+            .map_err(store_failure)?;
+        self.finish_commit()?;
+        Ok(receipt)
+    }
+}
+
+/// Hash and number of a firm's entries as the open transaction leaves them.
+fn configuration(store: &mut impl Store, slot: FirmSlot) -> Result<(Fixed<32>, u32), Failure> {
+    let mut hash = Sha256::new();
+    let mut entries = 0;
+    records::for_each_of_configuration(store, slot, |key, value| {
+        // The slot is this container's affair, so it does not enter the hash.
+        hash.update(&(key & !(0xff << 48)).to_be_bytes());
+        hash.update(&(value.len() as u32).to_be_bytes());
+        hash.update(value);
+        entries += u32::from(!value.is_empty());
+    })
+    .map_err(store_failure)?;
+    Ok((Fixed(hash.finish()), entries))
+}
+
+/// Operations of a staged body, applied in the open transaction.
+struct Application<'a, 'p, P: Platform> {
+    parts: &'a mut Parts<'p, P>,
+    header: &'a Header,
+    slot: FirmSlot,
+}
+
+impl<P: Platform> Application<'_, '_, P> {
+    fn run(&mut self) -> Result<u16, Failure> {
+        let mut body = StagedBody { len: self.header.body_len as usize, ..StagedBody::default() };
+        let mut op = [0; OP_LEN_MAX];
+        let mut count = 0;
+        while body.at < body.len {
+            let malformed = ErrorCode::UpdateOp.with(count as u64, 0);
+            if count == UPDATE_OPS_MAX {
+                return Err(malformed);
+            }
+            let mut len = [0; 2];
+            body.read(self.parts.store, &mut len, malformed)?;
+            let len = usize::from(u16::from_be_bytes(len));
+            let bytes = op.get_mut(..len).ok_or(malformed)?;
+            body.read(self.parts.store, bytes, malformed)?;
+            let parsed = read_op(bytes, count).map_err(|_| malformed)?;
+            self.apply(parsed, count as u64)?;
+            count += 1;
+        }
+        Ok(count as u16)
+    }
+
+    fn apply(&mut self, op: UpdateOp, at: u64) -> Result<(), Failure> {
+        let store = &mut *self.parts.store;
+        match op {
+            UpdateOp::Nop => Ok(()),
+            UpdateOp::SetItem(item) => {
+                records::write(store, records::item_key(self.slot, item.item), &item)
+                    .map_err(store_failure)
+            }
+            UpdateOp::RemoveItem(item) => self.remove(records::item_key(self.slot, item), at),
+            UpdateOp::SetKey(sealed) => self.set_key(&sealed, at),
+            UpdateOp::RemoveKey { product, generation } => {
+                self.remove(records::item_key_key(self.slot, product, generation), at)
+            }
+            _ => Err(ErrorCode::UpdateOp.with(at, 0)),
+        }
+    }
+
+    fn remove(&mut self, record: u64, at: u64) -> Result<(), Failure> {
+        let store = &mut *self.parts.store;
+        if store.next_key(record).map_err(store_failure)? != Some(record) {
+            return Err(ErrorCode::ItemUnknown.with(at, 0));
+        }
+        store.delete(record).map_err(store_failure)
+    }
+
+    /// Opens a sealed item key and keeps it under the home's storage key.
+    fn set_key(&mut self, sealed: &SealedKey, at: u64) -> Result<(), Failure> {
+        let keys = self.parts.keys;
+        let info = SealedKey::info(self.header.root_fp, keys.id());
+        let aad = SealedKey::aad(self.header.seq, sealed.product, sealed.generation);
+        let mut key = zeroize::Zeroizing::new(sealed.ciphertext.0);
+        let opened =
+            hpke::open(keys.sealing_key(), &sealed.encapsulated.0, &info, &aad, &mut key[..]);
+        if opened != Ok(32) {
+            return Err(ErrorCode::KeySeal.with(at, 0));
+        }
+        let record = records::item_key_key(self.slot, sealed.product, sealed.generation);
+        let mut nonce = [0; 12];
+        self.parts.random.fill(&mut nonce).map_err(|_| ErrorCode::RandomFailed.failure())?;
+        let storage_key = keys.storage_key();
+        let tag = aead::seal_in_place(storage_key, &nonce, &record.to_be_bytes(), &mut key[..32]);
+        key[32..].copy_from_slice(&tag);
+        let stored = StoredKey { nonce: Fixed(nonce), sealed: Fixed(*key) };
+        records::write(self.parts.store, record, &stored).map_err(store_failure)
+    }
+}
+
+/// Reads a staged body from its chunks, one chunk in RAM at a time.
+#[derive(Default)]
+struct StagedBody {
+    len: usize,
+    at: usize,
+    chunk: Vec<u8>,
+}
+
+impl StagedBody {
+    fn read(
+        &mut self,
+        store: &mut impl Store,
+        out: &mut [u8],
+        short: Failure,
+    ) -> Result<(), Failure> {
+        if self.len - self.at < out.len() {
+            return Err(short);
+        }
+        for byte in out {
+            let within = self.at % UPDATE_CHUNK_LEN_MAX;
+            if within == 0 {
+                self.load(store).map_err(store_failure)?;
+            }
+            *byte = *self.chunk.get(within).ok_or(ErrorCode::StoreFailed.failure())?;
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, store: &mut impl Store) -> Result<(), StoreError> {
+        self.chunk.resize(UPDATE_CHUNK_LEN_MAX, 0);
+        let record = records::staged_key((self.at / UPDATE_CHUNK_LEN_MAX) as u16);
+        let len = store.read(record, &mut self.chunk)?.ok_or(StoreError::Medium)?;
+        self.chunk.truncate(len);
+        Ok(())
+    }
+}
