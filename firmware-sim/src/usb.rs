@@ -4,6 +4,8 @@
 //! dongle has one, the simulator's server one per connection. Channels belong to the port that they
 //! were opened through, and end with it.
 
+#[cfg(test)]
+mod bus_tests;
 mod channels;
 #[cfg(test)]
 mod tests;

@@ -41,7 +41,7 @@ pub struct LinkTimes {
 
 impl Default for LinkTimes {
     fn default() -> Self {
-        Self { open_ms: 1_000, silence_ms: 2_000, total_ms: 30_000 }
+        Self { open_ms: 2_000, silence_ms: 2_000, total_ms: 30_000 }
     }
 }
 

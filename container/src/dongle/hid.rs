@@ -217,8 +217,7 @@ mod tests {
     #[test]
     fn sec_p15_reports_of_another_length_and_interruptions_are_passed_over() {
         let interrupted = Err(io::ErrorKind::Interrupted);
-        let mut pipe =
-            pipe(vec![Ok(vec![3; 64]), Ok(vec![9; 65]), Ok(vec![1; 8]), interrupted]);
+        let mut pipe = pipe(vec![Ok(vec![3; 64]), Ok(vec![9; 65]), Ok(vec![1; 8]), interrupted]);
         assert_eq!(pipe.receive(Duration::from_secs(3600)).unwrap(), [3; 64]);
         assert!(matches!(pipe.receive(Duration::ZERO), Err(PipeError::TimedOut)));
     }

@@ -11,9 +11,9 @@ const PORT: PortId = PortId(1);
 
 /// Answers with the request turned round, and keeps a diary.
 #[derive(Default)]
-struct Echo {
-    requests: Vec<(u32, Vec<u8>)>,
-    closed: Vec<u32>,
+pub(super) struct Echo {
+    pub(super) requests: Vec<(u32, Vec<u8>)>,
+    pub(super) closed: Vec<u32>,
     answer_len: Option<usize>,
 }
 
