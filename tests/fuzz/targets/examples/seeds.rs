@@ -1,0 +1,191 @@
+//! Writes a few accepted inputs for each target into its corpus, for the fuzzer to start from.
+
+use protocol::codec::{self, Bytes, Fixed, List, Text};
+use protocol::command::{Command, Reply, SeatCommand, SeatGrant, SeatReply};
+use protocol::crypto::channel::Initiator;
+use protocol::errors::Failure;
+use protocol::frame::{self, Cid};
+use protocol::ids::*;
+use protocol::objects::artifact::{
+    ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
+};
+use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
+use protocol::objects::file::{self, FileKind};
+use protocol::objects::license::{AccessMode, ItemOption, ItemRef, ProductItem, Requirement};
+use protocol::objects::root::Mode;
+use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
+use protocol::objects::test_root;
+use protocol::objects::update::{SealedKey, UpdateOp, write_ops};
+use std::path::Path;
+
+const ITEM: ItemRef = ItemRef { product: ProductCode(7), entry: EntryNumber(1) };
+const WRAPPED: WrappedKey = WrappedKey { salt: Fixed([3; 16]), ciphertext: Fixed([4; 48]) };
+const TIME: TimeInfo = TimeInfo { floor_s: 9, now_s: 10, class: ClockClass::Rtc, certified_s: 8 };
+
+fn main() {
+    let root = test_root::object().expect("the test root");
+    write("root", &[root.clone()]);
+    write("object", &[root.clone()]);
+    write("file", &[file::write(FileKind::Root, &[&root]), file::write(FileKind::Update, &[])]);
+    write("command", &commands());
+    write("reply", &replies());
+    write("artifact", &[codec::encode(&artifact())]);
+    write("device", &[codec::encode(&device())]);
+    write("statement", &[codec::encode(&context())]);
+    write("receipt", &[codec::encode(&receipt())]);
+    write("update_ops", &[write_ops(&ops()).expect("small operations"), Vec::new()]);
+    write("report", &[reports(10), reports(300)]);
+    write("handshake", &[first_message()]);
+    write("transport", &[vec![0; 16], vec![5; 40]]);
+}
+
+fn write(target: &str, inputs: &[Vec<u8>]) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
+    std::fs::create_dir_all(&dir).expect("the corpus can be written");
+    for (n, input) in inputs.iter().enumerate() {
+        std::fs::write(dir.join(format!("seed-{n}")), input).expect("the corpus can be written");
+    }
+}
+
+fn requirement() -> Requirement {
+    Requirement {
+        root_fp: RootFp::new([1; 16]),
+        product: ITEM.product,
+        features: 5,
+        units: 0,
+        release_s: 0,
+        access: AccessMode::UserLimit,
+        certified_age_s: 0,
+        generation: Generation(1),
+    }
+}
+
+fn item() -> ProductItem {
+    let options = vec![
+        ItemOption::Text(Text::new("Läuft").expect("short")),
+        ItemOption::FeatureMap(5),
+        ItemOption::LicenseQuantity(3),
+        ItemOption::ActivationTime(1),
+        ItemOption::ExpirationTime(2_000_000_000),
+    ];
+    ProductItem { item: ITEM, options: List::new(options).expect("few") }
+}
+
+fn commands() -> Vec<Vec<u8>> {
+    let (firm, op) = (RootFp::new([1; 16]), OpId::new([2; 16]));
+    let artifact = ArtifactId::new([6; 16]);
+    let commands = [
+        Command::Seat(SeatCommand::Open { op, requirement: requirement(), artifact }),
+        Command::Seat(SeatCommand::KeyRelease { handle: SeatHandle(1), wrapped: WRAPPED, part: 0 }),
+        Command::Items { firm, after: Some(ITEM) },
+        Command::Context { firm, nonce: Fixed([8; 32]) },
+        Command::Rename { op, name: Text::new("desk").expect("short") },
+        Command::UpdateChunk { offset: 1024, bytes: Bytes::new([9; 30]).expect("short") },
+        Command::Why(requirement()),
+    ];
+    commands.iter().map(codec::encode).collect()
+}
+
+fn replies() -> Vec<Vec<u8>> {
+    let grant = SeatGrant {
+        handle: SeatHandle(1),
+        token: SeatToken::new([7; 16]),
+        interval_s: 10,
+        timeout_s: 30,
+        ends_s: 0,
+        now_s: 10,
+    };
+    let replies = [
+        Reply::Seat(SeatReply::Opened(grant)),
+        Reply::Failed(Failure { code: 0x201, a: 1, b: 2 }),
+        Reply::Items(List::new(vec![item()]).expect("one")),
+        Reply::Receipt(Bytes::new([1; 40]).expect("short")),
+    ];
+    replies.iter().map(codec::encode).collect()
+}
+
+fn artifact() -> ArtifactBody {
+    let text = RefusalText {
+        language: Text::new("de").expect("short"),
+        text: Text::new("Keine Lizenz").expect("short"),
+        shop: Text::new("shop").expect("short"),
+        support: Text::new("help").expect("short"),
+    };
+    let program = ProgramOptions {
+        loss: LossPolicy::Grace { for_s: 60 },
+        allow_preload: false,
+        accept_unwatched_forks: true,
+        refusal_texts: List::new(vec![text]).expect("one"),
+    };
+    let slot = Slot { requirement: requirement(), wrapped: WRAPPED };
+    ArtifactBody {
+        kind: ArtifactKind::Program,
+        mode: Mode::Test,
+        firm_name: Text::new("Acme").expect("short"),
+        name: Text::new("tool").expect("short"),
+        slots: List::new(vec![slot]).expect("one"),
+        content_len: 123_456,
+        program: Some(program),
+        parts: 1,
+    }
+}
+
+fn device() -> DeviceBody {
+    DeviceBody {
+        kind: ContainerKind::Dongle,
+        clock: ClockClass::Rtc,
+        anchor: AnchorClass::Hardware,
+        identity_key: Fixed([2; 33]),
+        channel_key: Fixed([2; 33]),
+        sealing_key: Fixed([3; 33]),
+        batch: 4,
+    }
+}
+
+fn context() -> ContextBody {
+    ContextBody {
+        nonce: Fixed([1; 32]),
+        config_hash: Fixed([2; 32]),
+        root_version: 1,
+        revocation_epoch: 0,
+        time: TIME,
+        commits: 5,
+        entries: 1,
+        firmware: 0x1_0000,
+    }
+}
+
+fn receipt() -> ReceiptBody {
+    let (update_hash, config_hash) = (Fixed([1; 32]), Fixed([2; 32]));
+    ReceiptBody { update_hash, config_hash, ops: 3, time: TIME, commits: 6 }
+}
+
+fn ops() -> Vec<UpdateOp> {
+    let (product, generation) = (ITEM.product, Generation(1));
+    let (encapsulated, ciphertext) = (Fixed([4; 65]), Fixed([5; 48]));
+    vec![
+        UpdateOp::Nop,
+        UpdateOp::SetItem(item()),
+        UpdateOp::SetKey(SealedKey { product, generation, encapsulated, ciphertext }),
+        UpdateOp::RemoveItem(ITEM),
+        UpdateOp::RemoveKey { product, generation },
+    ]
+}
+
+/// A message of `len` bytes, cut into its reports.
+fn reports(len: usize) -> Vec<u8> {
+    let message = vec![6; len];
+    let reports = frame::split(Cid(9), frame::Command::Msg, &message).expect("a short message");
+    reports.flatten().collect()
+}
+
+fn first_message() -> Vec<u8> {
+    let mut random = |out: &mut [u8]| {
+        out.fill(1);
+        Ok(())
+    };
+    let mut message = vec![0; 512];
+    let (_, len) = Initiator::start_nx(&mut random, b"hello", &mut message).expect("room enough");
+    message.truncate(len);
+    message
+}
