@@ -250,6 +250,52 @@ fn patience_is_extended_up_to_its_end() {
     assert_eq!(Patience::begin(u64::MAX, 1, 1).deadline_ms(), u64::MAX);
 }
 
+/// The reports of the example in the byte table, each with the way it goes.
+fn documented() -> Vec<(char, Report)> {
+    let text = include_str!("../../../docs/formats/21-reports.md");
+    let example = text.split("```text").last().and_then(|rest| rest.split("```").next()).unwrap();
+    let mut reports: Vec<(char, Vec<u8>)> = Vec::new();
+    for line in example.lines().filter(|line| !line.is_empty()) {
+        let (way, hex) = line.split_at(1);
+        if way != " " {
+            reports.push((way.chars().next().unwrap(), Vec::new()));
+        }
+        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let bytes = &mut reports.last_mut().unwrap().1;
+        bytes.extend(
+            digits
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap()),
+        );
+        if hex.ends_with("..") {
+            bytes.resize(REPORT_LEN, 0);
+        }
+    }
+    reports.into_iter().map(|(way, bytes)| (way, bytes.try_into().unwrap())).collect()
+}
+
+#[test]
+fn the_documented_example_is_what_the_code_sends() {
+    let nonce = [0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8];
+    let cid = Cid(0x5c00_0001);
+    let answer = Allocation { nonce, cid, version: FRAME_VERSION, capabilities: 0 }.to_bytes();
+    let request: Vec<u8> = (0..60).collect();
+    let mut expected = vec![('>', allocation_request(&nonce))];
+    let messages: [(char, Cid, Command, &[u8]); 7] = [
+        ('<', Cid::BROADCAST, Command::Init, &answer),
+        ('>', cid, Command::Msg, &request),
+        ('<', cid, Command::Keepalive, &[STATUS_PROCESSING]),
+        ('<', cid, Command::Msg, b"ok"),
+        ('>', cid, Command::Close, b""),
+        ('>', cid, Command::Msg, &[0]),
+        ('<', cid, Command::Error, &[ErrorCode::InvalidChannel as u8]),
+    ];
+    for (way, cid, command, payload) in messages {
+        expected.extend(split(cid, command, payload).unwrap().map(|report| (way, report)));
+    }
+    assert_eq!(documented(), expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 200,
