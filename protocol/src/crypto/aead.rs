@@ -1,8 +1,9 @@
 //! AES-256-GCM (NIST SP 800-38D), in place, 96-bit nonce, 128-bit tag.
 //!
-//! The library decrypts only after the tag matched, so that a failure leaves ciphertext behind; here a failure
-//! zeroes the buffer, so that nobody can take what is in it for a message. The key schedule is made anew for each
-//! call: 32 bytes instead of about a kilobyte then stay in memory for each channel.
+//! The library decrypts only after the tag matched, so that a failure leaves ciphertext behind;
+//! here a failure zeroes the buffer, so that nobody can take what is in it for a message. The key
+//! schedule is made anew for each call: 32 bytes instead of about a kilobyte then stay in memory
+//! for each channel.
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
@@ -54,8 +55,8 @@ pub fn open_in_place(
     })
 }
 
-/// Encrypts the first `plaintext_len` bytes of `buf` in place, puts the tag behind them and returns the length
-/// of both.
+/// Encrypts the first `plaintext_len` bytes of `buf` in place, puts the tag behind them and returns
+/// the length of both.
 ///
 /// # Errors
 /// [`CryptoError::Length`] where `buf` has no room for the tag; `buf` is untouched.
@@ -75,7 +76,8 @@ pub fn seal_appended(
 /// Decrypts `buf`, ciphertext and tag, in place and returns the length of the plaintext.
 ///
 /// # Errors
-/// [`CryptoError::Tag`] where anything differs or `buf` is shorter than a tag; all of `buf` is then zero.
+/// [`CryptoError::Tag`] where anything differs or `buf` is shorter than a tag; all of `buf` is then
+/// zero.
 pub fn open_appended(
     key: &[u8; KEY_LEN],
     nonce: &[u8; NONCE_LEN],

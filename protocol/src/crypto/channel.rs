@@ -1,10 +1,11 @@
 //! The channel between a program and a container: Noise NX at first contact, NK afterwards.
 //!
-//! P-256, AES-256-GCM, SHA-256, after the Noise specification, revision 34; public keys travel uncompressed, so
-//! DHLEN is 65 for keys and 32 for shared secrets. The initiator is the program and stays anonymous, the
-//! responder is the container. `docs/formats/20-channel.md` has the bytes. A handshake consumes itself step by
-//! step and ends in a [`Transport`], which owns its message counters and cannot be cloned: a nonce repeats neither
-//! by a caller's mistake nor across a restart, since a channel is never stored and a new one has new keys.
+//! P-256, AES-256-GCM, SHA-256, after the Noise specification, revision 34; public keys travel
+//! uncompressed, so DHLEN is 65 for keys and 32 for shared secrets. The initiator is the program
+//! and stays anonymous, the responder is the container. `docs/formats/20-channel.md` has the bytes.
+//! A handshake consumes itself step by step and ends in a [`Transport`], which owns its message
+//! counters and cannot be cloned: a nonce repeats neither by a caller's mistake nor across a
+//! restart, since a channel is never stored and a new one has new keys.
 
 mod cipher;
 mod handshake;
@@ -87,7 +88,8 @@ pub enum ChannelError {
     /// A handshake pattern that is not known, or not the one begun.
     #[cfg_attr(feature = "std", error("handshake pattern {0} is not known, or not the one begun"))]
     Pattern(u8),
-    /// A message too short for its fixed parts, or longer than [`MESSAGE_LEN_MAX`]; a buffer without room.
+    /// A message too short for its fixed parts, or longer than [`MESSAGE_LEN_MAX`]; a buffer
+    /// without room.
     #[cfg_attr(feature = "std", error("a message or buffer of an unusable length"))]
     Length,
     /// Not authentic, repeated, out of order, or made for another channel. The message was zeroed.

@@ -24,7 +24,8 @@ impl PublicKey {
     /// # Errors
     /// [`CryptoError::Key`] for any other form, and for what is no point of the curve.
     pub fn from_compressed(point: &[u8; COMPRESSED_LEN]) -> Result<PublicKey, CryptoError> {
-        // The library also knows a compact form of the same length, which would be a second encoding.
+        // The library also knows a compact form of the same length, which would be a second
+        // encoding.
         if !matches!(point[0], 2 | 3) {
             return Err(CryptoError::Key);
         }

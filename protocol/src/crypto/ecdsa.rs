@@ -1,8 +1,8 @@
 //! ECDSA over P-256 with SHA-256 (FIPS 186-5), low-S only.
 //!
-//! Signing takes its nonce from RFC 6979 with 32 bytes of added entropy: a broken random source cannot repeat
-//! one, and a glitched computation meets a fresh one. Our own objects have one valid form of a signature only:
-//! the one with the lower `s`.
+//! Signing takes its nonce from RFC 6979 with 32 bytes of added entropy: a broken random source
+//! cannot repeat one, and a glitched computation meets a fresh one. Our own objects have one valid
+//! form of a signature only: the one with the lower `s`.
 
 use p256::NistP256;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
@@ -122,7 +122,8 @@ pub fn verify_hash(
     key.0.verify_prehash(hash, &signature).map_err(|_| CryptoError::Signature)
 }
 
-/// Verifies a signature that others made, either form of `s`: X.509 certificates and TPM attestations.
+/// Verifies a signature that others made, either form of `s`: X.509 certificates and TPM
+/// attestations.
 ///
 /// # Errors
 /// [`CryptoError::Signature`] where it does not hold.

@@ -1,8 +1,8 @@
 //! Sealing to a container's key: HPKE base mode, single shot (RFC 9180).
 //!
-//! DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, and nothing else. One message for each encapsulated key,
-//! so the sequence number is always 0. Base mode does not authenticate the sender: accept what it carries only
-//! inside a verified signed object.
+//! DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, and nothing else. One message for each
+//! encapsulated key, so the sequence number is always 0. Base mode does not authenticate the
+//! sender: accept what it carries only inside a verified signed object.
 
 use zeroize::Zeroizing;
 
@@ -20,8 +20,8 @@ const KEM_SUITE: &[u8] = b"KEM\x00\x10";
 const SUITE: &[u8] = b"HPKE\x00\x10\x00\x01\x00\x02";
 const MODE_BASE: u8 = 0;
 
-/// Encrypts the first `plaintext_len` bytes of `buf` to `recipient`, in place, and appends the tag. Returns the
-/// encapsulated key and the length of ciphertext and tag.
+/// Encrypts the first `plaintext_len` bytes of `buf` to `recipient`, in place, and appends the tag.
+/// Returns the encapsulated key and the length of ciphertext and tag.
 ///
 /// # Errors
 /// [`CryptoError::Length`] where `buf` has no room for the tag, [`CryptoError::Random`].
@@ -45,7 +45,8 @@ pub fn seal(
 ///
 /// # Errors
 /// [`CryptoError::Key`] where `encapped` is no point of the curve, [`CryptoError::KeyHome`],
-/// [`CryptoError::Tag`] where key, info, aad or bytes are not those of the sender; `buf` is then zero.
+/// [`CryptoError::Tag`] where key, info, aad or bytes are not those of the sender; `buf` is then
+/// zero.
 pub fn open(
     recipient: &dyn StaticKey,
     encapped: &[u8; ENCAPPED_LEN],
@@ -133,8 +134,8 @@ mod tests {
         core::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
     }
 
-    /// RFC 9180 A.3.1. Its cipher is AES-128-GCM; key agreement and key schedule are the same code with another
-    /// suite number and key length.
+    /// RFC 9180 A.3.1. Its cipher is AES-128-GCM; key agreement and key schedule are the same code
+    /// with another suite number and key length.
     #[test]
     fn key_schedule_of_the_rfc() {
         let recipient = SoftwareKey::from_bytes(&unhex(

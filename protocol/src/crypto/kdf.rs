@@ -43,8 +43,8 @@ impl Prk {
         })
     }
 
-    /// HKDF-Expand with `label || 0x00 || context`, so that no label is the beginning of another's input.
-    /// The parts of `context` must have fixed lengths, or carry them.
+    /// HKDF-Expand with `label || 0x00 || context`, so that no label is the beginning of another's
+    /// input. The parts of `context` must have fixed lengths, or carry them.
     ///
     /// # Errors
     /// [`CryptoError::Length`] above [`EXPAND_LEN_MAX`]; `out` is zeroed.

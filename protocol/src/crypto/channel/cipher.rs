@@ -1,4 +1,4 @@
-//! One direction: a key and the counter that is its nonce (`CipherState` in the Noise specification).
+//! One direction of a channel: a key and the counter that is its nonce.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -33,7 +33,8 @@ impl Cipher {
         Ok(sealed_len)
     }
 
-    /// Decrypts `buf`. The counter moves on only if the tag matched: what anyone can send must not move it.
+    /// Decrypts `buf`. The counter moves on only if the tag matched: what anyone can send must not
+    /// move it.
     pub(super) fn open(&mut self, aad: &[u8], buf: &mut [u8]) -> Result<usize, ChannelError> {
         let opened =
             self.nonce().and_then(|nonce| Ok(aead::open_appended(&self.key, &nonce, aad, buf)?));

@@ -25,18 +25,20 @@ pub struct Initiator {
 pub struct Established<'m> {
     /// The channel.
     pub transport: Transport,
-    /// The responder's static key. After NX it is what the responder claims: check it against its certificate.
+    /// The responder's static key. After NX it is what the responder claims: check it against its
+    /// certificate.
     pub responder: PublicKey,
     /// The payload of the answer.
     pub payload: &'m [u8],
 }
 
 impl Initiator {
-    /// Begins first contact. Writes the first message to `out` and returns its length. `payload` travels in the
-    /// clear, though no change to it goes unnoticed.
+    /// Begins first contact. Writes the first message to `out` and returns its length. `payload`
+    /// travels in the clear, though no change to it goes unnoticed.
     ///
     /// # Errors
-    /// [`ChannelError::Length`] where `out` is too small, [`ChannelError::Crypto`] where the random source fails.
+    /// [`ChannelError::Length`] where `out` is too small, [`ChannelError::Crypto`] where the random
+    /// source fails.
     pub fn start_nx(
         random: &mut dyn Random,
         payload: &[u8],
@@ -45,8 +47,9 @@ impl Initiator {
         Initiator::start(Pattern::Nx, None, random, payload, out)
     }
 
-    /// Begins with a responder whose static key is known. `payload` can be read by it alone, but also by
-    /// whoever learns its private key later, and it can be replayed to it: put no secret and no command there.
+    /// Begins with a responder whose static key is known. `payload` can be read by it alone, but
+    /// also by whoever learns its private key later, and it can be replayed to it: put no secret
+    /// and no command there.
     ///
     /// # Errors
     /// As [`Initiator::start_nx`].
@@ -83,8 +86,9 @@ impl Initiator {
     /// Takes the answer. The handshake ends here either way: after an error begin a new one.
     ///
     /// # Errors
-    /// [`ChannelError::Version`], [`ChannelError::Pattern`], [`ChannelError::Length`]; [`ChannelError::Refused`]
-    /// where the responder is not the one, or anything was changed on the way.
+    /// [`ChannelError::Version`], [`ChannelError::Pattern`], [`ChannelError::Length`];
+    /// [`ChannelError::Refused`] where the responder is not the one, or anything was changed on the
+    /// way.
     pub fn finish<'m>(self, message: &'m mut [u8]) -> Result<Established<'m>, ChannelError> {
         let Initiator { pattern, ephemeral, responder, mut state } = self;
         let (found, rest) = read_prefix(message)?;
@@ -116,12 +120,13 @@ pub struct Responder<'k> {
 }
 
 impl<'k> Responder<'k> {
-    /// Takes the first message, and returns its payload as well. Who sent it is not known, and it may be a
-    /// replay: act on it only once the channel carries a message.
+    /// Takes the first message, and returns its payload as well. Who sent it is not known, and it
+    /// may be a replay: act on it only once the channel carries a message.
     ///
     /// # Errors
-    /// [`ChannelError::Version`], [`ChannelError::Pattern`], [`ChannelError::Length`]; [`ChannelError::Refused`]
-    /// where it was made for another key, or changed; [`ChannelError::Crypto`] where the key does not answer.
+    /// [`ChannelError::Version`], [`ChannelError::Pattern`], [`ChannelError::Length`];
+    /// [`ChannelError::Refused`] where it was made for another key, or changed;
+    /// [`ChannelError::Crypto`] where the key does not answer.
     pub fn accept<'m>(
         key: &'k dyn StaticKey,
         message: &'m mut [u8],
@@ -147,8 +152,8 @@ impl<'k> Responder<'k> {
     /// Writes the answer to `out` and returns the channel and the answer's length.
     ///
     /// # Errors
-    /// [`ChannelError::Length`] where `out` is too small, [`ChannelError::Crypto`] where the random source or the
-    /// key fails.
+    /// [`ChannelError::Length`] where `out` is too small, [`ChannelError::Crypto`] where the random
+    /// source or the key fails.
     pub fn reply(
         self,
         random: &mut dyn Random,

@@ -1,4 +1,4 @@
-//! The running hash and keys of a handshake (`SymmetricState` in the Noise specification, section 5.2).
+//! The running hash and keys of a handshake (Noise, section 5.2, `SymmetricState`).
 
 use zeroize::Zeroizing;
 
@@ -36,7 +36,8 @@ impl Symmetric {
         self.cipher = Some(Cipher::new(*key));
     }
 
-    /// Encrypts (once there is a key) the first `len` bytes of `buf` in place and mixes in the result.
+    /// Encrypts (once there is a key) the first `len` bytes of `buf` in place and mixes in the
+    /// result.
     pub(super) fn encrypt(&mut self, buf: &mut [u8], len: usize) -> Result<usize, ChannelError> {
         let sealed_len = match &mut self.cipher {
             Some(cipher) => cipher.seal(&self.hash, buf, len)?,
@@ -57,7 +58,8 @@ impl Symmetric {
         }
     }
 
-    /// The keys of the initiator's and of the responder's direction, and the hash of the whole handshake.
+    /// The keys of the initiator's and of the responder's direction, and the hash of the whole
+    /// handshake.
     pub(super) fn split(self) -> (Cipher, Cipher, Hash32) {
         let (initiator, responder) = self.derive(&[]);
         (Cipher::new(*initiator), Cipher::new(*responder), self.hash)

@@ -36,8 +36,8 @@ impl Transport {
         Transport { send, recv, handshake_hash, failures: 0 }
     }
 
-    /// Hash of the whole handshake: equal at both ends, different for each channel. Sign it to bind a signature
-    /// to this channel.
+    /// Hash of the whole handshake: equal at both ends, different for each channel. Sign it to bind
+    /// a signature to this channel.
     pub fn handshake_hash(&self) -> &Hash32 {
         &self.handshake_hash
     }
@@ -57,8 +57,8 @@ impl Transport {
         self.failures >= FAILURES_MAX
     }
 
-    /// Encrypts the first `plaintext_len` bytes of `buf` in place, appends the tag, and returns the length of
-    /// the message.
+    /// Encrypts the first `plaintext_len` bytes of `buf` in place, appends the tag, and returns the
+    /// length of the message.
     ///
     /// # Errors
     /// [`ChannelError::Length`] where there is no room for the tag, [`ChannelError::Dead`],
@@ -74,9 +74,9 @@ impl Transport {
     /// Decrypts `message` in place and returns the length of the plaintext at its beginning.
     ///
     /// # Errors
-    /// [`ChannelError::Refused`] for anything but the next message; `message` is zeroed and the same next message
-    /// is still awaited. The [`FAILURES_MAX`]th refusal, of all in this channel's life, wipes the keys; every
-    /// call is then answered by [`ChannelError::Dead`].
+    /// [`ChannelError::Refused`] for anything but the next message; `message` is zeroed and the
+    /// same next message is still awaited. The [`FAILURES_MAX`]th refusal, of all in this channel's
+    /// life, wipes the keys; every call is then answered by [`ChannelError::Dead`].
     pub fn open(&mut self, message: &mut [u8]) -> Result<usize, ChannelError> {
         if let Err(error) = self.check_alive() {
             message.zeroize();
@@ -96,8 +96,8 @@ impl Transport {
         }
     }
 
-    /// Changes the key of what is sent. The other end must call [`Transport::rekey_recv`] between the same two
-    /// messages. Besides this, keys change by themselves every [`REKEY_MESSAGES`].
+    /// Changes the key of what is sent. The other end must call [`Transport::rekey_recv`] between
+    /// the same two messages. Besides this, keys change by themselves every [`REKEY_MESSAGES`].
     pub fn rekey_send(&mut self) {
         if !self.is_dead() {
             self.send.rekey();
@@ -111,8 +111,9 @@ impl Transport {
         }
     }
 
-    /// Moves the channel into `out`, for an owner in memory that this one cannot name (a part of the program that
-    /// was linked on its own). The bytes are the channel: hand them on once, and keep no copy.
+    /// Moves the channel into `out`, for an owner in memory that this one cannot name (a part of
+    /// the program that was linked on its own). The bytes are the channel: hand them on once, and
+    /// keep no copy.
     pub fn into_bytes(self, out: &mut [u8; TRANSPORT_LEN]) {
         let (keys, rest) = out.split_at_mut(64);
         let (counters, rest) = rest.split_at_mut(16);
@@ -124,7 +125,8 @@ impl Transport {
         rest[32] = self.failures;
     }
 
-    /// Takes over a channel from [`Transport::into_bytes`] and wipes `bytes`, so that it is there once.
+    /// Takes over a channel from [`Transport::into_bytes`] and wipes `bytes`, so that it is there
+    /// once.
     pub fn from_bytes(bytes: &mut [u8; TRANSPORT_LEN]) -> Transport {
         let mut reader = Reader { bytes: &bytes[..] };
         let (mut send, mut recv) = (Cipher::new(reader.take()), Cipher::new(reader.take()));
@@ -191,6 +193,21 @@ mod tests {
         assert_eq!(container.open(&mut buf), Err(ChannelError::Exhausted));
         assert_eq!(buf, [0; 32]);
         assert_eq!(program.sent(), u64::MAX);
+    }
+
+    #[test]
+    fn both_ends_change_a_key_after_the_same_message() {
+        let (mut program, mut container) = pair();
+        program.send.next = REKEY_MESSAGES - 2;
+        container.recv.next = REKEY_MESSAGES - 2;
+        for changed in [false, true, true] {
+            let mut buf = [7; 32];
+            assert_eq!(program.seal(&mut buf, 16), Ok(32));
+            assert_eq!(container.open(&mut buf), Ok(16));
+            assert_eq!(*program.send.key != [1; 32], changed);
+            assert_eq!(*program.send.key, *container.recv.key);
+        }
+        assert_eq!((*program.recv.key, *container.send.key), ([2; 32], [2; 32]));
     }
 
     #[test]
