@@ -42,7 +42,7 @@ fn empty_and_exact_lengths_come_back() {
 }
 
 #[test]
-fn a_cut_at_or_around_any_boundary_is_found() {
+fn sec_k06_a_cut_at_or_around_any_boundary_is_found() {
     let sealed = seal(&plaintext(3 * CHUNK_LEN + 100), 1);
     let mut cuts: Vec<usize> = (0..=HEADER_LEN + TAG_LEN).collect();
     for index in 0..4 {
@@ -76,7 +76,7 @@ fn a_source_that_shrinks_after_opening_is_found() {
 }
 
 #[test]
-fn chunks_that_are_swapped_repeated_or_dropped_are_found() {
+fn sec_k06_chunks_swapped_repeated_or_dropped_are_found() {
     let sealed = seal(&plaintext(3 * CHUNK_LEN + 100), 1);
     let [a, b, c] = [0, 1, 2].map(|i| sealed[chunk_of(&sealed, i)].to_vec());
     let last = &sealed[chunk_of(&sealed, 3)];
@@ -99,7 +99,7 @@ fn chunks_that_are_swapped_repeated_or_dropped_are_found() {
 }
 
 #[test]
-fn parts_of_another_file_are_found() {
+fn sec_k06_parts_of_another_file_are_found() {
     let plain = plaintext(2 * CHUNK_LEN + 100);
     let (ours, theirs) = (seal(&plain, 1), seal(&plain, 2));
     for region in [chunk_of(&ours, 0), chunk_of(&ours, 2), 0..24, 24..56, 0..56] {
@@ -113,7 +113,7 @@ fn parts_of_another_file_are_found() {
 }
 
 #[test]
-fn a_flipped_bit_in_any_region_is_found() {
+fn sec_k06_a_flipped_bit_in_any_region_is_found() {
     let sealed = seal(&plaintext(CHUNK_LEN + 100), 1);
     let (first, last) = (chunk_of(&sealed, 0), chunk_of(&sealed, 1));
     let mut places: Vec<usize> = (0..HEADER_LEN).collect();
@@ -139,7 +139,7 @@ fn a_flipped_bit_in_any_region_is_found() {
 }
 
 #[test]
-fn another_key_or_context_is_refused_before_any_output() {
+fn sec_k06_another_key_or_context_is_refused_before_any_output() {
     let sealed = seal(&plaintext(100), 1);
     let header = sealed.first_chunk::<HEADER_LEN>().unwrap();
     for bit in [0, 7] {
@@ -155,7 +155,7 @@ fn another_key_or_context_is_refused_before_any_output() {
 }
 
 #[test]
-fn the_final_flag_and_the_length_must_agree() {
+fn sec_s22_a_refused_chunk_leaves_zeros() {
     let sealed = seal(&plaintext(CHUNK_LEN + 100), 1);
     let opener = Opener::new(&KEY, CONTEXT, sealed.first_chunk().unwrap()).unwrap();
     let full = &sealed[chunk_of(&sealed, 0)];

@@ -10,7 +10,7 @@ const EXPECTED_VALID: usize = 10;
 const EXPECTED_OTHER_SUITE: usize = 35;
 
 #[test]
-fn every_vector_of_our_suite() {
+fn sec_s19_every_vector_of_our_suite() {
     let set = TestSet::load(TestName::Cobblestone256).expect("the crate's own file");
     let (mut ours, mut valid) = (0, 0);
     for group in &set.test_groups {

@@ -25,8 +25,15 @@ use std::path::Path;
 /// # Errors
 /// Only if the file cannot be read; whatever is wrong with its content is in the verdict.
 pub fn examine(path: &Path) -> io::Result<Suitability> {
-    let file = File::open(path)?;
-    Ok(match image::read(&file)? {
+    examine_file(&File::open(path)?)
+}
+
+/// Judges an open file, so that what is sealed afterwards is what was judged.
+///
+/// # Errors
+/// As [`examine`].
+pub fn examine_file(file: &File) -> io::Result<Suitability> {
+    Ok(match image::read(file)? {
         Ok(program) => Suitability::of(program),
         Err(refusal) => Suitability::refused(refusal),
     })
