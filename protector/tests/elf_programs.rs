@@ -201,6 +201,8 @@ fn what_is_no_program_is_refused_with_the_reason() {
     let mut word_32 = program.clone();
     word_32[4] = 1;
     let half = program.len() / 8;
+    let pipe = directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let script = Refusal::Script { interpreter: "/bin/sh -e".into() };
     let cases = [
         (write("script", b"#! /bin/sh -e\ntrue\n"), script),
@@ -215,6 +217,7 @@ fn what_is_no_program_is_refused_with_the_reason() {
         ("/lib/x86_64-linux-gnu/libc.so.6".into(), Refusal::SharedLibrary),
         ("/lib64/ld-linux-x86-64.so.2".into(), Refusal::SharedLibrary),
         (directory.path().into(), Refusal::NotAFile),
+        (pipe, Refusal::NotAFile),
     ];
     for (path, expected) in cases {
         let found = examined(&path);

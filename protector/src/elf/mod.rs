@@ -25,6 +25,10 @@ use std::path::Path;
 /// # Errors
 /// Only if the file cannot be read; whatever is wrong with its content is in the verdict.
 pub fn examine(path: &Path) -> io::Result<Suitability> {
+    // Opening a pipe would wait for a writer.
+    if !path.metadata()?.is_file() {
+        return Ok(Suitability::refused(Refusal::NotAFile));
+    }
     examine_file(&File::open(path)?)
 }
 
