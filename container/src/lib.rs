@@ -1,4 +1,23 @@
 //! Host library: find a license container, open it, use a license.
+//!
+//! ```text
+//! Registry  -> Container -> Seat         what applications meet
+//!   Backend -> Channel                   the waist: bytes out, bytes back
+//! ```
+//!
+//! Messages are end to end between this program and the container: whatever carries them is a relay.
 #![forbid(unsafe_code)]
 
+mod backend;
+mod container;
 pub mod dongle;
+mod error;
+mod registry;
+mod seat;
+mod secure;
+
+pub use backend::{Address, Backend, Channel, Found};
+pub use container::{Container, Makers, UpdateError};
+pub use error::Error;
+pub use registry::{Discovery, Registry};
+pub use seat::{KeptSeat, Seat};

@@ -15,4 +15,6 @@ pub mod tree;
 
 pub use header::{HEADER_LEN, Header, HeaderError, Kind, Role};
 pub use object::{Object, ObjectError, UnverifiedObject, read_head, write_object};
-pub use proof::{BatchProof, Proof, VerifyError, tree_preimage, verify_batch, verify_direct};
+pub use proof::{
+    BatchProof, Proof, VerifyError, sign_batch, tree_preimage, verify_batch, verify_direct,
+};

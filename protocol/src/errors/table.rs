@@ -280,7 +280,7 @@ error_table! {
     SourceUnknown = 0x0804, Caller, Usage,
         "a source of containers is not known",
         "it was mistyped",
-        "Known sources: usb, sim:SOCKET, tpm[:DIR], cloud[:FILE], runtime[:ADDRESS].";
+        "Known sources: usb, sim:SOCKET.";
     SourceFailed = 0x0805, Machine, NotFound,
         "a source of containers cannot be reached",
         "the simulator or service is not running",

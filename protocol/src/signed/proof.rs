@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::header::{Header, Role, SUITE};
 use super::tree;
 use crate::codec::{Fixed, List};
-use crate::crypto::ecdsa::{self, VerifyingKey};
+use crate::crypto::ecdsa::{self, SigningKey, VerifyingKey};
 use crate::ids::KeyId;
 use crate::limits::{ROOT_SIGNATURES_MAX, TREE_DEPTH_MAX};
 
@@ -69,6 +69,33 @@ pub fn tree_preimage(header: &Header, tree_size: u32, root_hash: &tree::Hash) ->
     out.extend_from_slice(&tree_size.to_be_bytes());
     out.extend_from_slice(root_hash);
     out
+}
+
+/// Signs all of `headers` with one signature and returns their proofs in the same order. Sets their key id; they must
+/// be of one firm and role. `None` for none, for a mixed batch, or for more than fit a tree.
+pub fn sign_batch(
+    headers: &mut [Header],
+    key: &SigningKey,
+    entropy: &[u8; 32],
+) -> Option<Vec<Proof>> {
+    let first = *headers.first()?;
+    let key_id = key.verifying_key().id();
+    let alike = |header: &Header| header.role == first.role && header.root_fp == first.root_fp;
+    if !headers.iter().all(alike) || headers.len() > 1 << TREE_DEPTH_MAX {
+        return None;
+    }
+    headers.iter_mut().for_each(|header| header.key_id = key_id);
+    let leaves: Vec<tree::Hash> =
+        headers.iter().map(|header| tree::leaf_hash(&header.preimage())).collect();
+    let (root, paths) = tree::build(&leaves)?;
+    let tree_size = u32::try_from(headers.len()).ok()?;
+    let signature = Fixed(key.sign(&tree_preimage(&headers[0], tree_size, &root), entropy));
+    let proof = |(index, path): (usize, Vec<tree::Hash>)| {
+        let path = List::new(path.into_iter().map(Fixed).collect())?;
+        let index = u32::try_from(index).ok()?;
+        Some(Proof::Batch(BatchProof { tree_size, index, path, signature }))
+    };
+    paths.into_iter().enumerate().map(proof).collect()
 }
 
 /// Checks that `header` lies in a tree signed by `key`. The key comes from a trusted root, with its role.

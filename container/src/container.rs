@@ -1,0 +1,315 @@
+//! A container, opened: its certificate is checked, its commands have types.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protocol::codec::{Bytes, Fixed, Text};
+use protocol::command::{Command, ContainerInfo, FirmInfo, Reply, SeatCommand, SeatReply};
+use protocol::crypto::ecdh::PublicKey;
+use protocol::crypto::ecdsa::VerifyingKey;
+use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::{ArtifactId, OpId, RootFp, Serial};
+use protocol::limits::{DEVICE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX};
+use protocol::objects::device::Device;
+use protocol::objects::license::{ProductItem, Requirement};
+use protocol::objects::root::{Mode, Root};
+use protocol::objects::test_root;
+use protocol::signed::UnverifiedObject;
+
+use crate::backend::{Address, Channel};
+use crate::error::Error;
+use crate::seat::Seat;
+use crate::secure::{FirstContact, Secure, system_random};
+
+/// Roots whose `device` role may certify containers.
+#[derive(Debug, Clone)]
+pub struct Makers(Vec<Root>);
+
+impl Makers {
+    /// The test root alone: there is no maker of real dongles yet. What a test container may be used for is
+    /// decided where a firm comes in ([`Container::check_mode`]).
+    pub fn standard() -> Self {
+        Makers(test_root::root().into_iter().collect())
+    }
+}
+
+/// An open container. Clones talk through the same channel.
+#[derive(Clone)]
+pub struct Container {
+    secure: Arc<Mutex<Secure>>,
+    device: Arc<Device>,
+    certificate: Arc<[u8]>,
+    address: Address,
+    mode: Mode,
+}
+
+impl Container {
+    /// Opens the container at the other end of `channel` and checks its certificate.
+    ///
+    /// # Errors
+    /// No answer, no valid certificate, or a channel key that the certificate does not name.
+    pub fn open(
+        channel: Box<dyn Channel>,
+        address: Address,
+        makers: &Makers,
+    ) -> Result<Self, Error> {
+        let FirstContact { secure, hello, channel_key } = Secure::first_contact(channel)?;
+        let refused = |why: &dyn std::fmt::Display| Error::new(ErrorCode::CertificateRefused, why);
+        let (object, rest) = UnverifiedObject::read(&hello.certificate, DEVICE_BODY_LEN_MAX)
+            .map_err(|error| refused(&error))?;
+        let maker = makers.0.iter().find(|maker| maker.root_fp == object.header().root_fp);
+        let maker = maker.ok_or_else(|| refused(&"its maker is not known here"))?;
+        let device = Device::verify(&object, maker).map_err(|error| refused(&error))?;
+        let named = PublicKey::from_compressed(&device.body.channel_key.0)
+            .map_err(|error| refused(&error))?;
+        if named != channel_key || !rest.is_empty() {
+            return Err(refused(&"the certificate is that of another container"));
+        }
+        Ok(Container {
+            secure: Arc::new(Mutex::new(secure)),
+            device: Arc::new(device),
+            certificate: Arc::from(&hello.certificate[..]),
+            address,
+            mode: maker.body.mode,
+        })
+    }
+
+    /// Its serial.
+    pub fn serial(&self) -> Serial {
+        self.device.id.serial(self.device.body.kind)
+    }
+
+    /// Its certificate's contents.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Its certificate, as an object.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether it is simulated.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Refuses a simulated container for a live firm, and a real one for a test firm.
+    ///
+    /// # Errors
+    /// [`ErrorCode::TestContainer`] or [`ErrorCode::LiveContainer`].
+    pub fn check_mode(&self, firm: Mode) -> Result<(), Error> {
+        match (firm, self.mode) {
+            (Mode::Live, Mode::Test) => Err(ErrorCode::TestContainer.failure().into()),
+            (Mode::Test, Mode::Live) => Err(ErrorCode::LiveContainer.failure().into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What it says of itself.
+    ///
+    /// # Errors
+    /// As every command: the channel's errors, and refusals with the container's values.
+    pub fn info(&self) -> Result<ContainerInfo, Error> {
+        match self.call(&Command::Info)? {
+            Reply::Info(info) => Ok(info),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Firms in it.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn firms(&self) -> Result<Vec<FirmInfo>, Error> {
+        let mut firms = Vec::new();
+        loop {
+            let from = u8::try_from(firms.len()).map_err(|_| unexpected())?;
+            let Reply::Firms(page) = self.call(&Command::Firms { from })? else {
+                return Err(unexpected());
+            };
+            if page.is_empty() {
+                return Ok(firms);
+            }
+            firms.extend(page.into_vec());
+        }
+    }
+
+    /// Entries of a firm.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn items(&self, firm: RootFp) -> Result<Vec<ProductItem>, Error> {
+        let mut items: Vec<ProductItem> = Vec::new();
+        loop {
+            let after = items.last().map(|item| item.item);
+            let Reply::Items(page) = self.call(&Command::Items { firm, after })? else {
+                return Err(unexpected());
+            };
+            // A page that does not go on would make this endless.
+            if page.is_empty() || page.first().map(|item| item.item) <= after {
+                return Ok(items);
+            }
+            items.extend(page.into_vec());
+        }
+    }
+
+    /// A signed context for a firm, as an object.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn context(&self, firm: RootFp, nonce: [u8; 32]) -> Result<Vec<u8>, Error> {
+        match self.call(&Command::Context { firm, nonce: Fixed(nonce) })? {
+            Reply::Context(object) => Ok(object.to_vec()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// A kept receipt of a firm, as an object: number `seq`, or the latest for 0.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn receipt(&self, firm: RootFp, seq: u64) -> Result<Vec<u8>, Error> {
+        match self.call(&Command::Receipt { firm, seq })? {
+            Reply::Receipt(object) => Ok(object.to_vec()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Gives it a name.
+    ///
+    /// # Errors
+    /// See [`Container::info`]; [`ErrorCode::TooLong`] for a name that is.
+    pub fn rename(&self, name: &str) -> Result<(), Error> {
+        let name = Text::new(name).ok_or(
+            ErrorCode::TooLong
+                .with(name.len() as u64, protocol::limits::CONTAINER_NAME_LEN_MAX as u64),
+        )?;
+        match self.call(&Command::Rename { op: draw_op()?, name })? {
+            Reply::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Applies an update and returns the receipt as an object. `progress` is told bytes done and bytes in all.
+    ///
+    /// # Errors
+    /// [`UpdateError`] carries the receipt of the present state with a refusal.
+    pub fn apply_update(
+        &self,
+        root: &[u8],
+        head: &[u8],
+        body: &[u8],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<u8>, UpdateError> {
+        let too_long = |_| Error::from(ErrorCode::TooLong.failure());
+        let root = Bytes::new(root).ok_or(()).map_err(too_long)?;
+        let head = Bytes::new(head).ok_or(()).map_err(too_long)?;
+        accept(self.call(&Command::UpdateBegin { root, head })?)?;
+        for (at, chunk) in body.chunks(UPDATE_CHUNK_LEN_MAX).enumerate() {
+            let offset = at * UPDATE_CHUNK_LEN_MAX;
+            progress(offset, body.len());
+            let bytes = Bytes::new(chunk).ok_or(()).map_err(too_long)?;
+            let offset = u32::try_from(offset).map_err(|_| too_long(()))?;
+            accept(self.call(&Command::UpdateChunk { offset, bytes })?)?;
+        }
+        progress(body.len(), body.len());
+        match self.call(&Command::UpdateCommit)? {
+            Reply::Receipt(object) => Ok(object.to_vec()),
+            Reply::UpdateRefused { failure, receipt } => {
+                Err(UpdateError::refused(failure, &receipt))
+            }
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    /// Evaluates a requirement without using anything.
+    ///
+    /// # Errors
+    /// The refusal that a use would meet.
+    pub fn why(&self, requirement: &Requirement) -> Result<(), Error> {
+        match self.call(&Command::Why(*requirement))? {
+            Reply::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Takes a seat; dropping it gives it back.
+    ///
+    /// # Errors
+    /// The refusal of the first option that does not allow the use.
+    pub fn open_seat(
+        &self,
+        requirement: &Requirement,
+        artifact: ArtifactId,
+    ) -> Result<Seat, Error> {
+        let open = SeatCommand::Open { op: draw_op()?, requirement: *requirement, artifact };
+        match self.seat_call(open)? {
+            SeatReply::Opened(grant) => Ok(Seat::new(self.clone(), grant)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The key that its certificate answers for: checks contexts and receipts.
+    pub fn identity_key(&self) -> Option<VerifyingKey> {
+        VerifyingKey::from_bytes(&self.device.body.identity_key.0).ok()
+    }
+
+    pub(crate) fn seat_call(&self, command: SeatCommand) -> Result<SeatReply, Error> {
+        match self.call(&Command::Seat(command))? {
+            Reply::Seat(reply) => Ok(reply),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn call(&self, command: &Command) -> Result<Reply, Error> {
+        // A thread that panicked left the channel between two messages, or dead, and it knows which.
+        self.secure.lock().unwrap_or_else(PoisonError::into_inner).call(command)
+    }
+}
+
+/// Why an update was not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateError {
+    /// The reason.
+    pub error: Error,
+    /// The receipt of the present state, as an object, where the container gave one.
+    pub receipt: Option<Vec<u8>>,
+}
+
+impl UpdateError {
+    fn refused(failure: Failure, receipt: &[u8]) -> Self {
+        let receipt = (!receipt.is_empty()).then(|| receipt.to_vec());
+        UpdateError { error: failure.into(), receipt }
+    }
+}
+
+impl From<Error> for UpdateError {
+    fn from(error: Error) -> Self {
+        UpdateError { error, receipt: None }
+    }
+}
+
+fn accept(reply: Reply) -> Result<(), UpdateError> {
+    match reply {
+        Reply::Done => Ok(()),
+        Reply::UpdateRefused { failure, receipt } => Err(UpdateError::refused(failure, &receipt)),
+        _ => Err(unexpected().into()),
+    }
+}
+
+/// The number of a new command.
+pub(crate) fn draw_op() -> Result<OpId, Error> {
+    let mut bytes = [0; 16];
+    system_random(&mut bytes)
+        .map_err(|_| Error::new(ErrorCode::RandomFailed, "the system gave no random bytes"))?;
+    Ok(OpId::new(bytes))
+}
+
+pub(crate) fn unexpected() -> Error {
+    Error::new(ErrorCode::DeviceGarbage, "an answer to another question")
+}

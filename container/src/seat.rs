@@ -1,0 +1,126 @@
+//! A seat: renewed as long as it is held, given back when dropped.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use protocol::command::{SeatCommand, SeatGrant, SeatReply};
+use protocol::errors::ErrorCode;
+use protocol::objects::artifact::{PartId, SecretKey, WrappedKey};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::container::{Container, unexpected};
+use crate::error::Error;
+
+/// A use of a license.
+pub struct Seat {
+    container: Container,
+    grant: SeatGrant,
+    beats: u64,
+}
+
+impl Seat {
+    pub(crate) fn new(container: Container, grant: SeatGrant) -> Self {
+        Seat { container, grant, beats: 0 }
+    }
+
+    /// What was granted.
+    pub fn grant(&self) -> &SeatGrant {
+        &self.grant
+    }
+
+    /// The container that counts it.
+    pub fn container(&self) -> &Container {
+        &self.container
+    }
+
+    /// Gives a sign of life. Due every [`SeatGrant::interval_s`] seconds; [`Seat::keep`] does it by itself.
+    ///
+    /// # Errors
+    /// The license does not allow the use any more, or the container is gone.
+    pub fn renew(&mut self) -> Result<(), Error> {
+        self.beats += 1;
+        let (handle, n) = (self.grant.handle, self.beats);
+        match self.container.seat_call(SeatCommand::Heartbeat { handle, n })? {
+            SeatReply::Kept { n: answered } if answered == n => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The key of a part of the artifact that the seat was opened for.
+    ///
+    /// # Errors
+    /// [`ErrorCode::KeyMismatch`] where the slot is not the artifact's, and what [`Seat::renew`] can meet.
+    pub fn release_key(&self, wrapped: &WrappedKey, part: PartId) -> Result<SecretKey, Error> {
+        let release =
+            SeatCommand::KeyRelease { handle: self.grant.handle, wrapped: *wrapped, part };
+        match self.container.seat_call(release)? {
+            SeatReply::Key(mut key) => {
+                let secret = Zeroizing::new(key.0.0);
+                key.zeroize();
+                Ok(secret)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Renews it in the background until the result is dropped.
+    pub fn keep(self) -> KeptSeat {
+        let interval = Duration::from_secs(self.grant.interval_s.max(1).into());
+        let lost = Arc::new(Mutex::new(None));
+        let (stop, stopped) = channel();
+        let told = lost.clone();
+        let mut seat = self;
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                if let Err(error) = seat.renew() {
+                    *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    return;
+                }
+            }
+        });
+        KeptSeat { lost, stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // If the container is gone the seat ends by itself.
+        self.container.seat_call(SeatCommand::Close { handle: self.grant.handle }).ok();
+    }
+}
+
+/// A seat that a thread of its own renews.
+pub struct KeptSeat {
+    lost: Arc<Mutex<Option<Error>>>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl KeptSeat {
+    /// Whether the seat is still held.
+    ///
+    /// # Errors
+    /// Why it was lost.
+    pub fn check(&self) -> Result<(), Error> {
+        match &*self.lost.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether `error` means that the same use may be tried again at once.
+    pub fn is_passing(error: &Error) -> bool {
+        error.is(ErrorCode::ChannelDead) || error.is(ErrorCode::DeviceSilent)
+    }
+}
+
+impl Drop for KeptSeat {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The simulated dongle: the engine on simulated flash, with keys of its own and the host's clock as its RTC.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use engine::journal::{FlashCounter, Journal, Layout};
+use engine::platform::{Clock, Parts, Platform, Random};
+use engine::{Engine, Profile, SeatTimes};
+use protocol::crypto::RandomFailed;
+use protocol::objects::device::{AnchorClass, ClockClass};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::flash::{FlashConfig, SimFlash};
+use crate::keys::SimKeys;
+use crate::usb::{DeviceSide, MessageHandler, PortId, ReportDevice};
+
+/// Firmware version of the simulation: that of this package.
+pub const FIRMWARE: u32 = 1 << 8;
+
+/// What a simulated dongle is like.
+#[derive(Debug, Clone, Copy)]
+pub struct SimProfile {
+    /// Its flash.
+    pub flash: FlashConfig,
+    /// Whether it has a clock with a battery.
+    pub rtc: bool,
+    /// Heartbeats.
+    pub seats: SeatTimes,
+}
+
+impl SimProfile {
+    /// Names that [`SimProfile::named`] knows.
+    pub const NAMES: [&'static str; 3] = ["rtc", "plain", "quick"];
+
+    /// A profile by name: `rtc` (a dongle with a clock), `plain` (without), `quick` (with a clock, and heartbeats
+    /// of a second, for tests).
+    pub fn named(name: &str) -> Option<Self> {
+        let flash = FlashConfig::nrf52840(64);
+        let seats = SeatTimes::default();
+        match name {
+            "rtc" => Some(SimProfile { flash, rtc: true, seats }),
+            "plain" => Some(SimProfile { flash, rtc: false, seats }),
+            "quick" => {
+                let seats = SeatTimes { interval_s: 1, timeout_s: 3 };
+                Some(SimProfile { flash, rtc: true, seats })
+            }
+            _ => None,
+        }
+    }
+
+    fn engine_profile(&self) -> Profile {
+        Profile {
+            clock: if self.rtc { ClockClass::Rtc } else { ClockClass::Session },
+            anchor: AnchorClass::Hardware,
+            firmware: FIRMWARE,
+            seats: self.seats,
+        }
+    }
+}
+
+/// Time of the simulated device: the host's, moved by what a fault says.
+#[derive(Debug, Clone)]
+pub struct SimClock {
+    powered: Instant,
+    rtc: bool,
+    offset_s: Arc<AtomicI64>,
+}
+
+impl Clock for SimClock {
+    fn ticks_ms(&mut self) -> u64 {
+        u64::try_from(self.powered.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn rtc_s(&mut self) -> Option<u64> {
+        let host_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        self.rtc.then(|| host_s.saturating_add_signed(self.offset_s.load(Ordering::Relaxed)))
+    }
+}
+
+/// The system's randomness, or a seeded stream for runs that can be repeated.
+#[derive(Clone)]
+pub enum SimRandom {
+    /// The system's.
+    System,
+    /// A stream that repeats. Clones share it.
+    Seeded(Arc<Mutex<ChaCha20Rng>>),
+}
+
+impl SimRandom {
+    /// A stream for `seed`, or the system's.
+    pub fn new(seed: Option<u64>) -> Self {
+        match seed {
+            Some(seed) => SimRandom::Seeded(Arc::new(Mutex::new(ChaCha20Rng::seed_from_u64(seed)))),
+            None => SimRandom::System,
+        }
+    }
+}
+
+impl Random for SimRandom {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomFailed> {
+        match self {
+            SimRandom::System => getrandom::fill(out).map_err(|_| RandomFailed),
+            SimRandom::Seeded(stream) => {
+                stream.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(out);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The engine's five capabilities in the simulation.
+pub struct SimPlatform {
+    store: Journal<SimFlash>,
+    counter: FlashCounter<SimFlash>,
+    keys: Arc<SimKeys>,
+    clock: SimClock,
+    random: SimRandom,
+}
+
+impl Platform for SimPlatform {
+    type Store = Journal<SimFlash>;
+    type Keys = SimKeys;
+    type Counter = FlashCounter<SimFlash>;
+    type Clock = SimClock;
+    type Random = SimRandom;
+
+    fn parts(&mut self) -> Parts<'_, Self> {
+        Parts {
+            store: &mut self.store,
+            keys: &self.keys,
+            counter: &mut self.counter,
+            clock: &mut self.clock,
+            random: &mut self.random,
+        }
+    }
+}
+
+/// First block of the journal: the counter has two blocks in front of it.
+const JOURNAL_BLOCK: u32 = 2;
+
+/// A dongle that can lose its power.
+pub struct Dongle {
+    profile: SimProfile,
+    flash: SimFlash,
+    keys: Arc<SimKeys>,
+    random: SimRandom,
+    clock_offset_s: Arc<AtomicI64>,
+    engine: Option<Engine<SimPlatform>>,
+}
+
+impl Dongle {
+    /// The dongle whose flash and keys are in the folder `state`; makes both if there are none.
+    ///
+    /// # Errors
+    /// What the system says of the files there.
+    pub fn open(state: &Path, profile: SimProfile, seed: Option<u64>) -> io::Result<Self> {
+        std::fs::create_dir_all(state)?;
+        let mut random = SimRandom::new(seed);
+        let keys = SimKeys::open(&state.join("identity"), profile.rtc, &mut random)?;
+        let flash = SimFlash::in_file(profile.flash, seed.unwrap_or(0), &flash_path(state))?;
+        Self::assemble(profile, flash, keys, random)
+    }
+
+    /// A dongle in memory, the same for the same seed.
+    ///
+    /// # Errors
+    /// None that a seed can bring about; the signature is that of [`Dongle::open`].
+    pub fn in_memory(profile: SimProfile, seed: u64) -> io::Result<Self> {
+        let mut random = SimRandom::new(Some(seed));
+        let keys = SimKeys::generate(profile.rtc, &mut random)?;
+        Self::assemble(profile, SimFlash::in_memory(profile.flash, seed), keys, random)
+    }
+
+    fn assemble(
+        profile: SimProfile,
+        flash: SimFlash,
+        keys: SimKeys,
+        random: SimRandom,
+    ) -> io::Result<Self> {
+        Ok(Dongle {
+            profile,
+            flash,
+            keys: Arc::new(keys),
+            random,
+            clock_offset_s: Arc::default(),
+            engine: None,
+        })
+    }
+
+    /// The chip, for fault control and tests.
+    pub fn flash(&self) -> &SimFlash {
+        &self.flash
+    }
+
+    /// Its keys.
+    pub fn keys(&self) -> &SimKeys {
+        &self.keys
+    }
+
+    /// Moves the battery clock.
+    pub fn jump_clock(&self, by_s: i64) {
+        self.clock_offset_s.fetch_add(by_s, Ordering::Relaxed);
+    }
+
+    /// Gives it power: mounts the flash and starts the engine.
+    ///
+    /// # Errors
+    /// The flash cannot be mounted, or has no power.
+    pub fn power_up(&mut self) -> io::Result<()> {
+        if self.engine.is_some() {
+            return Ok(());
+        }
+        let failed = |error| io::Error::other(format!("the flash cannot be used: {error:?}"));
+        let blocks = self.profile.flash.geometry.blocks - JOURNAL_BLOCK;
+        let layout = Layout { first_block: JOURNAL_BLOCK, blocks, blocks_per_segment: 2 };
+        let counter = FlashCounter::open(self.flash.clone(), 0).map_err(failed)?;
+        let store = Journal::open(self.flash.clone(), layout).map_err(failed)?;
+        let clock = SimClock {
+            powered: Instant::now(),
+            rtc: self.profile.rtc,
+            offset_s: self.clock_offset_s.clone(),
+        };
+        let platform = SimPlatform {
+            store,
+            counter,
+            keys: self.keys.clone(),
+            clock,
+            random: self.random.clone(),
+        };
+        let engine = Engine::start(platform, self.profile.engine_profile()).map_err(failed)?;
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    /// Takes its power. A cut that the flash waited for is over with it.
+    pub fn power_down(&mut self) {
+        self.engine = None;
+        self.flash.power_up();
+    }
+
+    /// Flips random bits anywhere in the flash.
+    ///
+    /// # Errors
+    /// The flash has no power.
+    pub fn flip_bits(&self, count: u32) -> io::Result<()> {
+        let blocks = self.profile.flash.geometry.blocks;
+        let flipped = self.flash.flip_random_bits(0, blocks, count);
+        flipped.map(drop).map_err(|error| io::Error::other(format!("{error:?}")))
+    }
+
+    /// Whether it has power.
+    pub fn is_powered(&self) -> bool {
+        self.engine.is_some() && self.flash.is_powered()
+    }
+}
+
+fn flash_path(state: &Path) -> PathBuf {
+    state.join("flash")
+}
+
+impl MessageHandler for Dongle {
+    fn message(&mut self, cid: u32, request: &[u8], response: &mut Vec<u8>) {
+        if let Some(engine) = &mut self.engine {
+            engine.message(cid, request, response);
+        }
+        if !self.flash.is_powered() {
+            // Power went away in the middle: nothing gets out any more.
+            self.engine = None;
+            response.clear();
+        }
+    }
+
+    fn closed(&mut self, cid: u32) {
+        if let Some(engine) = &mut self.engine {
+            engine.closed(cid);
+        }
+    }
+}
+
+/// The dongle behind its report layer, as a server sees it.
+pub struct SimDevice {
+    reports: ReportDevice<Dongle>,
+}
+
+impl SimDevice {
+    /// Puts a dongle behind its report layer. It gets power with the first report.
+    ///
+    /// # Errors
+    /// The random source failed.
+    pub fn new(mut dongle: Dongle) -> io::Result<Self> {
+        let mut first_cid = [0; 4];
+        dongle.random.fill(&mut first_cid).map_err(|_| io::Error::other("no randomness"))?;
+        Ok(SimDevice { reports: ReportDevice::new(dongle, u32::from_be_bytes(first_cid)) })
+    }
+
+    /// The dongle.
+    pub fn dongle(&mut self) -> &mut Dongle {
+        self.reports.handler_mut()
+    }
+
+    /// See [`ReportDevice::set_work_ms`].
+    pub fn set_work_ms(&mut self, work_ms: u64) {
+        self.reports.set_work_ms(work_ms);
+    }
+}
+
+impl DeviceSide for SimDevice {
+    fn receive(&mut self, port: PortId, report: &protocol::frame::Report, now_ms: u64) {
+        if !self.dongle().is_powered() {
+            self.dongle().power_down();
+            if self.dongle().power_up().is_err() {
+                return;
+            }
+        }
+        self.reports.receive(port, report, now_ms);
+    }
+
+    fn tick(&mut self, now_ms: u64) {
+        self.reports.tick(now_ms);
+    }
+
+    fn wake_ms(&self) -> Option<u64> {
+        self.reports.wake_ms()
+    }
+
+    fn next_report(&mut self) -> Option<(PortId, protocol::frame::Report)> {
+        self.reports.next_report()
+    }
+
+    fn detach(&mut self, port: PortId) {
+        self.reports.detach(port);
+    }
+
+    fn power_lost(&mut self) {
+        self.reports.power_lost();
+        self.dongle().power_down();
+    }
+
+    fn is_powered(&self) -> bool {
+        self.reports.handler().flash.is_powered()
+    }
+}
