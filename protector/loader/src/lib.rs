@@ -14,7 +14,6 @@ pub mod opening;
 pub mod payload;
 #[cfg(feature = "plain-image")]
 pub mod plain;
-pub mod reasons;
 pub mod resident;
 mod secrecy;
 pub mod stack;

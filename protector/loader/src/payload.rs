@@ -8,8 +8,8 @@ use linux_raw_sys::auxvec::{AT_PHDR, AT_PHENT, AT_PHNUM};
 use linux_raw_sys::general::{MADV_DONTNEED, MADV_POPULATE_READ};
 
 use crate::memory::{self, page_down, page_up};
-use crate::reasons;
 use crate::resident::Refusal;
+use crate::resident::reasons;
 use crate::stack::InitialStack;
 
 /// First bytes of the payload, as of all files of the toolkit.

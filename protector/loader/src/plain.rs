@@ -6,7 +6,7 @@
 
 use crate::opening::{ImageSource, Opened, Settings};
 use crate::payload::Payload;
-use crate::reasons::bad_program;
+use crate::resident::reasons::bad_program;
 use crate::resident::refusal::Refusal;
 use crate::resident::sys::{self, Result as SysResult};
 use crate::resident::text::Text;

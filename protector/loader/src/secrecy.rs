@@ -2,7 +2,7 @@
 
 use linux_raw_sys::auxvec::AT_SECURE;
 
-use crate::reasons;
+use crate::resident::reasons;
 use crate::resident::{Refusal, sys};
 use crate::stack::InitialStack;
 
@@ -23,11 +23,8 @@ pub(crate) fn close(stack: &InitialStack) -> Result<(), Refusal> {
 
 /// Process that traces this one; 0 = none.
 fn tracer() -> Option<u64> {
-    let fd = sys::open_read(c"/proc/self/status").ok()?;
     let mut text = [0; 4096];
-    let len = sys::read(fd, &mut text);
-    sys::close(fd);
-    tracer_in(text.get(..len.ok()?)?)
+    tracer_in(sys::read_file(c"/proc/self/status", &mut text).ok()?)
 }
 
 fn tracer_in(status: &[u8]) -> Option<u64> {

@@ -12,8 +12,8 @@ use crate::leave::{self, Departure};
 use crate::memory::{self, PAGE_LEN, page_up};
 use crate::opening::{ImageSource, Opened, Settings};
 use crate::payload::Payload;
-use crate::reasons;
 use crate::resident::block::{Block, Common, STACK_LEN};
+use crate::resident::reasons;
 use crate::resident::refusal::{
     EXIT_REFUSED, Refusal, Speaker, for_people, for_programs, write_bounded,
 };
@@ -224,8 +224,9 @@ impl Room {
 
 /// Processors that could run this process, at least one.
 fn online_processors() -> u32 {
-    let listed = std::fs::read_to_string("/sys/devices/system/cpu/online").ok();
-    listed.as_deref().and_then(count_processors).unwrap_or_else(|| {
+    let mut text = [0; 512];
+    let listed = sys::read_file(c"/sys/devices/system/cpu/online", &mut text).ok();
+    listed.and_then(|text| count_processors(std::str::from_utf8(text).ok()?)).unwrap_or_else(|| {
         std::thread::available_parallelism().map_or(1, |count| count.get() as u32)
     })
 }

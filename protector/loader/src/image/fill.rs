@@ -11,6 +11,9 @@ use super::parse::{Program, Segment};
 /// Programs from this length on are decrypted by two threads.
 const TWO_THREADS_FROM_LEN: usize = 16 * 1024 * 1024;
 
+/// Programs from this length on are worth telling the source what is read next.
+const HINTS_FROM_LEN: usize = 2 * 1024 * 1024;
+
 /// Bytes that one thread takes at once, at least.
 const PIECE_LEN: u64 = 2 * 1024 * 1024;
 
@@ -39,14 +42,19 @@ pub unsafe fn fill(
 ) -> Result<(), Refusal> {
     let unit_len = PIECE_LEN.next_multiple_of(source.unit_len().max(1));
     let pieces: Vec<Piece> = program.segments.iter().flat_map(|s| cut(s, bias, unit_len)).collect();
+    let hints = program.file_len() >= HINTS_FROM_LEN;
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), Refusal> {
         while let Some(piece) = pieces.get(next.fetch_add(1, Relaxed)) {
             // SAFETY: pieces do not overlap and lie in the segments, which are this function's alone.
             let out = unsafe { slice::from_raw_parts_mut(piece.to as *mut u8, piece.len) };
-            source.will_read(piece.offset, piece.len as u64);
+            if hints {
+                source.will_read(piece.offset, piece.len as u64);
+            }
             source.read_into(piece.offset, out)?;
-            source.has_read(piece.offset, piece.len as u64);
+            if hints {
+                source.has_read(piece.offset, piece.len as u64);
+            }
         }
         Ok(())
     };
@@ -58,7 +66,7 @@ pub unsafe fn fill(
         let second = thread::Builder::new().stack_size(STACK_LEN).spawn_scoped(scope, work);
         let first = work();
         let second = second.map_or(Ok(()), |thread| {
-            thread.join().unwrap_or_else(|_| Err(crate::reasons::internal()))
+            thread.join().unwrap_or_else(|_| Err(crate::resident::reasons::internal()))
         });
         first.and(second)
     })

@@ -10,8 +10,8 @@ use linux_raw_sys::general::MAP_FIXED;
 
 use crate::memory::{self, PAGE_LEN, page_down, page_up};
 use crate::opening::ImageSource;
-use crate::reasons;
 use crate::resident::Refusal;
+use crate::resident::reasons;
 use crate::resident::sys::Errno;
 
 use super::parse::{self, Program, Segment};

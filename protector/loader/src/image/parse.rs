@@ -6,8 +6,8 @@ use object::read::elf::{FileHeader, ProgramHeader};
 
 use crate::memory::{PAGE_LEN, page_down, page_up};
 use crate::opening::ImageSource;
-use crate::reasons::bad_program;
 use crate::resident::Refusal;
+use crate::resident::reasons::bad_program;
 
 type Header = elf::FileHeader64<Endianness>;
 

@@ -1,8 +1,8 @@
 //! Finds the addresses of a program: its own, or random ones in the range that the kernel uses.
 
 use crate::memory::{self, HUGE_LEN, page_down, page_up};
-use crate::reasons;
 use crate::resident::Refusal;
+use crate::resident::reasons;
 use crate::resident::sys::{self, Errno};
 
 use super::parse::Program;

@@ -5,8 +5,8 @@ use linux_raw_sys::general as nr;
 use object::elf::{PF_R, PF_W, PF_X, ProgramFlags};
 
 use crate::memory;
-use crate::reasons;
 use crate::resident::Refusal;
+use crate::resident::reasons;
 use crate::resident::sys::{self, Errno, Result as SysResult};
 
 use super::parse::Program;

@@ -7,8 +7,8 @@ use core::sync::atomic::Ordering::Acquire;
 use linux_raw_sys::auxvec::AT_ENTRY;
 
 use super::block::{BLOCK, Common};
-use super::refusal::{EXIT_REFUSED, Refusal, for_people, write_bounded};
-use super::{symbols, sys};
+use super::refusal::{EXIT_REFUSED, for_people, write_bounded};
+use super::{reasons, symbols, sys};
 
 /// glibc's way to register handlers; the last argument names the library they belong to.
 const GLIBC: &CStr = c"__register_atfork";
@@ -58,7 +58,7 @@ unsafe extern "C" fn strongroom_fork_hook(stack: *mut usize) -> usize {
     // SAFETY: the dynamic linker is done, so the list of libraries is complete and does not change now.
     let registered = unsafe { register(common) };
     if !registered && !common.accept_unwatched_forks {
-        write_bounded(2, for_people(&common.speaker, &no_hook()).as_bytes());
+        write_bounded(2, for_people(&common.speaker, &reasons::no_hook()).as_bytes());
         sys::exit_group(EXIT_REFUSED);
     }
     common.entry
@@ -104,12 +104,4 @@ unsafe fn register(common: &Common) -> bool {
         return unsafe { function(0, 0, common.after_fork) } == 0;
     }
     false
-}
-
-fn no_hook() -> Refusal {
-    Refusal::new(
-        0x080b,
-        "the C library of this program offers no place for the license of forked children",
-        "the vendor can protect the program so that children without a license are accepted",
-    )
 }

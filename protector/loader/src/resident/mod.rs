@@ -10,6 +10,7 @@ pub mod deadline;
 mod fork;
 mod last_thread;
 mod privileges;
+pub mod reasons;
 pub mod refusal;
 mod spawn;
 mod symbols;

@@ -7,7 +7,7 @@ use linux_raw_sys::general::{CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD, CLONE_V
 
 use super::block::{BLOCK, Block, Common, STACK_LEN};
 use super::refusal::{EXIT_REFUSED, Refusal};
-use super::{Renew, sys, watcher};
+use super::{Renew, reasons, sys, watcher};
 
 /// Milliseconds between two looks at whether the watcher is ready.
 const READY_WAIT_MS: u32 = 1000;
@@ -104,14 +104,5 @@ unsafe fn launch<R: Renew>(block: *const Block<R>, seat: Option<R>) -> Result<()
         }
     }
     sys::set_signals(mask);
-    if pid > 0 { Ok(()) } else { Err(no_thread(pid)) }
-}
-
-fn no_thread(errno: isize) -> Refusal {
-    Refusal::new(
-        0x080a,
-        "the license cannot be watched: the system refuses another thread",
-        "raise the limit of processes (ulimit -u) or of tasks in the service or container",
-    )
-    .errno(sys::Errno(errno.wrapping_neg() as i32))
+    if pid > 0 { Ok(()) } else { Err(reasons::no_thread(sys::Errno(pid.wrapping_neg() as i32))) }
 }

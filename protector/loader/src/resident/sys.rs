@@ -75,6 +75,14 @@ pub fn open_read(path: &core::ffi::CStr) -> Result<i32> {
     unsafe { call(nr::__NR_open, [path.as_ptr() as usize, flags as usize, 0]) }.map(|fd| fd as i32)
 }
 
+/// What one read of a file gives.
+pub fn read_file<'a>(path: &core::ffi::CStr, out: &'a mut [u8]) -> Result<&'a [u8]> {
+    let fd = open_read(path)?;
+    let len = read(fd, out);
+    close(fd);
+    len.map(|len| out.get(..len).unwrap_or(&[]))
+}
+
 /// Closes a descriptor.
 pub fn close(fd: i32) {
     // SAFETY: closing a descriptor touches no memory.

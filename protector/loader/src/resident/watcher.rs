@@ -10,7 +10,7 @@ use super::deadline::{Deadline, Moment};
 use super::last_thread::LastThread;
 use super::refusal::{EXIT_REFUSED, Message, Refusal, for_people, for_programs, write_bounded};
 use super::spawn::Start;
-use super::{LossPolicy, Renew, Renewal, privileges, sys};
+use super::{LossPolicy, Renew, Renewal, privileges, reasons, sys};
 
 /// Milliseconds a forked child has to open its entry.
 const CHILD_BUDGET_MS: u32 = 5000;
@@ -63,7 +63,7 @@ fn open<R: Renew>(block: &Block<R>, seat: Option<R>) -> Result<Watcher<'_, R>, R
         timer.arm(common.cpu_budget_s)?;
         Ok(timer)
     });
-    let dead_man = dead_man.map_err(no_timer)?;
+    let dead_man = dead_man.map_err(reasons::no_timer)?;
     let seat = match seat {
         Some(seat) => {
             close_others(seat.descriptor(), None);
@@ -134,7 +134,7 @@ impl<R: Renew> Watcher<'_, R> {
             Renewal::NoAnswer => {
                 self.deadline.unanswered(at.now_ms);
                 if self.deadline.lost(at.now_ms) {
-                    self.note_loss(at.now_ms, no_answer());
+                    self.note_loss(at.now_ms, reasons::no_answer());
                 }
             }
         }
@@ -213,23 +213,6 @@ fn with_theirs(number: i32, act: impl FnOnce(i32)) -> sys::Result<()> {
     act(copy);
     sys::close(copy);
     Ok(())
-}
-
-fn no_answer() -> Refusal {
-    Refusal::new(
-        0x0808,
-        "the license was lost: its container no longer answers",
-        "plug the dongle in or start the license service, then start the program again",
-    )
-}
-
-fn no_timer(errno: sys::Errno) -> Refusal {
-    Refusal::new(
-        0x0809,
-        "the license cannot be watched: the system refuses a timer",
-        "raise the limit of pending signals (ulimit -i)",
-    )
-    .errno(errno)
 }
 
 fn in_grace(refusal: &Refusal, for_s: u32) -> Refusal {

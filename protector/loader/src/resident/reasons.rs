@@ -1,7 +1,7 @@
 //! What can go wrong in the loader itself, with numbers of its block, `0x0800`.
 
-use crate::resident::Refusal;
-use crate::resident::sys::Errno;
+use super::refusal::Refusal;
+use super::sys::Errno;
 
 const ASK_VENDOR: &str = "ask the vendor for this program in another form";
 
@@ -97,4 +97,70 @@ pub fn internal() -> Refusal {
         "the loader of this program failed",
         "tell the vendor what is written above this line",
     )
+}
+
+/// Nobody has answered for too long.
+pub fn no_answer() -> Refusal {
+    Refusal::new(
+        0x0808,
+        "the license was lost: its container no longer answers",
+        "plug the dongle in or start the license service, then start the program again",
+    )
+}
+
+/// No dead man's switch.
+pub fn no_timer(errno: Errno) -> Refusal {
+    Refusal::new(
+        0x0809,
+        "the license cannot be watched: the system refuses a timer",
+        "raise the limit of pending signals (ulimit -i)",
+    )
+    .errno(errno)
+}
+
+/// No watcher.
+pub fn no_thread(errno: Errno) -> Refusal {
+    Refusal::new(
+        0x080a,
+        "the license cannot be watched: the system refuses another thread",
+        "raise the limit of processes (ulimit -u) or of tasks in the service or container",
+    )
+    .errno(errno)
+}
+
+/// No place for the fork hook.
+pub fn no_hook() -> Refusal {
+    Refusal::new(
+        0x080b,
+        "the C library of this program offers no place for the license of forked children",
+        "the vendor can protect the program so that children without a license are accepted",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_number() {
+        let errno = Errno::PERM;
+        let all = [
+            no_payload(),
+            unknown_payload(1, 1),
+            raised_rights(),
+            traced(),
+            no_proc(),
+            bad_program(""),
+            no_memory(errno),
+            not_executable(errno),
+            no_answer(),
+            no_timer(errno),
+            no_thread(errno),
+            no_hook(),
+            no_interpreter(""),
+            internal(),
+        ];
+        let codes: Vec<u16> = all.iter().map(|refusal| refusal.code).collect();
+        assert_eq!(codes, (0x0800..=0x080d).collect::<Vec<u16>>());
+    }
 }
