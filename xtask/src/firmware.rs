@@ -25,7 +25,7 @@ struct Sizes {
 pub(crate) fn run(_: &[String]) -> Outcome {
     let image = build()?;
     let Sizes { flash, ram } = sizes(&image)?;
-    println!("{TARGET}: text {flash} bytes, static RAM {ram} bytes (stack not counted)");
+    println!("figure: {TARGET}: text {flash} bytes, static RAM {ram} bytes (stack not counted)");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use verdict::Verdict;
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let all = patch::read_all(&repo::root().join("tests/defeat"))?;
     let chosen = choose(&all, arguments)?;
-    println!("{} of {} patches", chosen.len(), all.len());
+    println!("figure: {} of {} patches", chosen.len(), all.len());
     if chosen.is_empty() {
         println!("checks: 0 passed, 0 failed");
         return Ok(());
@@ -45,7 +45,7 @@ fn choose<'a>(all: &'a [Patch], arguments: &[String]) -> Outcome<Vec<&'a Patch>>
         }
         _ => return Err("expected --all, --tenth [N] or the name of a patch".into()),
     };
-    println!("tenth {} (--tenth {} repeats it)", n % 10, n % 10);
+    println!("figure: tenth {} (--tenth {} repeats it)", n % 10, n % 10);
     Ok(tenth(all, n % 10))
 }
 

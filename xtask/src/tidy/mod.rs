@@ -1,5 +1,6 @@
 //! The rules of style that no compiler checks, one module per kind.
 
+mod attacks;
 mod config;
 mod formats;
 mod shape;
@@ -72,6 +73,7 @@ fn check(files: &[File], config: &Config) -> Vec<Finding> {
         words::check_text(file, config, &mut findings);
     }
     formats::check(files, &mut findings);
+    attacks::check(files, &mut findings);
     findings
 }
 
