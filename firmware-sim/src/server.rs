@@ -5,6 +5,7 @@
 //! does not read slows the others down. The data path is [`DeviceSide`]; what may be done *to* the
 //! device (unplug it, stall it, reach inside) is [`control`] and comes from another thread.
 
+mod clock;
 mod connection;
 pub mod control;
 mod socket;
@@ -13,13 +14,14 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use crate::usb::{DeviceSide, PortId};
+use clock::Clock;
 use connection::Connection;
 use control::{Action, Control, Orders};
 use socket::ListeningSocket;
@@ -40,7 +42,7 @@ pub struct Server<D> {
     next_port: u64,
     orders: Orders<D>,
     stalled: bool,
-    start: Instant,
+    clock: Clock,
     accept_from_ms: u64,
 }
 
@@ -67,7 +69,7 @@ impl<D: DeviceSide> Server<D> {
             next_port: 1,
             orders,
             stalled: false,
-            start: Instant::now(),
+            clock: Clock::start(),
             accept_from_ms: 0,
         };
         Ok((server, control))
@@ -84,7 +86,7 @@ impl<D: DeviceSide> Server<D> {
             if ready.listener {
                 self.accept();
             }
-            let now_ms = self.now_ms();
+            let now_ms = self.clock.now_ms();
             self.device.tick(now_ms);
             self.deliver();
             self.sweep();
@@ -94,13 +96,9 @@ impl<D: DeviceSide> Server<D> {
         }
     }
 
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
     /// Sleeps until something is to be done.
     fn wait(&self) -> io::Result<Ready> {
-        let now_ms = self.now_ms();
+        let now_ms = self.clock.now_ms();
         let accepts = self.listener.as_ref().filter(|_| self.accept_from_ms <= now_ms);
         let paused = self.listener.is_some() && accepts.is_none();
         let wake_ms = [self.device.wake_ms(), paused.then_some(self.accept_from_ms)];
@@ -137,7 +135,7 @@ impl<D: DeviceSide> Server<D> {
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(_) => {
-                    self.accept_from_ms = self.now_ms() + ACCEPT_PAUSE_MS;
+                    self.accept_from_ms = self.clock.now_ms() + ACCEPT_PAUSE_MS;
                     return;
                 }
             }
@@ -146,7 +144,7 @@ impl<D: DeviceSide> Server<D> {
 
     /// Lets one connection's reports in, and out what waited for it.
     fn serve(&mut self, index: usize, flags: PollFlags) {
-        let now_ms = self.now_ms();
+        let now_ms = self.clock.now_ms();
         let Some(connection) = self.connections.get_mut(index) else { return };
         if flags.contains(PollFlags::OUT) {
             connection.flush();

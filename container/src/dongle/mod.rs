@@ -1,4 +1,4 @@
-//! Dongles from the host's side: pipes that carry reports, and the link that makes messages of them.
+//! Dongles from the host's side: pipes that carry reports, and the link that makes them messages.
 //!
 //! ```text
 //! DongleLink        a channel of one's own, request and response   framing.rs

@@ -10,7 +10,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 /// The plug in someone's hand.
 pub trait PlugControl {
-    /// Pulls the device out: every connection ends, the socket is gone, the device is without power.
+    /// Pulls the device out: every connection ends, the socket is gone, the power too.
     fn unplug(&self) -> io::Result<()>;
 
     /// Plugs it in again; nothing happens if it is.

@@ -1,4 +1,4 @@
-//! The listening socket as a file: private from its first moment, never somebody else's, gone after.
+//! The listening socket as a file: private from its first moment, never another's, gone after.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
