@@ -15,6 +15,7 @@ pub mod payload;
 #[cfg(feature = "plain-image")]
 pub mod plain;
 pub mod resident;
+pub mod sealed;
 mod secrecy;
 pub mod stack;
 pub mod start;

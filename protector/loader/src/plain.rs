@@ -1,7 +1,7 @@
-//! A payload without encryption and a seat of a byte in and a byte out, for the loader's own tests.
+//! A payload without a license, plain or with its key beside it, and a seat of a byte in and a byte out: for tests only.
 //!
 //! Layout: magic, type `KIND`, version `VERSION`, six zeros, offset and length of the image (u64 little-endian), then lines
-//! `key=value` up to the image: `policy` (`stop`, `warn:S`, `grace:S`), `preload`, `forks`, `text`, `seat` (path of a Unix socket),
+//! `name=value` up to the image: `key` (64 hexadecimal digits; the image is sealed content then), `policy` (`stop`, `warn:S`, `grace:S`), `preload`, `forks`, `text`, `seat` (path of a Unix socket),
 //! `next_ms`, `lost_ms`. To the seat's server `o` opens, `c` opens a child entry, `r` renews; it answers `k` or anything else.
 
 use crate::opening::{ImageSource, Opened, Settings};
@@ -11,6 +11,7 @@ use crate::resident::refusal::Refusal;
 use crate::resident::sys::{self, Result as SysResult};
 use crate::resident::text::Text;
 use crate::resident::{LossPolicy, Renew, Renewal, Timing};
+use crate::sealed::SealedImage;
 use linux_raw_sys::general as nr;
 
 /// Type of this payload.
@@ -62,11 +63,50 @@ impl ImageSource for PlainImage {
     }
 }
 
+/// The image of a test: as it is, or sealed.
+pub enum TestImage {
+    /// As it is.
+    Plain(PlainImage),
+    /// Encrypted as in real payloads.
+    Sealed(Box<SealedImage>),
+}
+
+impl TestImage {
+    fn source(&self) -> &dyn ImageSource {
+        match self {
+            Self::Plain(image) => image,
+            Self::Sealed(image) => &**image,
+        }
+    }
+}
+
+impl ImageSource for TestImage {
+    fn len(&self) -> u64 {
+        self.source().len()
+    }
+
+    fn read_into(&self, offset: u64, out: &mut [u8]) -> Result<(), Refusal> {
+        self.source().read_into(offset, out)
+    }
+
+    fn unit_len(&self) -> u64 {
+        self.source().unit_len()
+    }
+
+    fn will_read(&self, offset: u64, len: u64) {
+        self.source().will_read(offset, len);
+    }
+
+    fn has_read(&self, offset: u64, len: u64) {
+        self.source().has_read(offset, len);
+    }
+}
+
 /// Opens the payload, with a seat if it names one.
 ///
 /// # Errors
 /// The payload is cut, or its seat's server says no.
-pub fn open(payload: Payload) -> Result<Opened<PlainImage, PlainSeat>, Refusal> {
+pub fn open(payload: Payload) -> Result<Opened<TestImage, PlainSeat>, Refusal> {
     let cut = || bad_program("the test payload is cut");
     let number = |at: usize| -> Option<usize> {
         let bytes = payload.bytes().get(at..at + 8)?.try_into().ok()?;
@@ -100,7 +140,17 @@ pub fn open(payload: Payload) -> Result<Opened<PlainImage, PlainSeat>, Refusal> 
             Some((PlainSeat::open(&ticket, b'o', 5000)?, ticket))
         }
     };
-    Ok(Opened { image: PlainImage { payload, at, len }, seat, settings })
+    let image = match value("key").map(|key| parse_key(&key)) {
+        Some(key) => TestImage::Sealed(Box::new(SealedImage::open(payload, at, &key, &[])?)),
+        None => TestImage::Plain(PlainImage { payload, at, len }),
+    };
+    Ok(Opened { image, seat, settings })
+}
+
+fn parse_key(digits: &str) -> [u8; 32] {
+    let digit =
+        |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    std::array::from_fn(|at| digit(at * 2).unwrap_or(0))
 }
 
 fn policy(text: &str) -> LossPolicy {

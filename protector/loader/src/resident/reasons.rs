@@ -1,4 +1,4 @@
-//! What can go wrong in the loader itself, with numbers of its block, `0x0800`.
+//! What can go wrong in the loader itself. Numbers are those of the error table, block `0x09` (protected programs).
 
 use super::refusal::Refusal;
 use super::sys::Errno;
@@ -8,7 +8,7 @@ const ASK_VENDOR: &str = "ask the vendor for this program in another form";
 /// The file carries no protected program.
 pub fn no_payload() -> Refusal {
     Refusal::new(
-        0x0800,
+        0x0901,
         "this file holds no protected program",
         "install it again; it was cut or never completed",
     )
@@ -18,7 +18,7 @@ pub fn no_payload() -> Refusal {
 pub fn unknown_payload(kind: u8, version: u8) -> Refusal {
     let hint = "install it again; if that does not help, tell the vendor";
     let mut made =
-        Refusal::new(0x0801, "this program was protected in a way its loader does not know", hint);
+        Refusal::new(0x0103, "this program was protected in a way its loader does not know", hint);
     made.title.push(" (type ");
     made.title.push_number(u64::from(kind));
     made.title.push(", version ");
@@ -30,7 +30,7 @@ pub fn unknown_payload(kind: u8, version: u8) -> Refusal {
 /// Set-user-id and the like.
 pub fn raised_rights() -> Refusal {
     Refusal::new(
-        0x0802,
+        0x0905,
         "a protected program does not run with raised rights (set-user-id, set-group-id or file capabilities)",
         "remove those bits from the file, and start it as the user that it needs",
     )
@@ -39,7 +39,7 @@ pub fn raised_rights() -> Refusal {
 /// Somebody traces the process.
 pub fn traced() -> Refusal {
     Refusal::new(
-        0x0803,
+        0x0904,
         "a tracer is attached to this program",
         "start it without debugger, strace or the like",
     )
@@ -47,23 +47,32 @@ pub fn traced() -> Refusal {
 
 /// The process cannot find out about itself.
 pub fn no_proc() -> Refusal {
-    Refusal::new(0x0804, "/proc/self/status cannot be read", "mount /proc where this program runs")
+    Refusal::new(0x0910, "/proc/self/status cannot be read", "mount /proc where this program runs")
 }
 
 /// The content is no program that can be mapped here.
 pub fn bad_program(what: &str) -> Refusal {
-    Refusal::new(0x0805, "the protected program cannot be mapped", ASK_VENDOR).detail(what)
+    Refusal::new(0x0916, "the protected program cannot be mapped", ASK_VENDOR).detail(what)
+}
+
+/// The sealed program is not what the vendor sealed.
+pub fn content_broken() -> Refusal {
+    Refusal::new(
+        0x0902,
+        "the protected program was changed or damaged",
+        "install it again from its source",
+    )
 }
 
 /// An address the program must have is in use.
 pub fn address_taken() -> Refusal {
-    bad_program("the address it was linked for is in use")
+    Refusal::new(0x0908, "the address that the program was linked for is in use", ASK_VENDOR)
 }
 
 /// No memory.
 pub fn no_memory(errno: Errno) -> Refusal {
     Refusal::new(
-        0x0806,
+        0x0906,
         "no memory for the program",
         "raise the limit of memory (ulimit -v, vm.overcommit_memory) or free some",
     )
@@ -73,7 +82,7 @@ pub fn no_memory(errno: Errno) -> Refusal {
 /// Memory may not become executable, not even a mapped memory file.
 pub fn not_executable(errno: Errno) -> Refusal {
     Refusal::new(
-        0x0807,
+        0x0907,
         "this system does not let memory become executable",
         "allow it for this program: MemoryDenyWriteExecute in its unit, SELinux execmem, PaX MPROTECT",
     )
@@ -83,7 +92,7 @@ pub fn not_executable(errno: Errno) -> Refusal {
 /// The program's dynamic linker cannot be opened.
 pub fn no_interpreter(path: &str) -> Refusal {
     Refusal::new(
-        0x080c,
+        0x090a,
         "the dynamic linker of this program cannot be used",
         "install the C library the program was built for",
     )
@@ -93,7 +102,7 @@ pub fn no_interpreter(path: &str) -> Refusal {
 /// The loader itself failed.
 pub fn internal() -> Refusal {
     Refusal::new(
-        0x080d,
+        0x0915,
         "the loader of this program failed",
         "tell the vendor what is written above this line",
     )
@@ -102,7 +111,7 @@ pub fn internal() -> Refusal {
 /// Nobody has answered for too long.
 pub fn no_answer() -> Refusal {
     Refusal::new(
-        0x0808,
+        0x0911,
         "the license was lost: its container no longer answers",
         "plug the dongle in or start the license service, then start the program again",
     )
@@ -111,7 +120,7 @@ pub fn no_answer() -> Refusal {
 /// No dead man's switch.
 pub fn no_timer(errno: Errno) -> Refusal {
     Refusal::new(
-        0x0809,
+        0x0912,
         "the license cannot be watched: the system refuses a timer",
         "raise the limit of pending signals (ulimit -i)",
     )
@@ -121,7 +130,7 @@ pub fn no_timer(errno: Errno) -> Refusal {
 /// No watcher.
 pub fn no_thread(errno: Errno) -> Refusal {
     Refusal::new(
-        0x080a,
+        0x0913,
         "the license cannot be watched: the system refuses another thread",
         "raise the limit of processes (ulimit -u) or of tasks in the service or container",
     )
@@ -131,7 +140,7 @@ pub fn no_thread(errno: Errno) -> Refusal {
 /// No place for the fork hook.
 pub fn no_hook() -> Refusal {
     Refusal::new(
-        0x080b,
+        0x0914,
         "the C library of this program offers no place for the license of forked children",
         "the vendor can protect the program so that children without a license are accepted",
     )
@@ -139,6 +148,8 @@ pub fn no_hook() -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -159,8 +170,10 @@ mod tests {
             no_hook(),
             no_interpreter(""),
             internal(),
+            address_taken(),
+            content_broken(),
         ];
-        let codes: Vec<u16> = all.iter().map(|refusal| refusal.code).collect();
-        assert_eq!(codes, (0x0800..=0x080d).collect::<Vec<u16>>());
+        let codes: BTreeSet<u16> = all.iter().map(|refusal| refusal.code).collect();
+        assert_eq!(codes.len(), all.len());
     }
 }

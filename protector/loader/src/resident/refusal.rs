@@ -60,7 +60,11 @@ pub type Message = Text<2048>;
 /// The message for stderr: vendor's text, what happened, what to do.
 pub fn for_people(speaker: &Speaker, refusal: &Refusal) -> Message {
     let mut text = Message::EMPTY;
-    for lines in [&speaker.vendor.as_str(), &refusal.title.as_str(), &refusal.hint.as_str()] {
+    let mut title = Text::<240>::new(refusal.title.as_str());
+    title.push(" (");
+    push_code(&mut title, refusal.code);
+    title.push(")");
+    for lines in [speaker.vendor.as_str(), title.as_str(), refusal.hint.as_str()] {
         for line in lines.split('\n').filter(|line| !line.is_empty()) {
             text.push(speaker.name.as_str());
             text.push(": ");
@@ -71,11 +75,21 @@ pub fn for_people(speaker: &Speaker, refusal: &Refusal) -> Message {
     text
 }
 
+/// `S` and four hexadecimal digits, as errors are shown everywhere.
+fn push_code<const N: usize>(text: &mut Text<N>, code: u16) {
+    text.push("S");
+    for digit in [code >> 12, code >> 8, code >> 4, code] {
+        let digit =
+            char::from_digit(u32::from(digit & 0xf), 16).unwrap_or('0').to_ascii_uppercase();
+        text.push(digit.encode_utf8(&mut [0; 4]));
+    }
+}
+
 /// The message for programs, one JSON document and a line feed.
 pub fn for_programs(refusal: &Refusal) -> Message {
-    let mut text = Message::new("{\"schema\":\"strongroom.report/v1\",\"error\":{\"code\":");
-    text.push_number(u64::from(refusal.code));
-    text.push(",\"title\":\"");
+    let mut text = Message::new("{\"schema\":\"strongroom.report/v1\",\"error\":{\"code\":\"");
+    push_code(&mut text, refusal.code);
+    text.push("\",\"title\":\"");
     text.push_json(refusal.title.as_str());
     text.push("\",\"hint\":\"");
     text.push_json(refusal.hint.as_str());
@@ -105,9 +119,9 @@ mod tests {
     fn says_vendor_reason_and_way_out() {
         let speaker =
             Speaker { name: Text::new("prog"), vendor: Text::new("Ask us.\nshop.example") };
-        let refusal = Refusal::new(7, "no license", "plug in the dongle").detail("expired");
+        let refusal = Refusal::new(0x0a07, "no license", "plug in the dongle").detail("expired");
         let text = for_people(&speaker, &refusal);
-        let expected = "prog: Ask us.\nprog: shop.example\nprog: no license: expired\nprog: plug in the dongle\n";
+        let expected = "prog: Ask us.\nprog: shop.example\nprog: no license: expired (S0A07)\nprog: plug in the dongle\n";
         assert_eq!(text.as_str(), expected);
     }
 

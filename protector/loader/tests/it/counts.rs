@@ -3,7 +3,7 @@
 use crate::harness::World;
 
 /// System calls of the first thread from exec to the jump, C library's own start included; without and with a seat.
-const CALLS_MAX: [usize; 2] = [60, 75];
+const CALLS_MAX: [usize; 2] = [32, 49];
 
 #[test]
 fn system_calls_from_exec_to_the_jump() {

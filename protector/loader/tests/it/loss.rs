@@ -6,9 +6,8 @@ use std::process::Child;
 use crate::harness::{World, outcome};
 use crate::seat::Answer;
 
-const WITHDRAWN: &str =
-    "cat: Buy more.\ncat: test: the license was withdrawn\ncat: ask the test's server again";
-const SILENT: &str = "cat: the license was lost: its container no longer answers\n";
+const WITHDRAWN: &str = "cat: Buy more.\ncat: test: the license was withdrawn (S0001)\ncat: ask the test's server again";
+const SILENT: &str = "cat: the license was lost: its container no longer answers (S0911)\n";
 
 fn start(world: &World, settings: &[&str]) -> Child {
     let sealed = world.seal("/bin/cat".as_ref(), settings);
@@ -57,7 +56,7 @@ fn the_message_goes_where_stderr_then_is_and_the_report_to_its_descriptor() {
     assert!(std::fs::read_to_string(said).expect("a file").contains("withdrawn"));
     let report = std::fs::read_to_string(report).expect("a file");
     assert!(
-        report.starts_with("{\"schema\":\"strongroom.report/v1\",\"error\":{\"code\":1,"),
+        report.starts_with("{\"schema\":\"strongroom.report/v1\",\"error\":{\"code\":\"S0001\","),
         "{report}"
     );
 }

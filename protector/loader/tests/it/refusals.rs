@@ -25,7 +25,7 @@ fn no_seat_no_program() {
     refused(
         &world,
         &sealed,
-        "echo: test: the license was withdrawn\necho: ask the test's server again\n",
+        "echo: test: the license was withdrawn (S0001)\necho: ask the test's server again\n",
     );
 }
 
@@ -36,7 +36,7 @@ fn the_reason_is_also_given_as_json_where_asked() {
     world.seats.answer(Answer::Deny);
     let line = format!("STRONGROOM_REPORT_FD=1 exec {} ran", sealed.display());
     let got = world.run("/bin/sh".as_ref(), &["-c", &line], "");
-    let expected = "{\"schema\":\"strongroom.report/v1\",\"error\":{\"code\":1,\"title\":\"test: the license was \
+    let expected = "{\"schema\":\"strongroom.report/v1\",\"error\":{\"code\":\"S0001\",\"title\":\"test: the license was \
                     withdrawn\",\"hint\":\"ask the test's server again\"}}\n";
     assert_eq!((got.stdout.as_str(), got.code()), (expected, 125));
     for number in ["-1", "77", "x", "99999999999999999999"] {
@@ -88,7 +88,7 @@ fn a_missing_dynamic_linker_is_named() {
     refused(
         &world,
         &world.seal_without_seat(&plain),
-        "the dynamic linker of this program cannot be used: /nowhere/ld.so",
+        "the dynamic linker of this program cannot be used: /nowhere/ld.so (S090A)",
     );
 }
 
@@ -112,4 +112,42 @@ fn no_room_for_a_timer_is_refused_since_nothing_could_end_the_program() {
     let got = world.run("/bin/bash".as_ref(), &["-c", &line], "");
     assert_eq!((got.code(), got.stdout.as_str()), (125, ""), "{got:?}");
     assert!(got.stderr.contains("refuses a timer"), "{}", got.stderr);
+}
+
+/// The key of sealed images in these tests.
+const KEY: [u8; 32] = [0x5a; 32];
+
+fn sealed_content(program: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::new();
+    let salt = |out: &mut [u8]| -> Result<(), std::io::Error> {
+        out.fill(7);
+        Ok(())
+    };
+    let sealer = content::Sealer::new(&KEY, &[], salt).expect("a sealer");
+    content::seal_reader(sealer, program, &mut sealed).expect("room");
+    sealed
+}
+
+#[test]
+fn sealed_bytes_that_were_changed_are_refused_and_never_run() {
+    let world = World::new();
+    let sealed = sealed_content(&fs::read(ECHO).expect("a program"));
+    let key = format!("key={}", "5a".repeat(32));
+    let out = world.path("sealed/echo");
+    seal_payload(&payload(&sealed, std::slice::from_ref(&key)), &out);
+    let got = world.run(&out, &["ran"], "");
+    assert_eq!((got.stdout.as_str(), got.code()), ("ran\n", 0), "{}", got.stderr);
+    let last = sealed.len() - 1;
+    for at in [0, 30, 60, 100, 17_000, last / 2, last] {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        seal_payload(&payload(&changed, std::slice::from_ref(&key)), &out);
+        refused(&world, &out, "the protected program was changed or damaged");
+    }
+    for len in [0, 40, 20_000, last] {
+        seal_payload(&payload(&sealed[..len], std::slice::from_ref(&key)), &out);
+        refused(&world, &out, "the protected program was changed or damaged");
+    }
+    seal_payload(&payload(&sealed, &[format!("key={}", "5b".repeat(32))]), &out);
+    refused(&world, &out, "the protected program was changed or damaged");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use strongroom_loader::payload::MAGIC;
 use strongroom_loader::plain::{KIND, VERSION};
@@ -54,9 +55,13 @@ pub(crate) fn seal_payload(payload: &[u8], out: &Path) {
     }
     file.resize(offset, 0);
     file.extend_from_slice(payload);
+    let made = out.with_extension("made");
+    fs::write(&made, file).expect("room for the sealed program");
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o755)).expect("own file");
+    // By another process: one that is forked here meanwhile would keep a writable file, which cannot be executed.
     let _ = fs::remove_file(out);
-    fs::write(out, file).expect("room for the sealed program");
-    fs::set_permissions(out, fs::Permissions::from_mode(0o755)).expect("own file");
+    assert!(Command::new("cp").arg(&made).arg(out).status().expect("cp").success());
+    fs::remove_file(made).expect("own file");
 }
 
 fn number(bytes: &[u8], at: usize, len: usize) -> u64 {

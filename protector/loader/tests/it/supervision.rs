@@ -289,3 +289,19 @@ fn known_limit_no_new_user_namespace_beside_a_watcher() {
     let without = world.seal_without_seat("/usr/bin/python3.11".as_ref());
     assert_eq!(world.run(&without, &["-c", code], "").stdout, "0 0 0\n");
 }
+
+#[test]
+fn a_filter_over_all_threads_may_take_all_but_the_steady_state() {
+    let world = World::new();
+    let sealed = world.seal(&world.build("seccomp.c", "seccomp", &[]), &[]);
+    let mut child = world.command(&sealed, &[""; 0]).spawn().expect("the program starts");
+    let mut said = [0; 9];
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("the program speaks");
+    assert_eq!(&said, b"filtered\n");
+    for _ in 0..3 {
+        world.seats.wait_renewal();
+    }
+    echo(&mut child);
+    drop(child.stdin.take());
+    assert_eq!(outcome(child).code(), 3);
+}
