@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use engine::journal::{FlashCounter, Journal, Layout};
-use engine::platform::{Clock, Parts, Platform, Random};
+use engine::platform::{Clock, Keys, Parts, Platform, Random};
 use engine::{Engine, Profile, SeatTimes};
 use protocol::crypto::RandomFailed;
+use protocol::ids::{ContainerKind, Serial};
 use protocol::objects::device::{AnchorClass, ClockClass};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -194,6 +195,11 @@ impl Dongle {
     /// The chip, for fault control and tests.
     pub fn flash(&self) -> &SimFlash {
         &self.flash
+    }
+
+    /// Its serial.
+    pub fn serial(&self) -> Serial {
+        self.keys.id().serial(ContainerKind::Dongle)
     }
 
     /// Its keys.

@@ -102,6 +102,12 @@ impl<'a> UnverifiedObject<'a> {
         self.checked()
     }
 
+    /// The body, if it is the one that the header names. Says nothing of who made the header: for showing what a file
+    /// holds before a container judges it.
+    pub fn body_if_intact(&self) -> Option<&'a [u8]> {
+        self.checked().ok().map(|object| object.body)
+    }
+
     /// The object, once a proof over the header held; the body's hash is compared here.
     pub(crate) fn checked(&self) -> Result<Object<'a>, ObjectError> {
         let same: bool = sha256(self.body).ct_eq(&self.header.body_hash).into();

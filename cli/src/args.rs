@@ -1,0 +1,428 @@
+//! The grammar: noun, then verb.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Hardware-bound software licenses: protect programs, issue licenses, use them.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, propagate_version = true)]
+pub(crate) struct Args {
+    /// Print one JSON envelope on stdout, and nothing else
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Where to look for containers: usb, sim:SOCKET (repeatable; also STRONGROOM_SOURCES, comma separated)
+    #[arg(long, global = true, value_name = "SOURCE")]
+    pub(crate) source: Vec<String>,
+    /// Which container, by its serial
+    #[arg(long, global = true, value_name = "SERIAL")]
+    pub(crate) container: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the main job from beginning to end: vendor, simulated dongle, protected program and file
+    Demo(DemoArgs),
+    /// Explain an error code
+    Explain {
+        /// Code such as S0380, or name such as Expired
+        code: String,
+    },
+    /// Show what a Strongroom file holds
+    Inspect {
+        /// The file
+        file: PathBuf,
+    },
+    /// A simulated dongle
+    #[command(subcommand)]
+    Sim(SimCommand),
+    /// See and handle containers
+    #[command(subcommand, name = "container")]
+    Containers(ContainerCommand),
+    /// The vendor's side: keys, products, licenses by file
+    #[command(subcommand)]
+    Vendor(VendorCommand),
+    /// Changes that a vendor sent for a container
+    #[command(subcommand)]
+    Update(UpdateCommand),
+    /// Licenses in a container
+    #[command(subcommand)]
+    License(LicenseCommand),
+    /// Encrypt programs and files
+    #[command(subcommand)]
+    Protect(ProtectCommand),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// Keep everything that is made, in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimCommand {
+    /// Run a simulated dongle until it is stopped
+    Run {
+        /// Folder of its memory and keys; made if missing
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+        /// Where it is plugged in: a Unix socket
+        #[arg(long, value_name = "PATH")]
+        socket: PathBuf,
+        /// What it is like: rtc (with a clock), plain (without), quick (heartbeats of a second, for tests)
+        #[arg(long, default_value = "rtc", value_name = "NAME")]
+        profile: String,
+        /// Make everything random repeat
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+    },
+    /// Do something bad to a running one
+    Fault {
+        /// Its socket
+        #[arg(long, value_name = "PATH")]
+        socket: PathBuf,
+        /// unplug | plug | stall on|off | cut-power WRITES [before|during|after] | flip-bits COUNT |
+        /// jump-clock SECONDS | slow MILLISECONDS | stop
+        #[arg(required = true, allow_hyphen_values = true)]
+        fault: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContainerCommand {
+    /// List containers within reach
+    List,
+    /// Show one container and the vendors in it
+    Show,
+    /// Write a context file: a vendor needs it to issue a license for this container
+    Context {
+        /// The vendor: root file, fingerprint, or name or number in the container
+        #[arg(long, value_name = "FIRM")]
+        firm: String,
+        /// Where to write it
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Give a container a name, or take it away with an empty one
+    Rename {
+        /// The name
+        name: String,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// How to open a vendor's key store.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KeyStoreArgs {
+    /// File that holds the passphrase (also STRONGROOM_PASSPHRASE; else it is asked for; test vendors have none)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VendorCommand {
+    /// Make a vendor directory: root, keys, list of products
+    Init {
+        /// Folder to make
+        dir: PathBuf,
+        /// The vendor's name
+        #[arg(long)]
+        name: String,
+        /// Number shown to people; any will do
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        firm_code: u32,
+        /// For simulated containers only
+        #[arg(long)]
+        test: bool,
+        #[command(flatten)]
+        keys: KeyStoreArgs,
+    },
+    /// Show a vendor directory
+    Show {
+        /// The folder
+        #[arg(long, value_name = "DIR")]
+        vendor: PathBuf,
+    },
+    /// Products
+    #[command(subcommand)]
+    Product(ProductCommand),
+    /// Issue a license: make an update file for one container
+    Issue(IssueArgs),
+    /// Cancel an update that has no receipt yet, by one that changes nothing under the same number
+    Cancel {
+        /// The vendor directory
+        #[arg(long, value_name = "DIR")]
+        vendor: PathBuf,
+        /// The container's context file
+        #[arg(long, value_name = "FILE")]
+        context: PathBuf,
+        /// Number of the update to cancel
+        #[arg(long, value_name = "N")]
+        number: u64,
+        /// Where to write the update
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        #[command(flatten)]
+        keys: KeyStoreArgs,
+    },
+    /// Take in a receipt
+    Receipt {
+        /// The receipt file
+        file: PathBuf,
+        /// The vendor directory
+        #[arg(long, value_name = "DIR")]
+        vendor: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProductCommand {
+    /// Define a product
+    Add {
+        /// Its number
+        code: u32,
+        /// Its name
+        #[arg(long)]
+        name: String,
+        /// The vendor directory
+        #[arg(long, value_name = "DIR")]
+        vendor: PathBuf,
+    },
+    /// List products
+    List {
+        /// The vendor directory
+        #[arg(long, value_name = "DIR")]
+        vendor: PathBuf,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct IssueArgs {
+    /// The vendor directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vendor: PathBuf,
+    /// The container's context file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) context: PathBuf,
+    /// Product
+    #[arg(long, value_name = "CODE")]
+    pub(crate) product: u32,
+    /// Which of several entries of the product
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) entry: u16,
+    /// First moment in which use is refused: 2027-03-31, 2027-03-31T12:00:00Z, +30d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+    /// First moment of use
+    #[arg(long, value_name = "TIME")]
+    pub(crate) activates: Option<String>,
+    /// Seats at the same time; 0 = local use, not counted
+    #[arg(long, value_name = "N")]
+    pub(crate) quantity: Option<u32>,
+    /// Features, as a number (0x… for hexadecimal); each bit is one
+    #[arg(long, value_name = "MAP")]
+    pub(crate) features: Option<String>,
+    /// Text shown with the entry
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Generation of the item key
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) generation: u16,
+    /// Remove the entry instead
+    #[arg(long, conflicts_with_all = ["expires", "activates", "quantity", "features", "text"])]
+    pub(crate) remove: bool,
+    /// Put this update in the place of number N, which has no receipt yet
+    #[arg(long, value_name = "N")]
+    pub(crate) supersede: Option<u64>,
+    /// Last moment to apply the update
+    #[arg(long, value_name = "TIME")]
+    pub(crate) apply_before: Option<String>,
+    /// Where to write the update
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyStoreArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UpdateCommand {
+    /// Show field by field what an update changes
+    Preview {
+        /// The update file
+        file: PathBuf,
+    },
+    /// Apply an update
+    Apply {
+        /// The update file
+        file: PathBuf,
+        /// Where to write the receipt, which the vendor needs back
+        #[arg(long, value_name = "FILE")]
+        receipt: Option<PathBuf>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write a receipt once more
+    Receipt {
+        /// The vendor: root file, fingerprint, or name or number in the container
+        #[arg(long, value_name = "FIRM")]
+        firm: String,
+        /// Which; the latest if not given
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        number: u64,
+        /// Where to write it
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LicenseCommand {
+    /// List entries
+    List,
+    /// Show the entries of a product with their options
+    Show {
+        /// Product
+        product: u32,
+    },
+    /// Say why a use would be allowed or refused
+    Why {
+        /// Product
+        product: u32,
+        /// The vendor, where several are in the container
+        #[arg(long, value_name = "FIRM")]
+        firm: Option<String>,
+        /// Features that the use needs
+        #[arg(long, value_name = "MAP")]
+        features: Option<String>,
+        /// Generation of the item key
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        generation: u16,
+    },
+    /// Open a protected data file with the license and write its contents
+    Open {
+        /// The protected file
+        file: PathBuf,
+        /// Where to write the contents; - for stdout
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// How a use is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Access {
+    /// One seat for each running program
+    UserLimit,
+    /// Not counted
+    NoUserLimit,
+}
+
+/// What happens when the license is lost while the program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Loss {
+    /// End the program
+    Stop,
+    /// Warn every --loss-seconds and go on
+    Warn,
+    /// End the program after --loss-seconds
+    Grace,
+}
+
+/// What is required of the license.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RequirementArgs {
+    /// The vendor directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vendor: PathBuf,
+    /// Product that opens it (repeatable: any one of them)
+    #[arg(long, required = true, value_name = "CODE")]
+    pub(crate) product: Vec<u32>,
+    /// Features that must be set
+    #[arg(long, value_name = "MAP")]
+    pub(crate) features: Option<String>,
+    /// How a use is counted
+    #[arg(long, value_enum, default_value = "user-limit")]
+    pub(crate) access: Access,
+    /// Age of the container's certified time, at most, in seconds; 0 = any
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) certified_age: u32,
+    /// Release date of what is protected
+    #[arg(long, value_name = "TIME")]
+    pub(crate) release: Option<String>,
+    /// Generation of the item key
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) generation: u16,
+    /// Name shown in messages; the file's name if not given
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Replace what is at the output
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyStoreArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProtectCommand {
+    /// Encrypt a program; it runs only with its license
+    App {
+        /// The program
+        input: PathBuf,
+        /// The protected program
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        #[command(flatten)]
+        requirement: RequirementArgs,
+        /// Accept something that does not fit the loader (repeatable); the check names what there is to accept
+        #[arg(long, value_name = "CONCERN")]
+        accept: Vec<String>,
+        /// What happens when the license is lost
+        #[arg(long, value_enum, default_value = "stop")]
+        loss: Loss,
+        /// Seconds for --loss
+        #[arg(long, default_value_t = 60, value_name = "N")]
+        loss_seconds: u32,
+        /// Let LD_PRELOAD, LD_AUDIT, LD_LIBRARY_PATH and their like reach the program
+        #[arg(long)]
+        allow_preload: bool,
+        /// TOML file with the vendor's own texts for a refusal
+        #[arg(long, value_name = "FILE")]
+        texts: Option<PathBuf>,
+        /// The loader to put in front
+        #[arg(long, value_name = "FILE", env = "STRONGROOM_LOADER")]
+        loader: Option<PathBuf>,
+    },
+    /// Encrypt a data file
+    File {
+        /// The file
+        input: PathBuf,
+        /// The protected file
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        #[command(flatten)]
+        requirement: RequirementArgs,
+    },
+    /// Check a protected program or file
+    Verify {
+        /// The protected program or file
+        file: PathBuf,
+        /// The vendor that must have made it: directory, root file or fingerprint
+        #[arg(long, value_name = "FIRM")]
+        firm: Option<String>,
+    },
+}

@@ -1,0 +1,116 @@
+//! `strongroom container`: see and handle containers.
+
+use std::path::Path;
+
+use protocol::objects::file::{self, FileKind};
+use serde_json::json;
+
+use super::shown;
+use crate::args::{Args, ContainerCommand};
+use crate::error::{CliError, Result};
+use crate::output::Output;
+use crate::{files, reach, times};
+
+pub(super) fn run(command: &ContainerCommand, args: &Args, output: &Output) -> Result<()> {
+    match command {
+        ContainerCommand::List => list(args, output),
+        ContainerCommand::Show => show(args, output),
+        ContainerCommand::Context { firm, output: path } => context(args, firm, path, output),
+        ContainerCommand::Rename { name, dry_run } => rename(args, name, *dry_run, output),
+    }
+}
+
+fn list(args: &Args, output: &Output) -> Result<()> {
+    let found = reach::all(args)?.discover();
+    let mut lines = Vec::new();
+    let mut rows = Vec::new();
+    for (source, container) in &found.containers {
+        let (serial, info) = (container.serial().to_string(), container.info()?);
+        let test = if shown::mode(container.mode()) == "test" { "  (simulated)" } else { "" };
+        lines.push(format!("{serial}  {source}  {}{test}", &*info.name).trim_end().to_owned());
+        rows.push(json!({
+            "serial": serial, "source": source, "name": &*info.name,
+            "mode": shown::mode(container.mode()),
+        }));
+    }
+    let broken: Vec<_> =
+        found.broken.into_iter().map(|(source, error)| (source, CliError::from(error))).collect();
+    for (source, error) in &broken {
+        output.say(format!("{source}: [{}] {}\n  {}", error.code, error.title, error.hint));
+    }
+    if lines.is_empty() {
+        output.say("no container that works was found");
+    }
+    let broken: Vec<_> = broken
+        .iter()
+        .map(|(source, e)| json!({ "source": source, "code": e.code, "title": e.title }))
+        .collect();
+    output.data(
+        "container-list",
+        json!({ "containers": rows, "broken": broken }),
+        lines.join("\n"),
+    );
+    Ok(())
+}
+
+fn show(args: &Args, output: &Output) -> Result<()> {
+    let container = reach::one(args)?;
+    let (serial, info, firms) =
+        (container.serial().to_string(), container.info()?, container.firms()?);
+    let mut text = format!(
+        "{serial} {}\n  mode      {}\n  clock     {} ({})\n  anchor    {}\n  firmware  {}\n  seats     {} in use",
+        &*info.name,
+        shown::mode(container.mode()),
+        shown::clock(info.clock),
+        if info.time.now_s == 0 { "not known".into() } else { times::show(info.time.now_s) },
+        shown::anchor(info.anchor),
+        shown::firmware(info.firmware),
+        info.seats,
+    );
+    if info.locked != 0 {
+        text.push_str(&format!(
+            "\n  LOCKED    reason {}: see strongroom explain S0301",
+            info.locked
+        ));
+    }
+    for firm in &firms {
+        text.push_str(&format!(
+            "\n  vendor    {} (number {}, {}), {} updates, {} entries\n            {}",
+            &*firm.name,
+            firm.firm_code,
+            shown::mode(firm.mode),
+            firm.seq,
+            firm.entries,
+            firm.root_fp
+        ));
+    }
+    let firms: Vec<_> = firms.iter().map(shown::firm_json).collect();
+    let data = json!({ "container": shown::info_json(&serial, &info), "firms": firms });
+    output.data("container-show", data, text);
+    Ok(())
+}
+
+fn context(args: &Args, firm: &str, path: &Path, output: &Output) -> Result<()> {
+    let container = reach::one(args)?;
+    let root_fp = reach::firm(firm, Some(&container))?;
+    let context = container.context(root_fp, crate::vendor::fresh_nonce()?)?;
+    let bytes = file::write(FileKind::Context, &[container.certificate(), &context]);
+    files::write_new(path, &bytes)?;
+    let serial = container.serial().to_string();
+    let data = json!({ "serial": serial, "root_fp": root_fp.to_string(), "file": path });
+    let text = format!("context of {serial} written to {}: send it to the vendor", path.display());
+    output.data("container-context", data, text);
+    Ok(())
+}
+
+fn rename(args: &Args, name: &str, dry_run: bool, output: &Output) -> Result<()> {
+    let container = reach::one(args)?;
+    let serial = container.serial().to_string();
+    if !dry_run {
+        container.rename(name)?;
+    }
+    let would = if dry_run { "would be" } else { "is" };
+    let data = json!({ "serial": serial, "name": name, "dry_run": dry_run });
+    output.data("container-rename", data, format!("{serial} {would} called {name:?}"));
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! `strongroom license`: entries in a container, why a use is refused, and opening protected files.
+
+use std::path::Path;
+
+use container::Container;
+use protocol::command::FirmInfo;
+use protocol::errors::ErrorCode;
+use protocol::ids::{Generation, ProductCode, RootFp};
+use protocol::objects::license::{AccessMode, ProductItem, Requirement};
+use serde_json::json;
+
+use super::shown;
+use crate::args::{Args, LicenseCommand};
+use crate::error::{CliError, Result};
+use crate::output::Output;
+use crate::reach;
+
+pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Result<()> {
+    match command {
+        LicenseCommand::List => list(args, None, output),
+        LicenseCommand::Show { product } => list(args, Some(*product), output),
+        LicenseCommand::Why { product, firm, features, generation } => {
+            let container = reach::one(args)?;
+            let root_fp = firm_with(&container, *product, firm.as_deref())?;
+            let features = features.as_deref().map(super::vendor::features).transpose()?;
+            let requirement = Requirement {
+                root_fp,
+                product: ProductCode(*product),
+                features: features.unwrap_or(0),
+                units: 0,
+                release_s: 0,
+                access: AccessMode::UserLimit,
+                certified_age_s: 0,
+                generation: Generation(*generation),
+            };
+            why(&container, &requirement, output)
+        }
+        LicenseCommand::Open { file, output: path } => open(args, file, path, output),
+    }
+}
+
+fn entries(container: &Container) -> Result<Vec<(FirmInfo, Vec<ProductItem>)>> {
+    let mut all = Vec::new();
+    for firm in container.firms()? {
+        let items = container.items(firm.root_fp)?;
+        all.push((firm, items));
+    }
+    Ok(all)
+}
+
+fn list(args: &Args, product: Option<u32>, output: &Output) -> Result<()> {
+    let container = reach::one(args)?;
+    let wanted = |item: &&ProductItem| product.is_none_or(|code| item.item.product.0 == code);
+    let mut text = container.serial().to_string();
+    let mut rows = Vec::new();
+    let mut count = 0;
+    for (firm, items) in entries(&container)? {
+        let items: Vec<&ProductItem> = items.iter().filter(wanted).collect();
+        if items.is_empty() && product.is_some() {
+            continue;
+        }
+        count += items.len();
+        text.push_str(&format!("\n{} ({})", &*firm.name, shown::mode(firm.mode)));
+        for item in &items {
+            text.push_str(&format!("\n  {}", shown::item_text(item).replace('\n', "\n  ")));
+        }
+        let items: Vec<_> = items.into_iter().map(shown::item_json).collect();
+        rows.push(json!({ "firm": shown::firm_json(&firm), "items": items }));
+    }
+    if let (Some(code), 0) = (product, count) {
+        return Err(CliError::from(ErrorCode::ProductUnknown.with(code.into(), 0)));
+    }
+    let schema = if product.is_some() { "license-show" } else { "license-list" };
+    output.data(
+        schema,
+        json!({ "serial": container.serial().to_string(), "licenses": rows }),
+        text,
+    );
+    Ok(())
+}
+
+/// The firm that is named, or the only one with this product.
+fn firm_with(container: &Container, product: u32, named: Option<&str>) -> Result<RootFp> {
+    if let Some(named) = named {
+        return reach::firm(named, Some(container));
+    }
+    let firms = entries(container)?;
+    let with: Vec<&FirmInfo> = firms
+        .iter()
+        .filter(|(_, items)| items.iter().any(|item| item.item.product.0 == product))
+        .map(|(firm, _)| firm)
+        .collect();
+    match (with.as_slice(), firms.as_slice()) {
+        ([firm], _) => Ok(firm.root_fp),
+        ([], [(firm, _)]) => Ok(firm.root_fp),
+        ([], _) => Err(ErrorCode::ProductUnknown.with(product.into(), 0).into()),
+        _ => Err(CliError::usage(
+            format!("product {product} of {} vendors is in the container", with.len()),
+            "Name the vendor with --firm.",
+        )),
+    }
+}
+
+fn why(container: &Container, requirement: &Requirement, output: &Output) -> Result<()> {
+    container.why(requirement)?;
+    let about = shown::requirement_text(requirement);
+    let data = json!({ "serial": container.serial().to_string(), "allowed": true, "use": about });
+    output.data("license-why", data, format!("allowed: {about}"));
+    Ok(())
+}
+
+fn open(args: &Args, file: &Path, path: &Path, output: &Output) -> Result<()> {
+    let registry = reach::all(args)?;
+    super::protect::open_file(&registry, args.container.as_deref(), file, path, output)
+}

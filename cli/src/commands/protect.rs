@@ -1,0 +1,293 @@
+//! `strongroom protect`: encrypt programs and files, and check the result.
+
+mod open;
+mod texts;
+
+use std::path::{Path, PathBuf};
+
+use protector::artifact::{Firm, Protection, Signer, SlotSpec};
+use protector::atomic::Existing;
+use protector::protect::{
+    Paths, ProgramSettings, ProtectError, Protected, protect_file, protect_program,
+};
+use protector::verify::{ContentCheck, VerifyError, verify};
+use protocol::codec::Text;
+use protocol::errors::ErrorCode;
+use protocol::ids::Generation;
+use protocol::objects::artifact::{LossPolicy, ProgramOptions, item_key};
+use protocol::objects::license::{AccessMode, Requirement};
+use protocol::objects::root::Mode;
+use serde_json::json;
+
+use super::shown;
+use crate::args::{Access, Loss, ProtectCommand, RequirementArgs};
+use crate::error::{CliError, Result};
+use crate::output::Output;
+use crate::vendor::{Passphrase, SystemRandom, Vendor, VendorKeys};
+use crate::{files, reach, times};
+
+pub(super) use open::open_file;
+
+/// File name of the loader beside this program.
+const LOADER: &str = "strongroom-loader";
+
+pub(super) fn run(command: &ProtectCommand, output: &Output) -> Result<()> {
+    match command {
+        ProtectCommand::File { input, output: path, requirement } => {
+            file(input, path, requirement, output)
+        }
+        ProtectCommand::App {
+            input,
+            output: path,
+            requirement,
+            accept,
+            loss,
+            loss_seconds,
+            allow_preload,
+            texts,
+            loader,
+        } => {
+            let options = ProgramOptions {
+                loss: loss_policy(*loss, *loss_seconds),
+                allow_preload: *allow_preload,
+                accept_unwatched_forks: false,
+                refusal_texts: texts.as_deref().map(texts::read).transpose()?.unwrap_or_default(),
+            };
+            let loader = read_loader(loader.as_deref())?;
+            let settings = ProgramSettings { loader: &loader, accepted: accept, options };
+            app(input, path, requirement, &settings, output)
+        }
+        ProtectCommand::Verify { file, firm } => check(file, firm.as_deref(), output),
+    }
+}
+
+fn loss_policy(loss: Loss, seconds: u32) -> LossPolicy {
+    match loss {
+        Loss::Stop => LossPolicy::Stop,
+        Loss::Warn => LossPolicy::Warn { every_s: seconds },
+        Loss::Grace => LossPolicy::Grace { for_s: seconds },
+    }
+}
+
+/// What a vendor directory gives for protecting.
+struct Desk {
+    firm: Firm,
+    keys: VendorKeys,
+    requirements: Vec<Requirement>,
+    name: Text<128>,
+}
+
+impl Desk {
+    fn open(args: &RequirementArgs, input: &Path) -> Result<Self> {
+        let vendor = Vendor::open(&args.vendor)?;
+        let firm = Firm::new(&vendor.root_object)
+            .map_err(|_| CliError::from(ErrorCode::RootRefused.failure()))?;
+        let file_name = input.file_name().unwrap_or_default().to_string_lossy();
+        let name = args.name.as_deref().unwrap_or(&file_name);
+        let name = Text::new(name).ok_or_else(|| {
+            CliError::usage(format!("{name:?} cannot be shown"), "Give another name with --name.")
+        })?;
+        let test = vendor.root.body.mode == Mode::Test;
+        let requirements = requirements(&vendor, args)?;
+        let keys = vendor.keys(&Passphrase::obtain(&args.keys, test, false)?)?;
+        Ok(Desk { firm, keys, requirements, name })
+    }
+
+    fn protection(&self) -> Protection<'_> {
+        let root_fp = self.firm.root().root_fp;
+        let slot = |requirement: &Requirement| SlotSpec {
+            requirement: *requirement,
+            item_key: item_key(
+                &self.keys.firm_key,
+                root_fp,
+                requirement.product,
+                requirement.generation,
+            ),
+        };
+        Protection {
+            firm: &self.firm,
+            name: self.name.clone(),
+            slots: self.requirements.iter().map(slot).collect(),
+            issued_s: times::now_s(),
+        }
+    }
+}
+
+/// One requirement for each product that opens it.
+fn requirements(vendor: &Vendor, args: &RequirementArgs) -> Result<Vec<Requirement>> {
+    let features = args.features.as_deref().map(super::vendor::features).transpose()?;
+    let release_s = args.release.as_deref().map(times::parse).transpose()?;
+    let requirement = |product| Requirement {
+        root_fp: vendor.root.root_fp,
+        product,
+        features: features.unwrap_or(0),
+        units: 0,
+        release_s: release_s.unwrap_or(0),
+        access: match args.access {
+            Access::UserLimit => AccessMode::UserLimit,
+            Access::NoUserLimit => AccessMode::NoUserLimit,
+        },
+        certified_age_s: args.certified_age,
+        generation: Generation(args.generation),
+    };
+    Ok(vendor.product_codes(&args.product)?.into_iter().map(requirement).collect())
+}
+
+fn existing(args: &RequirementArgs) -> Existing {
+    if args.force { Existing::Replace } else { Existing::Keep }
+}
+
+fn file(input: &Path, path: &Path, args: &RequirementArgs, output: &Output) -> Result<()> {
+    let desk = Desk::open(args, input)?;
+    if args.dry_run {
+        return would(&desk, input, path, output);
+    }
+    let mut progress = output.progress("encrypting");
+    let mut signer = Signer { key: &desk.keys.protect, random: &mut SystemRandom };
+    let paths = Paths { input, output: path, existing: existing(args) };
+    let made =
+        protect_file(paths, &desk.protection(), &mut signer, &mut |a, b| progress.update(a, b))
+            .map_err(protect_error)?;
+    done(&desk, &made, path, output);
+    Ok(())
+}
+
+fn app(
+    input: &Path,
+    path: &Path,
+    args: &RequirementArgs,
+    settings: &ProgramSettings<'_>,
+    output: &Output,
+) -> Result<()> {
+    let desk = Desk::open(args, input)?;
+    if args.dry_run {
+        let suitability = protector::elf::examine(input).map_err(|e| CliError::io(input, &e))?;
+        output.say(format!("{:?}", suitability.verdict));
+        return would(&desk, input, path, output);
+    }
+    let mut progress = output.progress("encrypting");
+    let mut signer = Signer { key: &desk.keys.protect, random: &mut SystemRandom };
+    let paths = Paths { input, output: path, existing: existing(args) };
+    let made = protect_program(paths, settings, &desk.protection(), &mut signer, &mut |a, b| {
+        progress.update(a, b);
+    });
+    drop(progress);
+    let made = made.map_err(protect_error)?;
+    for note in made.suitability.iter().flat_map(|suitability| &suitability.notes) {
+        output.say(format!("note: {note}"));
+    }
+    done(&desk, &made, path, output);
+    Ok(())
+}
+
+fn would(desk: &Desk, input: &Path, path: &Path, output: &Output) -> Result<()> {
+    let opens: Vec<String> = desk.requirements.iter().map(shown::requirement_text).collect();
+    let text = format!(
+        "{} would be encrypted into {}; it would open with: {}",
+        input.display(),
+        path.display(),
+        opens.join("; or ")
+    );
+    output.data("protect", json!({ "file": path, "dry_run": true, "opens_with": opens }), text);
+    Ok(())
+}
+
+fn done(desk: &Desk, made: &Protected, path: &Path, output: &Output) {
+    let opens: Vec<String> = desk.requirements.iter().map(shown::requirement_text).collect();
+    let id = protocol::ids::ArtifactId::new(made.head.header.target).to_string();
+    let data = json!({
+        "file": path, "artifact": id, "bytes": made.head.body.content_len, "opens_with": opens,
+    });
+    let text = format!(
+        "{}: {} bytes encrypted; it opens with: {}",
+        path.display(),
+        made.head.body.content_len,
+        opens.join("; or ")
+    );
+    output.data("protect", data, text);
+}
+
+fn protect_error(error: ProtectError) -> CliError {
+    if let Some(failure) = error.failure() {
+        return CliError::from(failure).about(error);
+    }
+    match error {
+        ProtectError::Read { path, source } => CliError::io(&path, &source),
+        ProtectError::Write(error) => files::write_error(Path::new("output"), error),
+        other => CliError::conflict(other, "Nothing was written."),
+    }
+}
+
+/// The loader: named, or beside this program, or where packages put it.
+fn read_loader(named: Option<&Path>) -> Result<Vec<u8>> {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(LOADER)));
+    let packaged = Some(PathBuf::from("/usr/lib/strongroom").join(LOADER));
+    let mut places = named.map(Path::to_owned).into_iter().chain(beside).chain(packaged);
+    let found = match named {
+        Some(path) => Some(path.to_owned()),
+        None => places.find(|path| path.is_file()),
+    };
+    let path = found.ok_or(ErrorCode::LoaderMissing.failure())?;
+    std::fs::read(&path).map_err(|error| CliError::io(&path, &error))
+}
+
+fn check(path: &Path, firm: Option<&str>, output: &Output) -> Result<()> {
+    let expected = firm.map(|named| reach::firm(named, None)).transpose()?;
+    let mut progress = output.progress("verifying");
+    let verified = verify(path, expected, None, &mut |done, all| progress.update(done, all));
+    drop(progress);
+    let report = verified.map_err(|error| verify_error(path, error))?;
+    let body = &report.head.body;
+    let content = match report.content {
+        ContentCheck::EveryChunk => "every chunk is as it was sealed",
+        _ => "complete; whether its contents were altered shows when it is opened with a license",
+    };
+    let opens: Vec<String> =
+        body.slots.iter().map(|slot| shown::requirement_text(&slot.requirement)).collect();
+    let text = format!(
+        "{}: {:?} from {} ({}), {} bytes; opens with: {}\n  signature: holds\n  content: {content}",
+        path.display(),
+        &*body.name,
+        &*body.firm_name,
+        report.head.root_fp(),
+        body.content_len,
+        opens.join("; or ")
+    );
+    let data = json!({
+        "file": path, "name": &*body.name, "vendor": &*body.firm_name,
+        "root_fp": report.head.root_fp().to_string(), "bytes": body.content_len,
+        "chunks": report.chunks, "opens_with": opens, "content": content,
+    });
+    output.data("protect-verify", data, text);
+    Ok(())
+}
+
+pub(super) fn verify_error(path: &Path, error: VerifyError) -> CliError {
+    match error.failure() {
+        Some(failure) => CliError::from(failure).about(format!("{}: {error}", path.display())),
+        None => CliError::not_found(error, "Check the name.").about(path.display()),
+    }
+}
+
+/// The part of a file that holds objects: of a protected program, what stands behind its loader.
+pub(super) fn head_of(path: &Path) -> Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt;
+    let failed = |error: std::io::Error| CliError::io(path, &error);
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let offset = match protector::seal::find_artifact(&file) {
+        Ok(range) => range.offset_bytes,
+        Err(_) => 0,
+    };
+    let len =
+        protector::artifact::ARTIFACT_HEAD_LEN_MAX.max(2 * protocol::limits::UPDATE_BODY_LEN_MAX);
+    let mut bytes = vec![0; len];
+    let mut have = 0;
+    while have < len {
+        match file.read_at(&mut bytes[have..], offset + have as u64).map_err(failed)? {
+            0 => break,
+            more => have += more,
+        }
+    }
+    bytes.truncate(have);
+    Ok(bytes)
+}

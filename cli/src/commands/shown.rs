@@ -1,0 +1,106 @@
+//! Entries, firms and objects as people and scripts see them.
+
+use protocol::command::{ContainerInfo, FirmInfo};
+use protocol::objects::device::{AnchorClass, ClockClass};
+use protocol::objects::license::{AccessMode, ItemOption, ProductItem, Requirement};
+use protocol::objects::root::Mode;
+use serde_json::{Value, json};
+
+use crate::times;
+
+pub(super) fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Test => "test",
+        _ => "live",
+    }
+}
+
+pub(super) fn clock(class: ClockClass) -> &'static str {
+    match class {
+        ClockClass::Rtc => "rtc",
+        ClockClass::Signed => "signed",
+        ClockClass::Session => "session",
+        _ => "host",
+    }
+}
+
+pub(super) fn anchor(class: AnchorClass) -> &'static str {
+    match class {
+        AnchorClass::Hardware => "hardware",
+        AnchorClass::Tpm => "tpm",
+        AnchorClass::Server => "server",
+        _ => "none",
+    }
+}
+
+pub(super) fn access(access: AccessMode) -> &'static str {
+    match access {
+        AccessMode::UserLimit => "user limit",
+        AccessMode::StationShare => "station share",
+        AccessMode::Exclusive => "exclusive",
+        _ => "no user limit",
+    }
+}
+
+pub(super) fn firmware(version: u32) -> String {
+    format!("{}.{}.{}", version >> 16, version >> 8 & 0xff, version & 0xff)
+}
+
+/// Name, value for scripts, value for people.
+pub(super) fn option(option: &ItemOption) -> (&'static str, Value, String) {
+    match option {
+        ItemOption::Text(text) => ("text", json!(&**text), text.to_string()),
+        ItemOption::FeatureMap(map) => ("features", json!(map), format!("{map:#x}")),
+        ItemOption::LicenseQuantity(0) => ("quantity", json!(0), "0 (local use)".into()),
+        ItemOption::LicenseQuantity(seats) => ("quantity", json!(seats), seats.to_string()),
+        ItemOption::ActivationTime(at_s) => ("activates", json!(at_s), times::show(*at_s)),
+        ItemOption::ExpirationTime(at_s) => ("expires", json!(at_s), times::show(*at_s)),
+        _ => ("unknown", Value::Null, "of a newer version".into()),
+    }
+}
+
+pub(super) fn item_json(item: &ProductItem) -> Value {
+    let options: serde_json::Map<String, Value> =
+        item.options.iter().map(option).map(|(name, value, _)| (name.to_owned(), value)).collect();
+    json!({ "product": item.item.product.0, "entry": item.item.entry.0, "options": options })
+}
+
+pub(super) fn item_text(item: &ProductItem) -> String {
+    let mut text = format!("product {} entry {}", item.item.product, item.item.entry);
+    if item.options.is_empty() {
+        text.push_str("\n    no options: not limited");
+    }
+    for (name, _, value) in item.options.iter().map(option) {
+        text.push_str(&format!("\n    {name:<10} {value}"));
+    }
+    text
+}
+
+pub(super) fn firm_json(firm: &FirmInfo) -> Value {
+    json!({
+        "root_fp": firm.root_fp.to_string(), "firm_code": firm.firm_code.0, "name": &*firm.name,
+        "mode": mode(firm.mode), "updates": firm.seq, "entries": firm.entries,
+    })
+}
+
+pub(super) fn info_json(serial: &str, info: &ContainerInfo) -> Value {
+    json!({
+        "serial": serial, "name": &*info.name, "clock": clock(info.clock),
+        "anchor": anchor(info.anchor), "firmware": firmware(info.firmware),
+        "time": info.time.now_s, "firms": info.firms, "seats": info.seats, "locked": info.locked,
+    })
+}
+
+pub(super) fn requirement_text(requirement: &Requirement) -> String {
+    let mut text = format!("product {}, {}", requirement.product, access(requirement.access));
+    if requirement.features != 0 {
+        text.push_str(&format!(", features {:#x}", requirement.features));
+    }
+    if requirement.certified_age_s != 0 {
+        text.push_str(&format!(", certified time at most {} s old", requirement.certified_age_s));
+    }
+    if requirement.generation.0 != 0 {
+        text.push_str(&format!(", key generation {}", requirement.generation));
+    }
+    text
+}

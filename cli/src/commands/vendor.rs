@@ -1,0 +1,241 @@
+//! `strongroom vendor`: keys, products, and licenses by file.
+
+use std::path::{Path, PathBuf};
+
+use protocol::codec::{List, Text};
+use protocol::ids::{EntryNumber, Generation, ProductCode};
+use protocol::objects::file::FileKind;
+use protocol::objects::license::{ItemOption, ItemRef, ProductItem};
+use protocol::objects::root::Mode;
+use protocol::objects::statement::ReceiptBody;
+use serde_json::json;
+
+use super::shown;
+use crate::args::{IssueArgs, KeyStoreArgs, ProductCommand, VendorCommand};
+use crate::error::{CliError, Result};
+use crate::output::Output;
+use crate::vendor::{
+    Change, Issue, Ledger, Passphrase, Point, Product, Vendor, VerifiedStatement, read_statement,
+};
+use crate::{files, times};
+
+pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
+    match command {
+        VendorCommand::Init { dir, name, firm_code, test, keys } => {
+            init(dir, name, *firm_code, *test, keys, output)
+        }
+        VendorCommand::Show { vendor } => show(vendor, output),
+        VendorCommand::Product(ProductCommand::Add { code, name, vendor }) => {
+            let product = Product { code: *code, name: name.clone() };
+            Vendor::open(vendor)?.add_product(product.clone())?;
+            output.data("vendor-product", &product, format!("product {code} is {name:?}"));
+            Ok(())
+        }
+        VendorCommand::Product(ProductCommand::List { vendor }) => {
+            let products = Vendor::open(vendor)?.products()?;
+            let lines: Vec<String> =
+                products.iter().map(|p| format!("{:>10}  {}", p.code, p.name)).collect();
+            output.data("vendor-product-list", &products, lines.join("\n"));
+            Ok(())
+        }
+        VendorCommand::Issue(issue_args) => issue(issue_args, output),
+        VendorCommand::Cancel { vendor, context, number, output: path, keys } => {
+            cancel(vendor, context, *number, path, keys, output)
+        }
+        VendorCommand::Receipt { file, vendor } => receipt(file, vendor, output),
+    }
+}
+
+fn init(
+    dir: &Path,
+    name: &str,
+    firm_code: u32,
+    test: bool,
+    keys: &KeyStoreArgs,
+    output: &Output,
+) -> Result<()> {
+    let passphrase = Passphrase::obtain(keys, test, true)?;
+    let mode = if test { Mode::Test } else { Mode::Live };
+    let vendor = Vendor::init(dir, name, firm_code, mode, &passphrase)?;
+    let root_fp = vendor.root.root_fp.to_string();
+    let data = json!({
+        "dir": dir, "name": name, "firm_code": firm_code, "mode": shown::mode(mode),
+        "root_fp": root_fp,
+    });
+    let text = format!(
+        "vendor {name:?} made in {}\n  fingerprint  {root_fp}\n  mode         {}",
+        dir.display(),
+        shown::mode(mode)
+    );
+    output.data("vendor-init", data, text);
+    Ok(())
+}
+
+fn show(dir: &Path, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(dir)?;
+    let (root, products) = (&vendor.root, vendor.products()?);
+    let ledgers = Ledger::all(&vendor.containers_dir())?;
+    let mut text = format!(
+        "{} (number {}, {})\n  fingerprint  {}\n  products     {}",
+        &*root.body.name,
+        root.body.firm_code,
+        shown::mode(root.body.mode),
+        root.root_fp,
+        products.len()
+    );
+    for ledger in &ledgers {
+        let missing = ledger.outstanding.len();
+        text.push_str(&format!(
+            "\n  container    {} at number {}, {missing} without a receipt",
+            ledger.serial, ledger.base.seq
+        ));
+        for issued in &ledger.outstanding {
+            let note = if issued.superseded { " (superseded)" } else { "" };
+            text.push_str(&format!(
+                "\n                 number {}: {}, {}{note}",
+                issued.after.seq,
+                issued.what,
+                times::show(issued.issued_s)
+            ));
+        }
+    }
+    let data = json!({
+        "name": &*root.body.name, "firm_code": root.body.firm_code.0,
+        "mode": shown::mode(root.body.mode), "root_fp": root.root_fp.to_string(),
+        "products": products, "containers": ledgers,
+    });
+    output.data("vendor-show", data, text);
+    Ok(())
+}
+
+fn issue(args: &IssueArgs, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(&args.vendor)?;
+    let product = vendor.product(args.product)?;
+    let item = ItemRef { product: ProductCode(product.code), entry: EntryNumber(args.entry) };
+    let change = match args.remove {
+        true => Change::Remove(item),
+        false => {
+            let item = ProductItem { item, options: options(args)? };
+            item.check().map_err(|why| CliError::usage(why, "Change the options."))?;
+            Change::Set(item, Generation(args.generation))
+        }
+    };
+    let until_s = args.apply_before.as_deref().map(times::parse).transpose()?.unwrap_or(0);
+    let issue = Issue::begin(&vendor, &args.context, args.supersede)?;
+    let about = match &change {
+        Change::Set(item, _) => shown::item_text(item),
+        _ => format!("remove product {} entry {}", args.product, args.entry),
+    };
+    write_update(issue, change, until_s, about, args.dry_run, &args.output, &args.keys, output)
+}
+
+/// The options, in the order of their numbers.
+fn options(args: &IssueArgs) -> Result<List<ItemOption, { protocol::limits::ITEM_OPTIONS_MAX }>> {
+    let mut options = Vec::new();
+    if let Some(text) = &args.text {
+        let text = Text::new(text).ok_or_else(|| {
+            CliError::usage("the text is too long, or holds control characters", "Shorten it.")
+        })?;
+        options.push(ItemOption::Text(text));
+    }
+    if let Some(map) = &args.features {
+        options.push(ItemOption::FeatureMap(features(map)?));
+    }
+    options.extend(args.quantity.map(ItemOption::LicenseQuantity));
+    if let Some(time) = &args.activates {
+        options.push(ItemOption::ActivationTime(times::parse(time)?));
+    }
+    if let Some(time) = &args.expires {
+        options.push(ItemOption::ExpirationTime(times::parse(time)?));
+    }
+    Ok(List::new(options).unwrap_or_default())
+}
+
+/// Reads a feature map, decimal or hexadecimal.
+pub(super) fn features(text: &str) -> Result<u64> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    let hint = "Write a number of at most 64 bits, such as 5 or 0x5.";
+    number.ok_or_else(|| CliError::usage(format!("{text:?} is no feature map"), hint))
+}
+
+fn cancel(
+    vendor: &Path,
+    context: &PathBuf,
+    number: u64,
+    path: &Path,
+    keys: &KeyStoreArgs,
+    output: &Output,
+) -> Result<()> {
+    let vendor = Vendor::open(vendor)?;
+    let issue = Issue::begin(&vendor, context, Some(number))?;
+    let about = format!("cancels number {number}, if that was not applied yet");
+    write_update(issue, Change::Nothing, 0, about, false, path, keys, output)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn write_update(
+    issue: Issue<'_>,
+    change: Change,
+    until_s: u64,
+    about: String,
+    dry_run: bool,
+    path: &Path,
+    keys: &KeyStoreArgs,
+    output: &Output,
+) -> Result<()> {
+    let device = &issue.context.device;
+    let serial = device.id.serial(device.body.kind).to_string();
+    let number = issue.before.seq + 1;
+    let data = json!({
+        "serial": serial, "number": number, "file": path, "dry_run": dry_run, "about": about,
+    });
+    if dry_run {
+        let text = format!("update {number} for {serial} would hold:\n  {about}");
+        output.data("vendor-issue", data, text);
+        return Ok(());
+    }
+    if path.exists() {
+        let hint = "Choose another name. Nothing was issued.";
+        return Err(CliError::conflict(format!("{} is there already", path.display()), hint));
+    }
+    let test = issue.vendor.root.body.mode == Mode::Test;
+    let keys = issue.vendor.keys(&Passphrase::obtain(keys, test, false)?)?;
+    let bytes = issue.finish(change, until_s, &keys)?;
+    files::write_new(path, &bytes)?;
+    let text = format!(
+        "update {number} for {serial} written to {}: send it to the user\n  {about}",
+        path.display()
+    );
+    output.data("vendor-issue", data, text);
+    Ok(())
+}
+
+fn receipt(file: &Path, dir: &Path, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(dir)?;
+    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
+    let receipt: VerifiedStatement<ReceiptBody> =
+        read_statement(file, FileKind::Receipt, root_fp, mode)?;
+    let device = &receipt.device;
+    let serial = device.id.serial(device.body.kind).to_string();
+    let point = Point { seq: receipt.header.seq, state: receipt.header.state };
+    let ledgers = vendor.containers_dir();
+    let mut ledger = Ledger::load(&ledgers, device.id, serial.clone(), point)?;
+    ledger.settle(point)?;
+    ledger.save(&ledgers, device.id)?;
+    let missing = ledger.outstanding.len();
+    let data = json!({
+        "serial": serial, "number": point.seq, "ops": receipt.body.ops,
+        "applied": receipt.body.time.now_s, "outstanding": missing,
+    });
+    let text = format!(
+        "{serial} proves update {} ({} operations), applied {}; {missing} without a receipt",
+        point.seq,
+        receipt.body.ops,
+        times::show(receipt.body.time.now_s)
+    );
+    output.data("vendor-receipt", data, text);
+    Ok(())
+}

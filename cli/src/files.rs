@@ -1,0 +1,51 @@
+//! Files in and out: bounded reading, atomic writing.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use protector::atomic::{self, Existing, WriteError};
+use protocol::errors::ErrorCode;
+
+use crate::error::{CliError, Result};
+
+/// Bytes of the largest file that is read as a whole: an update with everything around it, and some.
+const WHOLE_LEN_MAX: u64 = 256 * 1024;
+
+/// Reads a small file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| CliError::io(path, &error);
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(WHOLE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > WHOLE_LEN_MAX {
+        let failure = ErrorCode::TooLong.with(bytes.len() as u64, WHOLE_LEN_MAX);
+        return Err(CliError::from(failure).about(path.display()));
+    }
+    Ok(bytes)
+}
+
+/// Writes a file whole or not at all. What is there already is kept, and that is an error.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, 0o644, Existing::Keep)
+}
+
+/// Writes a file whole or not at all, in place of what was there.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    write(path, bytes, mode, Existing::Replace)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result<()> {
+    atomic::write_file(path, mode, existing, bytes).map_err(|error| write_error(path, error))
+}
+
+/// An atomic write that failed.
+pub(crate) fn write_error(path: &Path, error: WriteError) -> CliError {
+    match error {
+        WriteError::Io { path, source, .. } => CliError::io(&path, &source),
+        other => CliError::conflict(
+            format!("{}: {other}", path.display()),
+            "Choose another name, or remove what is there.",
+        ),
+    }
+}

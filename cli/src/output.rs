@@ -1,0 +1,118 @@
+//! What a command says: data on stdout, talk on stderr, or one JSON envelope on stdout and nothing else.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::{CliError, Result};
+
+/// Where a command speaks.
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Output { json }
+    }
+
+    /// The result: as JSON under `schema`, or as `text` for people.
+    pub(crate) fn data(&self, schema: &str, data: impl Serialize, text: impl Display) {
+        if self.json {
+            let envelope = json!({ "schema": format!("strongroom.{schema}/v1"), "data": data });
+            print(&envelope);
+        } else {
+            print(&text);
+        }
+    }
+
+    /// Tells a person what happens.
+    pub(crate) fn say(&self, text: impl Display) {
+        if !self.json {
+            // Nobody to tell if stderr is gone.
+            let _ = writeln!(anstream::stderr(), "{text}");
+        }
+    }
+
+    /// Says what went wrong and what to do.
+    pub(crate) fn error(&self, error: &CliError) {
+        if self.json {
+            let error = json!({ "code": error.code, "title": error.title, "hint": error.hint });
+            print(&json!({ "schema": "strongroom.error/v1", "error": error }));
+            return;
+        }
+        let mut stderr = anstream::stderr();
+        let _ = writeln!(stderr, "\x1b[1;31merror\x1b[0m [{}]: {}", error.code, error.title);
+        let _ = writeln!(stderr, "  {}", error.hint);
+    }
+
+    /// Asks before something that cannot be undone. Without a terminal it is refused with the flag to pass.
+    pub(crate) fn confirm(&self, question: &str, yes: bool) -> Result<()> {
+        if yes {
+            return Ok(());
+        }
+        if self.json || !std::io::stdin().is_terminal() {
+            return Err(CliError::usage(
+                format!("this needs a confirmation: {question}"),
+                "Pass --yes to confirm without being asked.",
+            ));
+        }
+        let _ = write!(anstream::stderr(), "{question} [y/N] ");
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        match (read, answer.trim().to_lowercase().as_str()) {
+            (Ok(_), "y" | "yes") => Ok(()),
+            _ => Err(CliError::conflict("not confirmed", "Nothing was changed.")),
+        }
+    }
+
+    /// A bar that shows up when the work takes longer than half a second.
+    pub(crate) fn progress(&self, what: &str) -> Progress {
+        let visible = !self.json && std::io::stderr().is_terminal();
+        Progress { what: what.to_owned(), visible, since: std::time::Instant::now(), bar: None }
+    }
+}
+
+/// Progress of a long piece of work.
+pub(crate) struct Progress {
+    what: String,
+    visible: bool,
+    since: std::time::Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// `done` of `all`, in bytes.
+    pub(crate) fn update(&mut self, done: u64, all: u64) {
+        if !self.visible || self.since.elapsed() < Duration::from_millis(500) {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = "{msg} {wide_bar} {bytes}/{total_bytes} {eta}";
+            let bar = ProgressBar::new(all).with_message(self.what.clone());
+            match ProgressStyle::with_template(style) {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        bar.set_length(all);
+        bar.set_position(done);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A reader of stdout that has gone away (`| head`) is no error.
+fn print(text: &impl Display) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}

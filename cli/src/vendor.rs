@@ -1,0 +1,180 @@
+//! A vendor directory: root, keys under a passphrase, products, and what was issued to each container.
+//!
+//! ```text
+//! root.strgroom          the public root, given to users
+//! keys.sealed            private keys, Argon2id and AES-256-GCM
+//! products.toml          products
+//! containers/ID.json     what was issued to a container and what it confirmed
+//! ```
+
+mod context;
+mod issue;
+mod keys;
+mod ledger;
+
+use std::path::{Path, PathBuf};
+
+use protocol::codec::{Fixed, List, Text};
+use protocol::errors::ErrorCode;
+use protocol::ids::{FirmCode, ProductCode};
+use protocol::limits::ROOT_BODY_LEN_MAX;
+use protocol::objects::file::{self, FileKind};
+use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
+use protocol::signed::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{CliError, Result};
+use crate::files;
+
+pub(crate) use context::{VerifiedStatement, read_statement};
+pub(crate) use issue::{Change, Issue};
+pub(crate) use keys::entropy as fresh_nonce;
+pub(crate) use keys::{Passphrase, SystemRandom, VendorKeys};
+pub(crate) use ledger::{Ledger, Point};
+
+/// Name of the public root in a vendor directory.
+pub(crate) const ROOT_FILE: &str = "root.strgroom";
+const KEYS_FILE: &str = "keys.sealed";
+const PRODUCTS_FILE: &str = "products.toml";
+const CONTAINERS_DIR: &str = "containers";
+
+/// An opened vendor directory. Its keys stay sealed until they are asked for.
+pub(crate) struct Vendor {
+    dir: PathBuf,
+    /// The root as an object.
+    pub(crate) root_object: Vec<u8>,
+    /// The root.
+    pub(crate) root: Root,
+}
+
+/// A product.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Product {
+    /// Its number.
+    pub(crate) code: u32,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Products {
+    #[serde(default)]
+    product: Vec<Product>,
+}
+
+impl Vendor {
+    /// Makes a vendor directory.
+    pub(crate) fn init(
+        dir: &Path,
+        name: &str,
+        firm_code: u32,
+        mode: Mode,
+        passphrase: &Passphrase,
+    ) -> Result<Self> {
+        let too_long = || {
+            CliError::usage(format!("{name:?} cannot be a vendor's name"), "Use at most 64 bytes.")
+        };
+        let name = Text::new(name).filter(|name| !name.is_empty()).ok_or_else(too_long)?;
+        if dir.exists() && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+        {
+            return Err(CliError::conflict(
+                format!("{} is there already, and not empty", dir.display()),
+                "Choose another folder.",
+            ));
+        }
+        let keys = VendorKeys::generate()?;
+        let role = |role, key: &protocol::crypto::ecdsa::SigningKey| RoleKeys {
+            role,
+            threshold: 1,
+            keys: List::new(vec![Fixed(key.verifying_key().to_bytes())]).unwrap_or_default(),
+        };
+        let roles = vec![
+            role(Role::Root, &keys.root),
+            role(Role::Licensing, &keys.licensing),
+            role(Role::Protect, &keys.protect),
+        ];
+        let roles = List::new(roles).unwrap_or_default();
+        let body = RootBody { mode, name, firm_code: FirmCode(firm_code), roles };
+        let entropy = keys::entropy()?;
+        let object = Root::write_first(&body, crate::times::now_s(), &[&keys.root], &entropy)
+            .ok_or(ErrorCode::TooLong.failure())?;
+        std::fs::create_dir_all(dir.join(CONTAINERS_DIR))
+            .map_err(|error| CliError::io(dir, &error))?;
+        keys.write(&dir.join(KEYS_FILE), passphrase)?;
+        files::write_new(&dir.join(PRODUCTS_FILE), b"")?;
+        // Last, since it is what makes the folder a vendor directory.
+        files::write_new(&dir.join(ROOT_FILE), &file::write(FileKind::Root, &[&object]))?;
+        Self::open(dir)
+    }
+
+    /// Opens a vendor directory.
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let path = dir.join(ROOT_FILE);
+        if !path.is_file() {
+            let failure = ErrorCode::VendorDirectory.failure();
+            return Err(CliError::from(failure).about(dir.display()));
+        }
+        let (root_object, root) = read_root(&path)?;
+        Ok(Vendor { dir: dir.to_owned(), root_object, root })
+    }
+
+    /// Opens the key store.
+    pub(crate) fn keys(&self, passphrase: &Passphrase) -> Result<VendorKeys> {
+        VendorKeys::read(&self.dir.join(KEYS_FILE), passphrase)
+    }
+
+    /// The products.
+    pub(crate) fn products(&self) -> Result<Vec<Product>> {
+        let path = self.dir.join(PRODUCTS_FILE);
+        let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
+        let products: Products = toml::from_str(&text).map_err(|error| {
+            CliError::usage(format!("{}: {error}", path.display()), "Mend the file.")
+        })?;
+        Ok(products.product)
+    }
+
+    /// The product of this number.
+    pub(crate) fn product(&self, code: u32) -> Result<Product> {
+        let found = self.products()?.into_iter().find(|product| product.code == code);
+        Ok(found.ok_or(ErrorCode::ProductNotDefined.with(code.into(), 0))?)
+    }
+
+    /// Defines a product.
+    pub(crate) fn add_product(&self, product: Product) -> Result<()> {
+        let mut products = self.products()?;
+        if let Some(old) = products.iter().find(|old| old.code == product.code) {
+            let failure = CliError::from(ErrorCode::AlreadyThere.failure());
+            return Err(failure.about(format!("product {} ({})", old.code, old.name)));
+        }
+        products.push(product);
+        products.sort_by_key(|product| product.code);
+        let text = toml::to_string(&Products { product: products })
+            .map_err(|error| CliError::usage(error, "Use a plain name."))?;
+        files::replace(&self.dir.join(PRODUCTS_FILE), text.as_bytes(), 0o644)
+    }
+
+    /// Numbers of the products, as the formats have them.
+    pub(crate) fn product_codes(&self, codes: &[u32]) -> Result<Vec<ProductCode>> {
+        codes.iter().map(|code| Ok(ProductCode(self.product(*code)?.code))).collect()
+    }
+
+    /// Folder of the containers' records.
+    pub(crate) fn containers_dir(&self) -> PathBuf {
+        self.dir.join(CONTAINERS_DIR)
+    }
+}
+
+/// Reads a root file: the object, and the root when its signatures hold.
+pub(crate) fn read_root(path: &Path) -> Result<(Vec<u8>, Root)> {
+    let bytes = files::read(path)?;
+    let read = || -> std::result::Result<(Vec<u8>, Root), protocol::errors::Failure> {
+        let rest = file::expect(&bytes, FileKind::Root)?;
+        let (object, end) = file::next_object(rest, ROOT_BODY_LEN_MAX)?;
+        file::finish(end)?;
+        let root = Root::verify_first(&object).map_err(|_| ErrorCode::RootRefused.failure())?;
+        Ok((rest.to_vec(), root))
+    };
+    read().map_err(|failure| CliError::from(failure).about(path.display()))
+}

@@ -1,0 +1,80 @@
+//! Contexts and receipts as a vendor reads them: certificate first, then the statement under its key.
+
+use std::path::Path;
+
+use protocol::codec;
+use protocol::crypto::ecdsa::VerifyingKey;
+use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::RootFp;
+use protocol::limits::{DEVICE_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX};
+use protocol::objects::device::Device;
+use protocol::objects::file::{self, FileKind};
+use protocol::objects::root::Mode;
+use protocol::objects::test_root;
+use protocol::signed::{Header, Kind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{CliError, Result};
+use crate::files;
+
+/// A statement whose certificate and signature held.
+pub(crate) struct VerifiedStatement<B> {
+    /// The container.
+    pub(crate) device: Device,
+    /// Header of the statement.
+    pub(crate) header: Header,
+    /// Its body.
+    pub(crate) body: B,
+}
+
+/// Reads a context or receipt for the firm `root_fp` of `mode`.
+pub(crate) fn read_statement<B: DeserializeOwned + Serialize>(
+    path: &Path,
+    kind: FileKind,
+    root_fp: RootFp,
+    mode: Mode,
+) -> Result<VerifiedStatement<B>> {
+    let bytes = files::read(path)?;
+    verify(&bytes, kind, root_fp, mode)
+        .map_err(|failure| CliError::from(failure).about(path.display()))
+}
+
+fn verify<B: DeserializeOwned + Serialize>(
+    bytes: &[u8],
+    kind: FileKind,
+    root_fp: RootFp,
+    mode: Mode,
+) -> std::result::Result<VerifiedStatement<B>, Failure> {
+    let (object_kind, refused) = match kind {
+        FileKind::Receipt => (Kind::Receipt, ErrorCode::ReceiptRefused.failure()),
+        _ => (Kind::Context, ErrorCode::ContextRefused.failure()),
+    };
+    let rest = file::expect(bytes, kind)?;
+    let (certificate, rest) = file::next_object(rest, DEVICE_BODY_LEN_MAX)?;
+    let (statement, rest) = file::next_object(rest, STATEMENT_BODY_LEN_MAX)?;
+    file::finish(rest)?;
+    let device = certified(&certificate, mode)?;
+    let key = VerifyingKey::from_bytes(&device.body.identity_key.0).map_err(|_| refused)?;
+    let header = *statement.header();
+    let fits = header.kind == object_kind
+        && header.root_fp == root_fp
+        && header.target == *device.id.bytes();
+    if !fits {
+        return Err(refused);
+    }
+    let object = statement.verify_container(&key).map_err(|_| refused)?;
+    let body = codec::decode(object.body, STATEMENT_BODY_LEN_MAX).map_err(|_| refused)?;
+    Ok(VerifiedStatement { device, header, body })
+}
+
+/// A simulated container counts for a test vendor only; no maker of real ones is known to this version.
+fn certified(
+    certificate: &protocol::signed::UnverifiedObject<'_>,
+    mode: Mode,
+) -> std::result::Result<Device, Failure> {
+    let refused = ErrorCode::CertificateRefused.failure();
+    let test_root = test_root::root().ok_or(refused)?;
+    let device = Device::verify(certificate, &test_root).map_err(|_| refused)?;
+    if mode == Mode::Test { Ok(device) } else { Err(ErrorCode::TestContainer.failure()) }
+}

@@ -1,0 +1,157 @@
+//! Making an update: where it follows, what it does, one signature, and the record before the file.
+
+use std::path::PathBuf;
+
+use protocol::crypto::ecdh::PublicKey;
+use protocol::crypto::hpke;
+use protocol::errors::ErrorCode;
+use protocol::ids::{Generation, ProductCode};
+use protocol::objects::artifact::item_key;
+use protocol::objects::file::{self, FileKind};
+use protocol::objects::license::{ItemRef, ProductItem};
+use protocol::objects::statement::{ContextBody, next_state_hash};
+use protocol::objects::update::{SealedKey, UpdateOp, write_ops};
+use protocol::signed::{Header, Kind, sign_batch, write_object};
+use zeroize::Zeroizing;
+
+use super::context::VerifiedStatement;
+use super::keys::{SystemRandom, VendorKeys, entropy};
+use super::ledger::{Issued, Ledger, Point};
+use super::{Vendor, read_statement};
+use crate::error::{CliError, Result};
+use crate::times;
+
+/// What an update changes.
+pub(crate) enum Change {
+    /// Nothing: cancels what it supersedes.
+    Nothing,
+    /// Sets an entry and gives its item key.
+    Set(ProductItem, Generation),
+    /// Removes an entry.
+    Remove(ItemRef),
+}
+
+impl Change {
+    /// In words.
+    fn what(&self) -> String {
+        match self {
+            Change::Nothing => "cancel".into(),
+            Change::Set(item, _) => {
+                format!("set product {} entry {}", item.item.product, item.item.entry)
+            }
+            Change::Remove(item) => format!("remove product {} entry {}", item.product, item.entry),
+        }
+    }
+}
+
+/// An update in the making.
+pub(crate) struct Issue<'a> {
+    /// Who issues.
+    pub(crate) vendor: &'a Vendor,
+    /// For which container.
+    pub(crate) context: VerifiedStatement<ContextBody>,
+    /// The record of that container.
+    ledger: Ledger,
+    /// Where the update follows.
+    pub(crate) before: Point,
+}
+
+impl<'a> Issue<'a> {
+    /// Reads the context, settles the record by it, and finds the place of the next update.
+    pub(crate) fn begin(
+        vendor: &'a Vendor,
+        context: &PathBuf,
+        supersede: Option<u64>,
+    ) -> Result<Self> {
+        let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
+        let context: VerifiedStatement<ContextBody> =
+            read_statement(context, FileKind::Context, root_fp, mode)?;
+        let shown = Point { seq: context.header.seq, state: context.header.state };
+        let device = &context.device;
+        let serial = device.id.serial(device.body.kind).to_string();
+        let mut ledger = Ledger::load(&vendor.containers_dir(), device.id, serial, shown)?;
+        ledger.settle(shown)?;
+        let before = ledger.next(supersede)?;
+        Ok(Issue { vendor, context, ledger, before })
+    }
+
+    /// Signs the update, records it, and returns the file.
+    pub(crate) fn finish(
+        mut self,
+        change: Change,
+        until_s: u64,
+        keys: &VendorKeys,
+    ) -> Result<Vec<u8>> {
+        let device = &self.context.device;
+        let root_fp = self.vendor.root.root_fp;
+        let seq = self.before.seq + 1;
+        let what = change.what();
+        let ops = match change {
+            Change::Nothing => vec![UpdateOp::Nop],
+            Change::Remove(item) => vec![UpdateOp::RemoveItem(item)],
+            Change::Set(item, generation) => {
+                let key = self.sealed_key(keys, seq, item.item.product, generation)?;
+                vec![UpdateOp::SetItem(item), UpdateOp::SetKey(key)]
+            }
+        };
+        let body = write_ops(&ops).map_err(|error| {
+            CliError::usage(error, "Nothing was issued. Change the options and try again.")
+        })?;
+        let issued_s = times::now_s();
+        let header = Header {
+            root_fp,
+            target: *device.id.bytes(),
+            seq,
+            state: self.before.state,
+            issued_s,
+            until_s,
+            ..Header::new(Kind::Update, &body)
+        };
+        let mut headers = [header];
+        let proofs = sign_batch(&mut headers, &keys.licensing, &entropy()?);
+        let proof = proofs.and_then(|proofs| proofs.into_iter().next());
+        let proof = proof.ok_or(ErrorCode::Malformed.failure())?;
+        let update = write_object(&headers[0], &proof, &body);
+        // A firm that is new to the container, or may still be, brings its root.
+        let new = self.context.body.root_version == 0;
+        let root: &[u8] = if new { &self.vendor.root_object } else { &[] };
+        let state = next_state_hash(&self.before.state, &headers[0].hash());
+        let issued = Issued {
+            before: self.before,
+            after: Point { seq, state },
+            what,
+            issued_s,
+            superseded: false,
+        };
+        self.ledger.add(issued);
+        self.ledger.save(&self.vendor.containers_dir(), device.id)?;
+        Ok(file::write(FileKind::Update, &[root, &update]))
+    }
+
+    fn sealed_key(
+        &self,
+        keys: &VendorKeys,
+        seq: u64,
+        product: ProductCode,
+        generation: Generation,
+    ) -> Result<SealedKey> {
+        let device = &self.context.device;
+        let root_fp = self.vendor.root.root_fp;
+        let refused = |_| ErrorCode::CertificateRefused.failure();
+        let recipient = PublicKey::from_compressed(&device.body.sealing_key.0).map_err(refused)?;
+        let key = item_key(&keys.firm_key, root_fp, product, generation);
+        let mut buf = Zeroizing::new([0; 48]);
+        buf[..32].copy_from_slice(&key[..]);
+        let info = SealedKey::info(root_fp, device.id);
+        let aad = SealedKey::aad(seq, product, generation);
+        let (encapsulated, _) =
+            hpke::seal(&mut SystemRandom, &recipient, &info, &aad, &mut buf[..], 32)
+                .map_err(refused)?;
+        Ok(SealedKey {
+            product,
+            generation,
+            encapsulated: protocol::codec::Fixed(encapsulated),
+            ciphertext: protocol::codec::Fixed(*buf),
+        })
+    }
+}

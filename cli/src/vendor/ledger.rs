@@ -1,0 +1,236 @@
+//! What was issued to a container: the chain as the vendor knows it.
+//!
+//! The *base* is the last state that the container proved. Behind it stand updates that have no receipt yet. One
+//! number at a time may be superseded; which of the two was applied is only known when the container names the
+//! branch, so nothing is issued behind it until then.
+
+use std::path::{Path, PathBuf};
+
+use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::{ContainerId, parse_hex};
+use protocol::limits::UPDATES_OUTSTANDING_MAX;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{CliError, Result};
+use crate::files;
+
+/// The record of one container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ledger {
+    /// The container's serial, for people.
+    pub(crate) serial: String,
+    /// The last state that the container proved.
+    pub(crate) base: Point,
+    /// Updates without a receipt, oldest first.
+    #[serde(default)]
+    pub(crate) outstanding: Vec<Issued>,
+}
+
+/// A place in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Point {
+    /// `firm_seq`.
+    pub(crate) seq: u64,
+    /// `firm_state_hash`.
+    #[serde(with = "hex32")]
+    pub(crate) state: [u8; 32],
+}
+
+/// An update without a receipt.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Issued {
+    /// State that it follows.
+    pub(crate) before: Point,
+    /// State that it leads to.
+    pub(crate) after: Point,
+    /// What it does, for people.
+    pub(crate) what: String,
+    /// Issued at, Unix seconds.
+    pub(crate) issued_s: u64,
+    /// Whether another update has taken its number. It may have been applied all the same.
+    #[serde(default)]
+    pub(crate) superseded: bool,
+}
+
+impl Ledger {
+    /// Reads the record of a container, or begins one at the state that it shows.
+    pub(crate) fn load(dir: &Path, id: ContainerId, serial: String, shown: Point) -> Result<Self> {
+        let path = path_of(dir, id);
+        if !path.is_file() {
+            return Ok(Ledger { serial, base: shown, outstanding: Vec::new() });
+        }
+        Self::read(&path)
+    }
+
+    /// All records of a vendor.
+    pub(crate) fn all(dir: &Path) -> Result<Vec<Self>> {
+        let failed = |error: std::io::Error| CliError::io(dir, &error);
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(dir).map_err(failed)? {
+            paths.push(entry.map_err(failed)?.path());
+        }
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        paths.sort();
+        paths.iter().map(|path| Self::read(path)).collect()
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        serde_json::from_slice(&files::read(path)?).map_err(|error| {
+            CliError::usage(format!("{}: {error}", path.display()), "Put a backup of it back.")
+        })
+    }
+
+    /// Writes the record, before what it tells of goes out.
+    pub(crate) fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
+        let json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        files::replace(&path_of(dir, id), &json, 0o600)
+    }
+
+    /// Takes in a state that the container signed. It settles everything up to its number.
+    pub(crate) fn settle(&mut self, shown: Point) -> std::result::Result<(), Failure> {
+        if shown == self.base {
+            return Ok(());
+        }
+        let reached = self.outstanding.iter().position(|issued| issued.after == shown);
+        if reached.is_none() {
+            return Err(ErrorCode::ContextDiffers.with(shown.seq, self.base.seq));
+        }
+        self.base = shown;
+        self.drop_dead();
+        Ok(())
+    }
+
+    /// Where the next update follows, or where it takes the place of number `supersede`.
+    pub(crate) fn next(&self, supersede: Option<u64>) -> Result<Point> {
+        let unsettled = self.outstanding.iter().find(|issued| issued.superseded);
+        if let Some(seq) = supersede {
+            let target = self.outstanding.iter().rfind(|i| i.after.seq == seq && !i.superseded);
+            let target = target.ok_or_else(|| {
+                CliError::not_found(
+                    format!("no update of number {seq} is without a receipt"),
+                    "See which are: strongroom vendor show --vendor DIR",
+                )
+            })?;
+            if let Some(other) = unsettled.filter(|other| other.after.seq != seq) {
+                return Err(unsettled_error(other.after.seq));
+            }
+            return Ok(target.before);
+        }
+        if let Some(issued) = unsettled {
+            return Err(unsettled_error(issued.after.seq));
+        }
+        let count = self.outstanding.len() as u64;
+        if count >= UPDATES_OUTSTANDING_MAX {
+            return Err(ErrorCode::TooManyOutstanding.with(count, 0).into());
+        }
+        Ok(self.outstanding.last().map_or(self.base, |issued| issued.after))
+    }
+
+    /// Notes an update that goes out.
+    pub(crate) fn add(&mut self, issued: Issued) {
+        let seq = issued.after.seq;
+        for other in self.outstanding.iter_mut().filter(|other| other.after.seq >= seq) {
+            other.superseded = true;
+        }
+        self.outstanding.push(issued);
+    }
+
+    /// Drops updates that follow from no state that is still possible.
+    fn drop_dead(&mut self) {
+        let mut possible = vec![self.base];
+        self.outstanding.retain(|issued| {
+            let lives = possible.contains(&issued.before);
+            if lives {
+                possible.push(issued.after);
+            }
+            lives
+        });
+    }
+}
+
+fn unsettled_error(seq: u64) -> CliError {
+    CliError::conflict(
+        format!("update number {seq} was issued twice, and it is not known which one was applied"),
+        "Ask the user for the receipt, or for a new context file.",
+    )
+}
+
+fn path_of(dir: &Path, id: ContainerId) -> PathBuf {
+    dir.join(format!("{id}.json"))
+}
+
+mod hex32 {
+    //! 32 bytes as hexadecimal text.
+
+    use super::parse_hex;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 32], s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{:?}", protocol::codec::Fixed(*bytes)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(d)?;
+        parse_hex(&text).ok_or_else(|| D::Error::custom("64 hexadecimal digits are needed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(seq: u64, branch: u8) -> Point {
+        Point { seq, state: [branch; 32] }
+    }
+
+    fn issued(before: Point, after: Point) -> Issued {
+        Issued { before, after, what: String::new(), issued_s: 0, superseded: false }
+    }
+
+    fn ledger() -> Ledger {
+        Ledger { serial: String::new(), base: point(0, 0), outstanding: Vec::new() }
+    }
+
+    #[test]
+    fn eight_updates_may_be_outstanding_and_one_receipt_settles_all_before_it() {
+        let mut ledger = ledger();
+        for seq in 1..=8u8 {
+            let before = ledger.next(None).unwrap();
+            ledger.add(issued(before, point(seq.into(), seq)));
+        }
+        assert_eq!(ledger.next(None).unwrap_err().exit(), 7);
+        ledger.settle(point(5, 5)).unwrap();
+        assert_eq!((ledger.outstanding.len(), ledger.next(None).unwrap()), (3, point(8, 8)));
+    }
+
+    #[test]
+    fn behind_a_superseded_number_nothing_is_issued_until_the_branch_is_known() {
+        let mut ledger = ledger();
+        ledger.add(issued(point(0, 0), point(1, 1)));
+        ledger.add(issued(point(1, 1), point(2, 2)));
+        let before = ledger.next(Some(1)).unwrap();
+        assert_eq!(before, point(0, 0));
+        ledger.add(issued(before, point(1, 9)));
+        assert_eq!(ledger.next(None).unwrap_err().exit(), 7);
+        assert_eq!(ledger.next(Some(2)).unwrap_err().exit(), 3);
+        let mut first = ledger.clone();
+        first.settle(point(1, 1)).unwrap();
+        assert_eq!(first.outstanding.len(), 1);
+        ledger.settle(point(1, 9)).unwrap();
+        assert_eq!((ledger.outstanding.len(), ledger.next(None).unwrap()), (0, point(1, 9)));
+    }
+
+    #[test]
+    fn a_state_that_was_never_issued_is_refused() {
+        let mut ledger = ledger();
+        ledger.add(issued(point(0, 0), point(1, 1)));
+        ledger.settle(point(1, 1)).unwrap();
+        for unknown in [point(0, 0), point(1, 7), point(2, 2)] {
+            let refused = ledger.settle(unknown).unwrap_err();
+            assert_eq!(refused.known(), Some(ErrorCode::ContextDiffers));
+        }
+    }
+}
