@@ -23,7 +23,7 @@ const PAGE_LEN: u64 = 4096;
 /// The kernel can map huge pages of the page cache where file offset and address agree in these.
 const HUGE_PAGE_LEN: u64 = 2 << 20;
 /// Permission bits that a protected file keeps: all but set-user-id, set-group-id and sticky.
-const MODE_MASK: u32 = 0o777;
+pub(crate) const MODE_MASK: u32 = 0o777;
 
 /// Where the artifact stands in a protected file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,11 @@ pub enum FindError {
     #[error("the file is not a protected program")]
     NotProtected,
     /// A program, protected or not, that lacks its end.
-    #[error("the program is cut short")]
-    CutShort,
+    #[error("the program is cut short: {missing_bytes} bytes are missing")]
+    CutShort {
+        /// Bytes missing.
+        missing_bytes: u64,
+    },
     /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -111,19 +114,19 @@ pub fn find_artifact(file: &File) -> Result<ArtifactRange, FindError> {
         return Err(FindError::NotProtected);
     }
     let segments = header.segments(file).map_err(|_| FindError::NotProtected)?;
+    let missing = |s: &Segment| s.file_end().unwrap_or(u64::MAX).saturating_sub(file_len);
     for segment in segments.iter().rev().filter(|s| s.kind == PT_LOAD && s.flags == PF_R) {
         if read_at(file, segment.offset, MAGIC.len()).ok().as_deref() == Some(MAGIC) {
-            if segment.file_end().is_none_or(|end| end > file_len) {
-                return Err(FindError::CutShort);
+            if missing(segment) > 0 {
+                return Err(FindError::CutShort { missing_bytes: missing(segment) });
             }
             let (offset_bytes, len_bytes) = (segment.offset, segment.file_len);
             return Ok(ArtifactRange { offset_bytes, len_bytes });
         }
     }
-    let is_cut = |s: &Segment| s.file_end().is_none_or(|end| end > file_len);
-    match segments.iter().any(|s| s.kind == PT_LOAD && is_cut(s)) {
-        true => Err(FindError::CutShort),
-        false => Err(FindError::NotProtected),
+    match segments.iter().filter(|s| s.kind == PT_LOAD).map(missing).max() {
+        None | Some(0) => Err(FindError::NotProtected),
+        Some(missing_bytes) => Err(FindError::CutShort { missing_bytes }),
     }
 }
 

@@ -6,55 +6,11 @@ mod common;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use common::{names_in, open_directory};
-use rustix::process::{Gid, Uid};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use common::{SmallDisk, as_nobody, names_in, open_directory};
 use strongroom_protector::atomic::{AtomicFile, Existing, WriteError, write_file};
 use strongroom_protector::seal::{SealError, seal};
-
-const NOBODY: u32 = 65534;
-
-/// A small file system of its own, gone at the end.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(path: PathBuf) -> Self {
-        fs::create_dir(&path).unwrap();
-        let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
-            .arg(&path)
-            .status()
-            .expect("mount");
-        assert!(status.success(), "this test mounts a file system and so runs as root");
-        Self(path)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-/// Runs `work` as an ordinary user, in a thread of its own: credentials are a thread's here.
-fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let drop_privileges = || {
-        let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-        set_thread_groups(&[]).expect("this test changes user and so runs as root");
-        set_thread_res_gid(gid, gid, gid).expect("as root");
-        set_thread_res_uid(uid, uid, uid).expect("as root");
-    };
-    std::thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            drop_privileges();
-            work()
-        });
-        run.join().expect("the work does not panic")
-    })
-}
 
 fn kind_of(error: &WriteError) -> Option<ErrorKind> {
     match error {
@@ -79,13 +35,13 @@ fn a_new_file_has_its_content_and_mode() {
 fn a_full_disk_keeps_what_was_there() {
     let directory = open_directory();
     let disk = SmallDisk::mount(directory.path().join("disk"));
-    let path = disk.0.join("file");
+    let path = disk.path().join("file");
     write_file(&path, 0o600, Existing::Keep, b"old").unwrap();
     let error = write_file(&path, 0o600, Existing::Replace, &vec![1; 1 << 20]).unwrap_err();
     assert_eq!(kind_of(&error), Some(ErrorKind::StorageFull), "{error}");
     assert!(error.to_string().contains("nothing was changed"));
     assert_eq!(fs::read(&path).unwrap(), b"old");
-    assert_eq!(names_in(&disk.0), ["file"]);
+    assert_eq!(names_in(disk.path()), ["file"]);
     write_file(&path, 0o600, Existing::Replace, &vec![1; 32 << 10]).expect("the space is back");
 }
 
@@ -108,7 +64,7 @@ fn a_directory_that_cannot_be_written_is_left_alone() {
 fn a_program_sealed_onto_a_full_disk_leaves_nothing() {
     let directory = open_directory();
     let disk = SmallDisk::mount(directory.path().join("disk"));
-    let path = disk.0.join("program");
+    let path = disk.path().join("program");
     for (loader_len, artifact_len) in [(1 << 20, 8), (4096, 1 << 20)] {
         let write_artifact = |out: &mut dyn Write| {
             out.write_all(b"STRGROOM")?;
@@ -122,7 +78,7 @@ fn a_program_sealed_onto_a_full_disk_leaves_nothing() {
             other => panic!("{other}"),
         };
         assert_eq!(kind, Some(ErrorKind::StorageFull), "{error}");
-        assert!(names_in(&disk.0).is_empty());
+        assert!(names_in(disk.path()).is_empty());
     }
 }
 

@@ -8,9 +8,11 @@
 //!   memory;
 //! - [`Opener`] checks the commitment first and then opens any chunk, from many threads at once;
 //! - [`RandomAccess`] reads any range of a complete file, and [`open_reader`] all of it in order;
+//! - [`artifact`] reads the license header before it, for loader and protector alike;
 //! - [`ciphertext_len`] and [`plaintext_len`] convert lengths.
 #![forbid(unsafe_code)]
 
+pub mod artifact;
 mod derive;
 mod error;
 mod layout;
