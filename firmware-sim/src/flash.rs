@@ -1,9 +1,10 @@
-//! NOR flash in software: one-way bits, wear, torn writes and flipped bits, all repeatable from a seed.
+//! NOR flash in software: one-way bits, wear, torn writes and flipped bits, all repeatable from a
+//! seed.
 //!
-//! It behaves as the part that its [`FlashConfig`] names, and refuses what that part would spoil: a bit
-//! raised from 0 to 1, a word programmed too often, a block erased beyond its endurance. Power can be taken
-//! away at any write: [`SimFlash::cut_power_after`]. Clones of a handle are the same chip, so that a
-//! journal, a counter and a test share it.
+//! It behaves as the part that its [`FlashConfig`] names, and refuses what that part would spoil: a
+//! bit raised from 0 to 1, a word programmed too often, a block erased beyond its endurance. Power
+//! can be taken away at any write: [`SimFlash::cut_power_after`]. Clones of a handle are the same
+//! chip, so that a journal, a counter and a test share it.
 
 use std::io;
 use std::path::Path;
@@ -36,13 +37,15 @@ pub enum Rewrite {
 }
 
 impl FlashConfig {
-    /// The flash of a Nordic nRF52840, or a run of its 256 blocks: 4 KiB, words of 32 bits, 10,000 erases.
+    /// The flash of a Nordic nRF52840, or a run of its 256 blocks: 4 KiB, words of 32 bits, 10,000
+    /// erases.
     pub const fn nrf52840(blocks: u32) -> Self {
         let geometry = Geometry { block_len: 4096, blocks, word_len: 4 };
         Self { geometry, endurance: 10_000, rewrite: Rewrite::Twice }
     }
 
-    /// The flash of an ST STM32L4, or a run of its blocks: 2 KiB, words of 64 bits with error correction.
+    /// The flash of an ST STM32L4, or a run of its blocks: 2 KiB, words of 64 bits with error
+    /// correction.
     pub const fn stm32l4(blocks: u32) -> Self {
         let geometry = Geometry { block_len: 2048, blocks, word_len: 8 };
         Self { geometry, endurance: 10_000, rewrite: Rewrite::ZerosOnly }
@@ -96,8 +99,8 @@ impl SimFlash {
         Self { config, chip: Arc::new(Mutex::new(Chip::new(&config, seed))) }
     }
 
-    /// The chip whose cells are in the file at `path`, or a new one there. See [`crate::flash_file`] for
-    /// what is promised when the process is killed.
+    /// The chip whose cells are in the file at `path`, or a new one there. See
+    /// [`crate::flash_file`] for what is promised when the process is killed.
     ///
     /// # Errors
     /// The file cannot be opened or made, or has another size.
@@ -112,13 +115,14 @@ impl SimFlash {
         Ok(Self { config, chip: Arc::new(Mutex::new(chip)) })
     }
 
-    /// Lets `writes` more words be programmed or blocks be erased, then takes the power away at the next.
-    /// From then on every call fails, until [`SimFlash::power_up`].
+    /// Lets `writes` more words be programmed or blocks be erased, then takes the power away at the
+    /// next. From then on every call fails, until [`SimFlash::power_up`].
     pub fn cut_power_after(&self, writes: u64, torn: TornMode) {
         self.chip().cut = Some((writes, torn));
     }
 
-    /// Gives the power back, and forgets a cut that has not happened. Returns what the cut hit, if it did.
+    /// Gives the power back, and forgets a cut that has not happened. Returns what the cut hit, if
+    /// it did.
     pub fn power_up(&self) -> Option<WriteKind> {
         let mut chip = self.chip();
         chip.cut = None;
@@ -221,7 +225,7 @@ impl Flash for SimFlash {
         let mut chip = self.chip();
         chip.powered()?;
         let start = chip.range(at, words.len())?.start;
-        if !start.is_multiple_of(word_len) || !words.len().is_multiple_of(word_len) {
+        if start % word_len != 0 || words.len() % word_len != 0 {
             return Err(FlashError::Range);
         }
         for (i, word) in words.chunks(word_len).enumerate() {

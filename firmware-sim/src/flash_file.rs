@@ -1,10 +1,11 @@
 //! Flash cells in a file: what stands in it is what a killed simulator finds again.
 //!
-//! Every word programmed and every block erased is one `pwrite` into the file of cells, made before the call
-//! returns; nothing is buffered in the process. So a process killed at any moment has lost power between
-//! two writes, or inside one, which the formats on flash are made for. Not promised: that the file
-//! survives a crash of the whole machine; nothing is synced to disk. The counts of erases stand in a file
-//! beside it, `<name>.wear`, and may lack the last erase. One process at a time: the caller sees to it.
+//! Every word programmed and every block erased is one `pwrite` into the file of cells, made before
+//! the call returns; nothing is buffered in the process. So a process killed at any moment has lost
+//! power between two writes, or inside one, which the formats on flash are made for. Not promised:
+//! that the file survives a crash of the whole machine; nothing is synced to disk. The counts of
+//! erases stand in a file beside it, `<name>.wear`, and may lack the last erase. One process at a
+//! time: the caller sees to it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -40,7 +41,8 @@ impl Backing {
     }
 }
 
-/// Reads a file into `content`, or makes it with `content`. It appears under its name only when whole.
+/// Reads a file into `content`, or makes it with `content`. It appears under its name only when
+/// whole.
 fn load(path: &Path, content: &mut [u8]) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);

@@ -10,4 +10,6 @@ pub mod server;
 pub mod usb;
 
 #[cfg(test)]
+mod flash_chip_tests;
+#[cfg(test)]
 mod flash_tests;

@@ -1,18 +1,22 @@
 //! A counter that cannot go back: one-way words on two erase blocks of their own.
 //!
-//! One of the blocks counts, the other is blank. The one that counts has a head (magic, version, word, base,
-//! checksum) and, behind it, one *tick* per word. The value is the base plus the number of ticks set. A step
-//! by one programs one word. A larger step, or the first step in a full block, writes a head with the new
-//! value in the other block, and then erases the old one. The last word of the head is the commit point.
+//! One of the blocks counts, the other is blank. The one that counts has a head (magic, version,
+//! word, base, checksum) and, behind it, one *tick* per word. The value is the base plus the number
+//! of ticks set. A step by one programs one word. A larger step, or the first step in a full block,
+//! writes a head with the new value in the other block, and then erases the old one. The last word
+//! of the head is the commit point.
 //!
-//! Power cuts: after any of them the value is the old or the new one. A tick counts by the majority of its bits, so
-//! a torn one reads as either, and a flipped bit changes nothing; a torn tick that reads as unset is
-//! programmed again, with zeros. Of two whole heads the higher base counts; the next step erases the other.
+//! Power cuts: after any of them the value is the old or the new one. A tick counts by the majority
+//! of its bits, so a torn one reads as either, and a flipped bit changes nothing; a torn tick that
+//! reads as unset is programmed again, with zeros. Of two whole heads the higher base counts; the
+//! next step erases the other.
 //!
-//! Damage: as the old block is erased, a damaged head leaves none, and that is an error, never an older value.
+//! Damage: as the old block is erased, a damaged head leaves none, and that is an error, never an
+//! older value.
 //!
-//! Lifetime with `N` erases per block of `B` bytes and words of `W`: `2 * N * (B - 24) / W` steps by one, or
-//! `2 * N` larger steps. 4 KiB blocks of 32-bit words that endure 10,000 erases: 20 million steps.
+//! Lifetime with `N` erases per block of `B` bytes and words of `W`: `2 * N * (B - 24) / W` steps
+//! by one, or `2 * N` larger steps. 4 KiB blocks of 32-bit words that endure 10,000 erases: 20
+//! million steps.
 
 use super::entry::{CRC, u64_at};
 use super::flash::{Flash, Geometry, WriteKind};
@@ -120,8 +124,8 @@ impl<F: Flash> FlashCounter<F> {
         Ok((encode_head(base, self.geometry.word_len) == bytes).then_some(base))
     }
 
-    /// Whether nothing stands here but, perhaps, the begin of the very first head. A damaged head with
-    /// another base is not taken for one: its words before the last differ.
+    /// Whether nothing stands here but, perhaps, the begin of the very first head. A damaged head
+    /// with another base is not taken for one: its words before the last differ.
     fn is_virgin(&mut self) -> Result<bool, StoreError> {
         let word_len = self.geometry.word_len as usize;
         let (found, first) = (self.head_of(0)?, encode_head(0, self.geometry.word_len));

@@ -14,8 +14,8 @@ pub(super) const FLAG_LEN: u32 = 8;
 /// The highest sequence number that fits.
 pub(super) const SEQ_MAX: u64 = (1 << 48) - 1;
 
-/// What an entry says. The numbers are frozen; 0 and 15 stay unused, since they are what wiped and erased
-/// cells look like.
+/// What an entry says. The numbers are frozen; 0 and 15 stay unused, since they are what wiped and
+/// erased cells look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A record written in transaction `seq`, which counts once that transaction is committed.
@@ -110,15 +110,15 @@ impl Entry {
         let by_kind = match self.kind {
             Kind::Record | Kind::Doomed => self.seq > 0,
             Kind::Kept => self.seq == 0,
-            Kind::Deletes => self.seq > 0 && self.key == 0 && len > 0 && len.is_multiple_of(8),
+            Kind::Deletes => self.seq > 0 && self.key == 0 && len > 0 && len % 8 == 0,
             Kind::Commit => *self == Self::commit(self.seq) && self.seq > 0,
         };
         by_kind && len <= RECORD_LEN_MAX
     }
 }
 
-/// Whether a flag is set, by majority of its bits: a torn one reads as either, and both are right then;
-/// a flipped bit changes nothing.
+/// Whether a flag is set, by majority of its bits: a torn one reads as either, and both are right
+/// then; a flipped bit changes nothing.
 pub(super) fn flag_is_set(flag: [u8; FLAG_LEN as usize]) -> bool {
     u64::from_le_bytes(flag).count_zeros() > 32
 }

@@ -2,10 +2,10 @@
 
 /// A NOR flash, or a stretch of one.
 ///
-/// A cell reads 1 after an erase and is programmed to 0, word by word. The formats of this crate program
-/// each word once between two erases, with one exception: a flag word that a power cut left half
-/// programmed is programmed a second time, with zeros only. Parts that allow two writes per word, and
-/// parts with error correction that allow overwriting by zeros, both qualify.
+/// A cell reads 1 after an erase and is programmed to 0, word by word. The formats of this crate
+/// program each word once between two erases, with one exception: a flag word that a power cut left
+/// half programmed is programmed a second time, with zeros only. Parts that allow two writes per
+/// word, and parts with error correction that allow overwriting by zeros, both qualify.
 pub trait Flash {
     /// The shape of the memory. Never changes.
     fn geometry(&self) -> Geometry;
@@ -13,8 +13,8 @@ pub trait Flash {
     /// Fills `out` with the bytes from address `at` on. Any alignment.
     fn read(&mut self, at: u32, out: &mut [u8]) -> Result<(), FlashError>;
 
-    /// Programs whole words from address `at` on, in rising order. `at` and the length of `words` are
-    /// multiples of the word; no bit may rise from 0 to 1. `kind` is for statistics.
+    /// Programs whole words from address `at` on, in rising order. `at` and the length of `words`
+    /// are multiples of the word; no bit may rise from 0 to 1. `kind` is for statistics.
     fn program(&mut self, at: u32, words: &[u8], kind: WriteKind) -> Result<(), FlashError>;
 
     /// Erases one block: every bit of it becomes 1.
@@ -63,7 +63,8 @@ pub enum FlashError {
     Unpowered,
     /// Outside the memory, or not on a word boundary.
     Range,
-    /// A bit would have risen from 0 to 1, or the word was programmed too often since the last erase.
+    /// A bit would have risen from 0 to 1, or the word was programmed too often since the last
+    /// erase.
     Refused,
     /// The block has seen more erases than it endures.
     Worn,

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use crate::platform::RecordKey;
 
-/// Slots per list. Two neighbors always hold more than one list can, so lists are more than half full on
-/// average: an entry costs 12 bytes at best and 24 at worst, the list's own header aside.
+/// Slots per list. Two neighbors always hold more than one list can, so lists are more than half
+/// full on average: an entry costs 12 bytes at best and 24 at worst, the list's own header aside.
 const LIST_LEN: usize = 128;
 
 /// A key and where its entry stands. The halves keep the alignment at 4, hence the size at 12.
@@ -80,7 +80,8 @@ impl Index {
         self.lists.iter().flatten().map(|slot| slot.at)
     }
 
-    /// The list that holds or would hold `key`, and the place in it. The list exists unless there is none.
+    /// The list that holds or would hold `key`, and the place in it. The list exists unless there
+    /// is none.
     fn find(&self, key: RecordKey) -> (usize, Result<usize, usize>) {
         let after = self.lists.partition_point(|l| l.first().is_some_and(|s| s.key() <= key));
         let list = after.saturating_sub(1);
@@ -115,9 +116,9 @@ impl Index {
     /// Restores the rule of [`LIST_LEN`] around `list`.
     fn join(&mut self, list: usize) {
         for first in [list, list.wrapping_sub(1)] {
-            if let Some([a, b]) = self.lists.get_mut(first..first.saturating_add(2))
-                && a.len() + b.len() <= LIST_LEN
-            {
+            let pair = self.lists.get_mut(first..first.saturating_add(2));
+            let Some([a, b]) = pair else { continue };
+            if a.len() + b.len() <= LIST_LEN {
                 a.append(b);
                 self.lists.remove(first + 1);
             }

@@ -1,45 +1,50 @@
-//! A store of records on NOR flash that survives a power cut at any write: a specification, then its code.
+//! A store of records on NOR flash that survives a power cut at any write: specification and code.
 //!
 //! # Definitions
 //!
-//! A [`Layout`] gives the journal a run of erase blocks, cut into *segments* of equal length. The segments
-//! form a ring; each that is opened gets the next *ordinal*, and its place in the ring is the ordinal
-//! modulo the number of segments. The *log* is the run of segments from the *tail* to the *head*; the
-//! number of them is its *span*. One segment at least is *spare*. Bytes: `docs/formats/10-flash-journal.md`.
+//! A [`Layout`] gives the journal a run of erase blocks, cut into *segments* of equal length. The
+//! segments form a ring; each that is opened gets the next *ordinal*, and its place in the ring is
+//! the ordinal modulo the number of segments. The *log* is the run of segments from the *tail* to
+//! the *head*; the number of them is its *span*. One segment at least is *spare*. Bytes:
+//! `docs/formats/10-flash-journal.md`.
 //!
-//! The log is a sequence of *entries*. A *record* entry carries a key, a value, and the sequence number of
-//! the transaction that wrote it. An entry is *live* if it holds the value of a record, or the value that
-//! the open transaction gives to a record. All others are *dead*.
+//! The log is a sequence of *entries*. A *record* entry carries a key, a value, and the sequence
+//! number of the transaction that wrote it. An entry is *live* if it holds the value of a record,
+//! or the value that the open transaction gives to a record. All others are *dead*.
 //!
 //! # Operations
 //!
-//! [`Journal`] implements [`Store`]. A record is written to flash when it is put; RAM holds the sorted
-//! index (key to address) and the changes of the open transaction. At commit the journal appends the list
-//! of deleted keys, then the *commit entry*. When the head is full, the next segment of the ring is
-//! *opened*: erased, given its head, filled with the live entries of the tail if the spare would be used
-//! up, and *adopted*, by which the tail becomes the spare. An operation that was refused inside a
-//! transaction makes its commit fail with the same error, so that no half of it is ever committed.
+//! [`Journal`] implements [`Store`]. A record is written to flash when it is put; RAM holds the
+//! sorted index (key to address) and the changes of the open transaction. At commit the journal
+//! appends the list of deleted keys, then the *commit entry*. When the head is full, the next
+//! segment of the ring is *opened*: erased, given its head, filled with the live entries of the
+//! tail if the spare would be used up, and *adopted*, by which the tail becomes the spare. An
+//! operation that was refused inside a transaction makes its commit fail with the same error, so
+//! that no half of it is ever committed.
 //!
 //! # Atomicity
 //!
-//! * The commit point is the word that holds the checksum of the commit entry: the last word programmed of
-//!   its head. Whatever subset of that word's bits a power cut leaves, either all are programmed or the
-//!   checksum is wrong. Record entries count only if a commit entry of their sequence number follows.
-//!   Numbers rise and are not used again while an entry of theirs is in the log.
-//! * Opening a segment is one step: until the flag *adopted* is programmed the segment does not exist, and the
-//!   tail is intact. A flag counts by the majority of its 64 bits. The two states say the same.
+//! * The commit point is the word that holds the checksum of the commit entry: the last word
+//!   programmed of its head. Whatever subset of that word's bits a power cut leaves, either all are
+//!   programmed or the checksum is wrong. Record entries count only if a commit entry of their
+//!   sequence number follows. Numbers rise and are not used again while an entry of theirs is in
+//!   the log.
+//! * Opening a segment is one step: until the flag *adopted* is programmed the segment does not
+//!   exist, and the tail is intact. A flag counts by the majority of its 64 bits. The two states
+//!   say the same.
 //! * Mounting writes nothing. So a power cut during it changes nothing.
 //! * An error of the medium stops the journal until it is mounted again.
 //!
 //! # Damage
 //!
-//! Every head has a CRC-32C, every value another. A flipped bit is recognized: in a segment head or an entry
-//! head, mounting fails; in a value, reading that record fails, it can still be replaced or deleted, and the
-//! mark of damage moves with it. Two flags make damage to the end of the log tellable from a torn write, as each
-//! is programmed after what it vouches for: a segment is *closed* once its successor is adopted; a commit entry is
-//! followed by its *done* flag. One limit: after a power cut exactly between the two, damage to the very words
-//! just written looks like a write that did not happen.
-//! Erased bits of deleted values stay readable in the flash until their segment is erased.
+//! Every head has a CRC-32C, every value another. A flipped bit is recognized: in a segment head or
+//! an entry head, mounting fails; in a value, reading that record fails, it can still be replaced
+//! or deleted, and the mark of damage moves with it. Two flags make damage to the end of the log
+//! tellable from a torn write, as each is programmed after what it vouches for: a segment is
+//! *closed* once its successor is adopted; a commit entry is followed by its *done* flag. One
+//! limit: after a power cut exactly between the two, damage to the very words just written looks
+//! like a write that did not happen. Erased bits of deleted values stay readable in the flash until
+//! their segment is erased.
 //!
 //! # Capacity
 //!
@@ -47,24 +52,27 @@
 //!
 //! * [`Journal::capacity`] `C = (S - 1) * (L - H - E)` bytes.
 //! * [`Journal::entry_len`] of a value of `v` bytes: 24 + `v` rounded up to whole words.
-//! * A put is refused with [`StoreError::Full`] exactly if the live entries, its own included, would exceed `C`. The
-//!   former values that an open transaction replaces or deletes are live until it is committed.
+//! * A put is refused with [`StoreError::Full`] exactly if the live entries, its own included,
+//!   would exceed `C`. The former values that an open transaction replaces or deletes are live
+//!   until it is committed.
 //!
-//! Why that suffices: the live bytes of `S - 1` segments are at most `C`, so one of them has at most `L - H - E`;
-//! when it has become the tail, its copies leave room for the largest entry. Entries of a commit are never
-//! larger, and are dead when written; so a commit always finds room, and so does a deletion in a full store.
+//! Why that suffices: the live bytes of `S - 1` segments are at most `C`, so one of them has at
+//! most `L - H - E`; when it has become the tail, its copies leave room for the largest entry.
+//! Entries of a commit are never larger, and are dead when written; so a commit always finds room,
+//! and so does a deletion in a full store.
 //!
 //! # Lifetime
 //!
-//! Segments are opened strictly in turn: the erases of two blocks differ by one at most, plus one for each
-//! power cut while a segment was being opened. With `N` erases per block, and live entries that fill
-//! the part `u` of the log, at least `N * S * (L * (1 - u) - H - E)` bytes of entries can be appended, commits
-//! (32 bytes) and lists of deletions (24 bytes per 32 keys, and 8 per key) included.
+//! Segments are opened strictly in turn: the erases of two blocks differ by one at most, plus one
+//! for each power cut while a segment was being opened. With `N` erases per block, and live entries
+//! that fill the part `u` of the log, at least `N * S * (L * (1 - u) - H - E)` bytes of entries can
+//! be appended, commits (32 bytes) and lists of deletions (24 bytes per 32 keys, and 8 per key)
+//! included.
 //!
 //! # Memory
 //!
-//! 12 to 24 bytes per record for the index, grown by lists of 1.5 KiB; at most 7.75 KiB for the open transaction;
-//! else less than 300 bytes, and 320 bytes of buffers on the stack.
+//! 12 to 24 bytes per record for the index, grown by lists of 1.5 KiB; at most 7.75 KiB for the
+//! open transaction; else less than 300 bytes, and 320 bytes of buffers on the stack.
 //!
 //! # Preconditions
 //!
@@ -283,9 +291,8 @@ impl<F: Flash> Store for Journal<F> {
     fn next_key(&mut self, from: RecordKey) -> Result<Option<RecordKey>, StoreError> {
         self.usable()?;
         let mut kept = self.index.next(from);
-        while let Some(key) = kept
-            && self.pending.get(key) == Some(Change::Delete)
-        {
+        let deleted = |key: &RecordKey| self.pending.get(*key) == Some(Change::Delete);
+        while let Some(key) = kept.filter(deleted) {
             kept = key.checked_add(1).and_then(|from| self.index.next(from));
         }
         let put = self.pending.next_put(from);

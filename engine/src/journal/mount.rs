@@ -24,16 +24,16 @@ impl<F: Flash> Journal<F> {
 
     /// Finds the state after the last commit. Writes nothing.
     ///
-    /// # Errors
-    /// `Misuse` for a layout that does not fit the flash; `Medium` where no journal of this layout stands
-    /// or one that was damaged.
+    /// # Errors `Misuse` for a layout that does not fit the flash; `Medium` where no journal of
+    /// this layout stands or one that was damaged.
     pub fn mount(flash: F, layout: Layout) -> Result<Self, StoreError> {
         let mut journal = Self::blank(flash, layout)?;
         journal.load()?;
         Ok(journal)
     }
 
-    /// As [`Journal::mount`], but formats blocks that were never written, or whose first format was cut off.
+    /// As [`Journal::mount`], but formats blocks that were never written, or whose first format was
+    /// cut off.
     pub fn open(flash: F, layout: Layout) -> Result<Self, StoreError> {
         let mut journal = Self::blank(flash, layout)?;
         match journal.load() {

@@ -21,8 +21,8 @@ const VERSION: u8 = 1;
 
 /// Which blocks of a flash a journal takes, and how many of them make a segment.
 ///
-/// A larger segment wastes less at its end (see *Capacity* in [`crate::journal`]) and costs more to keep
-/// spare. 16 KiB is a good size where there are at least sixteen of them.
+/// A larger segment wastes less at its end (see *Capacity* in [`crate::journal`]) and costs more to
+/// keep spare. 16 KiB is a good size where there are at least sixteen of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// The first erase block.
@@ -59,8 +59,8 @@ impl Shape {
         let end_address = end.checked_mul(block_len)?;
         let segments = own.checked_div(blocks_per_segment)?;
         let fits = (word_len == 4 || word_len == 8)
-            && block_len.is_multiple_of(word_len)
-            && own.is_multiple_of(blocks_per_segment)
+            && block_len % word_len == 0
+            && own % blocks_per_segment == 0
             && end <= blocks
             && end_address < u32::MAX
             && segment_len >= 4096

@@ -41,7 +41,7 @@ impl Flash for Ram {
 
     fn program(&mut self, at: u32, words: &[u8], _: WriteKind) -> Result<(), FlashError> {
         let word_len = self.geometry.word_len as usize;
-        assert!((at as usize).is_multiple_of(word_len) && words.len().is_multiple_of(word_len));
+        assert!(at as usize % word_len == 0 && words.len() % word_len == 0);
         let mut cells = self.cells.borrow_mut();
         for (cell, new) in cells[at as usize..].iter_mut().zip(words) {
             assert_eq!(*cell & new, *new, "a bit would rise");
@@ -203,8 +203,9 @@ fn garbage_is_refused_without_a_panic() {
 
 #[test]
 fn hostile_heads_with_right_checksums_are_refused() {
-    let ram = Ram::new(3, 4);
-    let shape = segment::Shape::new(ram.geometry, ram.layout()).unwrap();
+    let ram = Ram::new(15, 4);
+    let layout = Layout { blocks_per_segment: 5, ..ram.layout() };
+    let shape = segment::Shape::new(ram.geometry, layout).unwrap();
     let good = segment::Preamble { ordinal: 4, used: 9, committed: 9, span: 1, previous_end: 64 };
     let mount_with = |preamble: segment::Preamble, entries: &[Entry]| {
         ram.cells.borrow_mut().fill(0xff);
@@ -218,7 +219,7 @@ fn hostile_heads_with_right_checksums_are_refused() {
             at += entry.size(4) as usize;
         }
         drop(cells);
-        Journal::mount(ram.clone(), ram.layout()).map(|journal| journal.records())
+        Journal::mount(ram.clone(), layout).map(|journal| journal.records())
     };
     let record = |seq, key| Entry { kind: Kind::Record, seq, key, len: 0, crc: 0 };
     let commit = Entry::commit;
@@ -238,10 +239,14 @@ fn hostile_heads_with_right_checksums_are_refused() {
     assert_eq!(mount_with(good, &[record(10, 1), commit(9)]), Err(StoreError::Medium));
     assert_eq!(mount_with(good, &[commit(10), record(10, 1)]), Err(StoreError::Medium));
     assert_eq!(mount_with(good, &[commit(10), commit(10)]), Err(StoreError::Medium));
-    // More changes than a transaction may have; 136 such entries fit the segment with room for one more.
+    // A damaged list that was committed, entries beyond the segment, too many changes.
     let list = Entry { kind: Kind::Deletes, seq: 10, key: 0, len: 2048, crc: 0 };
+    assert_eq!(mount_with(good, &[list]), Ok(0));
     assert_eq!(mount_with(good, &[list, commit(10)]), Err(StoreError::Medium));
-    assert_eq!(mount_with(good, &[Entry { len: 2040, ..list }, list]), Err(StoreError::Medium));
+    assert_eq!(mount_with(good, &[list; 10]), Err(StoreError::Medium));
+    let many: Vec<_> = (0..=TRANSACTION_RECORDS_MAX as u64).map(|key| record(10, key)).collect();
+    assert_eq!(mount_with(good, &many[1..]), Ok(0));
+    assert_eq!(mount_with(good, &many), Err(StoreError::Medium));
 }
 
 #[test]

@@ -15,7 +15,8 @@ const CHUNK_LEN: usize = 128;
 const FLAG_SET: [u8; FLAG_LEN as usize] = [0; FLAG_LEN as usize];
 
 impl<F: Flash> Journal<F> {
-    /// Writes the deletions and the commit entry of transaction `seq`. One without changes writes nothing.
+    /// Writes the deletions and the commit entry of transaction `seq`. One without changes writes
+    /// nothing.
     pub(super) fn write_commit(&mut self, seq: u64) -> Result<(), StoreError> {
         if self.pending.is_empty() {
             return Ok(());
@@ -50,8 +51,8 @@ impl<F: Flash> Journal<F> {
         Ok(at)
     }
 
-    /// Writes what must be durable for the state to stay what it is, but nothing else: the flag of a
-    /// segment whose successor was adopted right before a power cut.
+    /// Writes what must be durable for the state to stay what it is, but nothing else: the flag of
+    /// a segment whose successor was adopted right before a power cut.
     fn finish_close(&mut self) -> Result<(), StoreError> {
         if self.close_due {
             let closed = self.shape.base(self.head - 1) + CLOSED_AT;
@@ -91,7 +92,8 @@ impl<F: Flash> Journal<F> {
     fn make_room(&mut self, size: u32) -> Result<u32, StoreError> {
         self.usable()?;
         self.finish_close()?;
-        // One round of the ring ends at a tail that leaves room: see *Capacity* in the module's head.
+        // One round of the ring ends at a tail that leaves room: see *Capacity* in the module's
+        // head.
         for _ in 0..=self.shape.segments {
             if !self.full && self.end + size <= self.shape.segment_len {
                 return Ok(self.shape.base(self.head) + self.end);
@@ -126,7 +128,8 @@ impl<F: Flash> Journal<F> {
         self.finish_close()
     }
 
-    /// Copies the live entries of the tail into the segment at `base` and returns where they end there.
+    /// Copies the live entries of the tail into the segment at `base` and returns where they end
+    /// there.
     fn copy_tail(&mut self, base: u32) -> Result<u32, StoreError> {
         let tail = self.head + 1 - u64::from(self.span);
         let from = self.shape.base(tail);

@@ -18,8 +18,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// An empty store whose live entries may take `capacity` bytes; an entry is 24 bytes and the value
-    /// rounded up to words of `word_len`. The sums are those of [`crate::journal`].
+    /// An empty store whose live entries may take `capacity` bytes; an entry is 24 bytes and the
+    /// value rounded up to words of `word_len`. The sums are those of [`crate::journal`].
     pub fn new(capacity: u32, word_len: u32) -> Self {
         Self { records: Contents::new(), changes: BTreeMap::new(), open: None, capacity, word_len }
     }
