@@ -6,9 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use protocol::command::{SeatCommand, SeatGrant, SeatReply};
+use protocol::crypto::wipe_stack;
 use protocol::errors::ErrorCode;
 use protocol::objects::artifact::{PartId, SecretKey, WrappedKey};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::container::{Container, unexpected};
 use crate::error::Error;
@@ -48,18 +49,32 @@ impl Seat {
         }
     }
 
-    /// The key of a part of the artifact that the seat was opened for.
+    /// The key of a part of the artifact that the seat was opened for. It is in a box, so that passing it on moves no
+    /// bytes of it.
     ///
     /// # Errors
     /// [`ErrorCode::KeyMismatch`] where the slot is not the artifact's, and what [`Seat::renew`] can meet.
-    pub fn release_key(&self, wrapped: &WrappedKey, part: PartId) -> Result<SecretKey, Error> {
+    pub fn release_key(&self, wrapped: &WrappedKey, part: PartId) -> Result<Box<SecretKey>, Error> {
+        let mut key = Box::new(Zeroizing::new([0; 32]));
+        let released = self.fetch_key(wrapped, part, &mut key);
+        wipe_stack();
+        released.map(|()| key)
+    }
+
+    /// Not inlined, so that what is wiped after it is the stack that it used.
+    #[inline(never)]
+    fn fetch_key(
+        &self,
+        wrapped: &WrappedKey,
+        part: PartId,
+        out: &mut SecretKey,
+    ) -> Result<(), Error> {
         let release =
             SeatCommand::KeyRelease { handle: self.grant.handle, wrapped: *wrapped, part };
         match self.container.seat_call(release)? {
-            SeatReply::Key(mut key) => {
-                let secret = Zeroizing::new(key.0.0);
-                key.zeroize();
-                Ok(secret)
+            SeatReply::Key(key) => {
+                out.copy_from_slice(&key.0.0);
+                Ok(())
             }
             _ => Err(unexpected()),
         }

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use protocol::command::{Command, ContainerInfo, Reply};
-use protocol::crypto::Random;
+use protocol::crypto::{Random, wipe_stack};
 use protocol::errors::{ErrorCode, Failure};
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
 use protocol::objects::root::Root;
@@ -98,10 +98,26 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    /// A channel was given back or its plug was pulled: its session and seats end.
+    /// A channel was given back or its plug was pulled: its session, its seats and its update end.
     pub fn closed(&mut self, channel: u32) {
         self.sessions.take(channel);
+        self.end_session(channel);
+    }
+
+    /// An update left behind would keep everybody else from updating until it is stale.
+    fn end_session(&mut self, channel: u32) {
         self.seats.close_session(channel);
+        if self.staging.as_ref().map(Staging::channel) == Some(channel) {
+            self.staging = None;
+        }
+    }
+
+    /// Carries out a command as if `channel` had sent it: for tests that need many thousands of commands and no
+    /// handshakes.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn carry_out(&mut self, channel: u32, command: Command) -> Reply {
+        self.purge();
+        self.execute(channel, command)
     }
 
     /// The platform, for the home that owns it.
@@ -126,10 +142,10 @@ impl<P: Platform> Engine<P> {
             firmware: self.profile.firmware,
             certificate: parts.keys.certificate(),
         };
-        let seats = &self.seats;
+        let (seats, updating) = (&self.seats, self.staging.as_ref().map(Staging::channel));
         let made = self
             .sessions
-            .make_room(|channel| seats.has_session(channel))
+            .make_room(|channel| seats.has_session(channel) || updating == Some(channel))
             .and_then(|()| hello.answer(parts.keys, parts.random, request, response));
         match made {
             Ok(session) => self.sessions.put(channel, session),
@@ -138,6 +154,20 @@ impl<P: Platform> Engine<P> {
     }
 
     fn converse(
+        &mut self,
+        channel: u32,
+        session: crate::session::Session,
+        request: &[u8],
+        response: &mut Vec<u8>,
+    ) {
+        self.answer(channel, session, request, response);
+        // Keys pass from function to function by value, and each leaves its copy behind.
+        wipe_stack();
+    }
+
+    /// Not inlined, so that what is wiped below is the stack that it used.
+    #[inline(never)]
+    fn answer(
         &mut self,
         channel: u32,
         mut session: crate::session::Session,
@@ -149,7 +179,7 @@ impl<P: Platform> Engine<P> {
             Ok(Err(failure)) => Reply::Failed(failure),
             Err(dead) => {
                 if dead {
-                    self.seats.close_session(channel);
+                    self.end_session(channel);
                 } else {
                     self.sessions.put(channel, session);
                 }
@@ -159,7 +189,7 @@ impl<P: Platform> Engine<P> {
         if session.seal(reply, response).is_ok() {
             self.sessions.put(channel, session);
         } else {
-            self.seats.close_session(channel);
+            self.end_session(channel);
             crate::session::refuse(ErrorCode::ChannelDead.failure(), response);
         }
     }
@@ -195,7 +225,7 @@ impl<P: Platform> Engine<P> {
     fn info(&mut self) -> Result<ContainerInfo, Failure> {
         let parts = self.platform.parts();
         let meta = read_meta(parts.store)?;
-        let firms = records::firms(parts.store).map_err(store_failure)?;
+        let firms = records::firm_count(parts.store).map_err(store_failure)?;
         let now_s = self.time.clock_s(parts.clock);
         Ok(ContainerInfo {
             id: parts.keys.id(),
@@ -209,7 +239,7 @@ impl<P: Platform> Engine<P> {
                 class: self.time.class(),
                 certified_s: 0,
             },
-            firms: firms.len() as u8,
+            firms,
             seats: self.seats.len() as u16,
             locked: self.locked as u8,
         })

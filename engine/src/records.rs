@@ -4,8 +4,6 @@
 //! adjacent. Kinds are never reused. Values are postcard, and are decoded as strictly as messages: a record
 //! that does not decode is a failed medium.
 
-use alloc::vec::Vec;
-
 use protocol::codec::{self, Bytes, Fixed, Text};
 use protocol::ids::{EntryNumber, Generation, OpId, ProductCode, RootFp};
 use protocol::limits::CONTAINER_NAME_LEN_MAX;
@@ -90,7 +88,11 @@ pub(crate) fn item_key(slot: FirmSlot, item: ItemRef) -> RecordKey {
 }
 
 /// Key of an item key.
-pub(crate) fn item_key_key(slot: FirmSlot, product: ProductCode, generation: Generation) -> RecordKey {
+pub(crate) fn item_key_key(
+    slot: FirmSlot,
+    product: ProductCode,
+    generation: Generation,
+) -> RecordKey {
     key(ITEM_KEY, slot, product.0, generation.0)
 }
 
@@ -133,16 +135,42 @@ fn next_in(
     Ok(store.next_key(from)?.filter(|found| *found <= last))
 }
 
-/// Firms present: slot and record.
-pub(crate) fn firms(store: &mut impl Store) -> Result<Vec<(FirmSlot, Firm)>, StoreError> {
-    let mut found = Vec::new();
+/// What `pick` makes of the first firm that it picks, by rising slots. One firm at a time is in RAM, however many
+/// there are.
+pub(crate) fn find_firm<T>(
+    store: &mut impl Store,
+    mut pick: impl FnMut(FirmSlot, Firm) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
     let mut from = firm_key(0);
     while let Some(key) = next_in(store, from, firm_key(FirmSlot::MAX))? {
         let firm = read(store, key)?.ok_or(StoreError::Medium)?;
-        found.push(((key >> 48) as u8, firm));
+        if let Some(picked) = pick((key >> 48) as u8, firm) {
+            return Ok(Some(picked));
+        }
         from = key + 1;
     }
-    Ok(found)
+    Ok(None)
+}
+
+/// How many firms there are.
+pub(crate) fn firm_count(store: &mut impl Store) -> Result<u8, StoreError> {
+    let mut count = 0;
+    find_firm(store, |_, _| {
+        count += 1;
+        None::<()>
+    })?;
+    Ok(count)
+}
+
+/// The lowest slot that no firm has.
+pub(crate) fn free_slot(store: &mut impl Store) -> Result<FirmSlot, StoreError> {
+    let mut free = 0;
+    find_firm(store, |slot, _| {
+        let taken = slot == free;
+        free += u8::from(taken);
+        (!taken).then_some(())
+    })?;
+    Ok(free)
 }
 
 /// The next Product Item of a firm behind `after`, or its first.

@@ -29,12 +29,12 @@ impl Sessions {
         self.0.push((channel, session));
     }
 
-    /// Makes room for one more: the session longest unused that holds no seat goes.
-    pub(crate) fn make_room(&mut self, holds_seat: impl Fn(u32) -> bool) -> Result<(), Failure> {
+    /// Makes room for one more: the session longest unused that is in no use goes.
+    pub(crate) fn make_room(&mut self, in_use: impl Fn(u32) -> bool) -> Result<(), Failure> {
         if self.0.len() < SESSIONS_MAX {
             return Ok(());
         }
-        let idle = self.0.iter().position(|(channel, _)| !holds_seat(*channel));
+        let idle = self.0.iter().position(|(channel, _)| !in_use(*channel));
         let at = idle.ok_or(ErrorCode::TooManySessions.with(SESSIONS_MAX as u64, 0))?;
         self.0.remove(at);
         Ok(())
@@ -55,11 +55,11 @@ impl Session {
     }
 
     /// Seals a reply.
-    pub(crate) fn seal(&mut self, reply: Reply, response: &mut Vec<u8>) -> Result<(), ()> {
+    pub(crate) fn seal(&mut self, mut reply: Reply, response: &mut Vec<u8>) -> Result<(), ()> {
         response.resize(MESSAGE_LEN_MAX, 0);
         let len = codec::encode_into(&reply, response).map(<[u8]>::len);
         let sealed = len.and_then(|len| self.0.seal(response, len).ok());
-        if let Reply::Seat(protocol::command::SeatReply::Key(mut key)) = reply {
+        if let Reply::Seat(protocol::command::SeatReply::Key(key)) = &mut reply {
             key.zeroize();
         }
         match sealed {

@@ -26,19 +26,28 @@ pub(crate) type Statement = Bytes<STATEMENT_LEN_MAX>;
 /// Most entries in one reply: four of the largest fit a message.
 const ITEMS_PER_REPLY: usize = 3;
 
+/// Most firms in one reply.
+const FIRMS_PER_REPLY: usize = 16;
+
 impl<P: Platform> Engine<P> {
     pub(crate) fn firm_list(&mut self, from: u8) -> Result<Reply, Failure> {
-        let firms = records::firms(self.platform.parts().store).map_err(store_failure)?;
-        let page = firms.into_iter().skip(from.into()).take(16).map(|(_, firm)| FirmInfo {
-            root_fp: firm.root_fp,
-            firm_code: firm.root.firm_code,
-            name: firm.root.name,
-            mode: firm.root.mode,
-            seq: firm.seq,
-            entries: firm.entries,
-        });
-        let page = List::new(page.collect()).unwrap_or_default();
-        Ok(Reply::Firms(page))
+        let (mut position, mut page) = (0, Vec::new());
+        records::find_firm(self.platform.parts().store, |_, firm| {
+            if position >= from {
+                page.push(FirmInfo {
+                    root_fp: firm.root_fp,
+                    firm_code: firm.root.firm_code,
+                    name: firm.root.name,
+                    mode: firm.root.mode,
+                    seq: firm.seq,
+                    entries: firm.entries,
+                });
+            }
+            position += 1;
+            (page.len() == FIRMS_PER_REPLY).then_some(())
+        })
+        .map_err(store_failure)?;
+        Ok(Reply::Firms(List::new(page).unwrap_or_default()))
     }
 
     pub(crate) fn item_list(
@@ -306,8 +315,9 @@ impl<P: Platform> Engine<P> {
         &mut self,
         root_fp: RootFp,
     ) -> Result<Option<(FirmSlot, Firm)>, Failure> {
-        let firms = records::firms(self.platform.parts().store).map_err(store_failure)?;
-        Ok(firms.into_iter().find(|(_, firm)| firm.root_fp == root_fp))
+        let store = self.platform.parts().store;
+        let wanted = |slot, firm: Firm| (firm.root_fp == root_fp).then_some((slot, firm));
+        records::find_firm(store, wanted).map_err(store_failure)
     }
 
     /// A statement under the container's identity key.

@@ -39,6 +39,11 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
+    /// Whose it is.
+    pub(crate) fn channel(&self) -> u32 {
+        self.channel
+    }
+
     /// Whether nobody continues it.
     pub(crate) fn is_stale(&self, now_ms: u64) -> bool {
         now_ms.saturating_sub(self.last_ms) > UPDATE_IDLE_S * 1000
@@ -187,9 +192,10 @@ impl<P: Platform> Engine<P> {
             return Err(ErrorCode::UpdateOtherFirm.failure());
         }
         let parts = self.platform.parts();
-        let taken = records::firms(parts.store).map_err(store_failure)?;
-        let free = (0..FIRMS_MAX).find(|slot| taken.iter().all(|(used, _)| used != slot));
-        let slot = free.ok_or(ErrorCode::TooManyFirms.with(FIRMS_MAX.into(), 0))?;
+        let slot = records::free_slot(parts.store).map_err(store_failure)?;
+        if slot >= FIRMS_MAX {
+            return Err(ErrorCode::TooManyFirms.with(FIRMS_MAX.into(), 0));
+        }
         let firm = Firm {
             root_fp: root.root_fp,
             root_version: 1,

@@ -12,8 +12,10 @@ pub mod hpke;
 pub mod kdf;
 pub mod mac;
 mod random;
+mod wipe;
 
 pub use random::{Random, RandomFailed};
+pub use wipe::wipe_stack;
 
 /// Why a cryptographic operation was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
