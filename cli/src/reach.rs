@@ -2,67 +2,22 @@
 
 use std::path::PathBuf;
 
-use backends::{DEFAULT, Source, parse_sources, registry};
+use backends::{Source, configured_sources, registry};
 use container::{Container, Registry};
 use protocol::ids::{FirmCode, RootFp};
-use serde::Deserialize;
 
 use crate::args::Args;
 use crate::error::{CliError, Result};
-use crate::files;
 use crate::vendor::read_root;
 
-/// The configuration file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Configuration {
-    /// Sources in order.
-    #[serde(default)]
-    sources: Vec<String>,
-}
-
-/// Sources in order: `--source`, `STRONGROOM_SOURCES`, the configuration file, the standard ones.
+/// Sources in order: `--source`, else what environment and configuration say.
 pub(crate) fn sources(args: &Args) -> Result<Vec<Source>> {
-    if !args.source.is_empty() {
-        return parse_all(&args.source);
+    if args.source.is_empty() {
+        return Ok(configured_sources()?);
     }
-    if let Ok(list) = std::env::var("STRONGROOM_SOURCES")
-        && !list.trim().is_empty()
-    {
-        return Ok(parse_sources(&list)?);
-    }
-    let configured = configuration()?.sources;
-    if configured.is_empty() { Ok(DEFAULT.to_vec()) } else { parse_all(&configured) }
-}
-
-fn parse_all(list: &[String]) -> Result<Vec<Source>> {
-    Ok(list
-        .iter()
-        .map(|text| text.parse())
-        .collect::<std::result::Result<_, container::Error>>()?)
-}
-
-/// `STRONGROOM_HOME`, else the user's, else the system's configuration.
-fn configuration() -> Result<Configuration> {
-    let home = std::env::var_os("STRONGROOM_HOME").map(PathBuf::from);
-    let user = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    let places = match home {
-        Some(home) => vec![home.join("config.toml")],
-        None => user
-            .map(|user| user.join("strongroom/config.toml"))
-            .into_iter()
-            .chain([PathBuf::from("/etc/strongroom/config.toml")])
-            .collect(),
-    };
-    let Some(path) = places.into_iter().find(|path| path.is_file()) else {
-        return Ok(Configuration::default());
-    };
-    let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
-    toml::from_str(&text).map_err(|error| {
-        CliError::usage(format!("{}: {error}", path.display()), "Mend the configuration file.")
-    })
+    let parsed: std::result::Result<_, container::Error> =
+        args.source.iter().map(|text| text.parse()).collect();
+    Ok(parsed?)
 }
 
 /// All containers.

@@ -1,10 +1,13 @@
 //! All containers within reach: sources in order, and what is wrong with those that do not work.
 
 use protocol::errors::ErrorCode;
+use protocol::ids::ArtifactId;
+use protocol::objects::artifact::{ArtifactBody, Slot};
 
 use crate::backend::Backend;
 use crate::container::{Container, Makers};
 use crate::error::Error;
+use crate::seat::Seat;
 
 /// Backends in the order in which they are asked.
 pub struct Registry {
@@ -74,12 +77,54 @@ impl Registry {
         })
     }
 
+    /// Takes a seat for an artifact: the first slot that some container allows, container by container.
+    ///
+    /// # Errors
+    /// The refusal that got furthest in the order of evaluation, since it names what is really missing.
+    pub fn open_artifact(
+        &self,
+        serial: Option<&str>,
+        artifact: ArtifactId,
+        body: &ArtifactBody,
+    ) -> Result<(Seat, Slot), Error> {
+        let containers = match serial {
+            Some(_) => vec![self.find(serial)?],
+            None => {
+                let Discovery { containers, broken } = self.discover();
+                if containers.is_empty() {
+                    return Err(nothing(broken));
+                }
+                containers.into_iter().map(|(_, container)| container).collect()
+            }
+        };
+        let mut refusal = Error::from(ErrorCode::NoContainer.failure());
+        for container in &containers {
+            for slot in body.slots.iter() {
+                let opened = container
+                    .check_mode(body.mode)
+                    .and_then(|()| container.open_seat(&slot.requirement, artifact));
+                match opened {
+                    Ok(seat) => return Ok((seat, slot.clone())),
+                    Err(error) if rank(&error) >= rank(&refusal) => refusal = error,
+                    Err(_) => {}
+                }
+            }
+        }
+        Err(refusal)
+    }
+
     fn open(&self, backend: &dyn Backend, found: &crate::Found) -> Result<Container, Error> {
         if let Some(hindrance) = &found.hindrance {
             return Err(hindrance.clone());
         }
         Container::open(backend.open(found)?, found.address.clone(), &self.makers)
     }
+}
+
+/// How far a use came before it was refused: refusals of use rise in evaluation order, all else comes before them.
+fn rank(error: &Error) -> u16 {
+    let code = error.failure.code;
+    if (0x0300..0x0400).contains(&code) { code } else { 0 }
 }
 
 fn nothing(broken: Vec<(String, Error)>) -> Error {

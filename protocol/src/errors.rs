@@ -7,7 +7,7 @@
 mod table;
 
 use alloc::string::String;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -117,20 +117,36 @@ impl Failure {
 
     /// What happened, with the values; `time` shows Unix seconds.
     pub fn title(&self, time: &dyn Fn(u64) -> String) -> String {
-        match self.known() {
-            Some(code) => self.fill(code.row().title, time),
-            None => {
-                self.fill("an error that this version does not know, with values {a} and {b}", time)
-            }
-        }
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_title(&mut out, &|at_s, out| out.write_str(&time(at_s)));
+        out
     }
 
     /// What to do next, with the values.
     pub fn hint(&self, time: &dyn Fn(u64) -> String) -> String {
-        match self.known() {
-            Some(code) => self.fill(code.row().next, time),
-            None => "Install a newer version of Strongroom.".into(),
-        }
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_hint(&mut out, &|at_s, out| out.write_str(&time(at_s)));
+        out
+    }
+
+    /// [`Failure::title`] without a heap.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_title(&self, out: &mut dyn Write, time: ShowTime<'_>) -> fmt::Result {
+        let unknown = "an error that this version does not know, with values {a} and {b}";
+        self.fill(self.known().map_or(unknown, |code| code.row().title), out, time)
+    }
+
+    /// [`Failure::hint`] without a heap.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_hint(&self, out: &mut dyn Write, time: ShowTime<'_>) -> fmt::Result {
+        let unknown = "Install a newer version of Strongroom.";
+        self.fill(self.known().map_or(unknown, |code| code.row().next), out, time)
     }
 
     /// How the number is shown.
@@ -138,27 +154,48 @@ impl Failure {
         shown_code(self.code)
     }
 
-    fn fill(&self, template: &str, time: &dyn Fn(u64) -> String) -> String {
-        let mut out = String::new();
+    fn fill(&self, template: &str, out: &mut dyn Write, time: ShowTime<'_>) -> fmt::Result {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
-            out.push_str(before);
+            out.write_str(before)?;
             let Some((field, tail)) = after.split_once('}') else { break };
-            // Writing to a string cannot fail.
-            let _ = match field {
-                "a" => write!(out, "{}", self.a),
-                "b" => write!(out, "{}", self.b),
-                "a:x" => write!(out, "{:#x}", self.a),
-                "b:x" => write!(out, "{:#x}", self.b),
-                "a:time" => write!(out, "{}", time(self.a)),
-                "b:time" => write!(out, "{}", time(self.b)),
-                other => write!(out, "{{{other}}}"),
-            };
+            match field {
+                "a" => write!(out, "{}", self.a)?,
+                "b" => write!(out, "{}", self.b)?,
+                "a:x" => write!(out, "{:#x}", self.a)?,
+                "b:x" => write!(out, "{:#x}", self.b)?,
+                "a:time" => time(self.a, out)?,
+                "b:time" => time(self.b, out)?,
+                other => write!(out, "{{{other}}}")?,
+            }
             rest = tail;
         }
-        out.push_str(rest);
-        out
+        out.write_str(rest)
     }
+}
+
+/// How a time, Unix seconds, is written.
+pub type ShowTime<'a> = &'a dyn Fn(u64, &mut dyn Write) -> fmt::Result;
+
+/// Writes Unix seconds as `2027-03-31 12:00:00 UTC`: for who has no time zones at hand.
+///
+/// Days to civil dates in the proleptic Gregorian calendar, by 400-year eras that begin in March.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_utc(at_s: u64, out: &mut dyn Write) -> fmt::Result {
+    let (days, second) = (at_s / 86_400, at_s % 86_400);
+    let from_march = days.saturating_add(719_468);
+    let (era, day_of_era) = (from_march / 146_097, from_march % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    write!(out, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC", second % 60)
 }
 
 /// `S` and four hexadecimal digits.
@@ -202,6 +239,20 @@ mod tests {
         assert_eq!(ErrorCode::parse("expired"), Some(ErrorCode::Expired));
         assert_eq!(ErrorCode::parse("nonsense"), None);
         assert_eq!(shown_code(0x380), "S0380");
+    }
+
+    #[test]
+    fn times_are_written_without_a_heap() {
+        let shown = |at_s| {
+            let mut out = String::new();
+            write_utc(at_s, &mut out).unwrap();
+            out
+        };
+        assert_eq!(shown(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(shown(951_782_399), "2000-02-28 23:59:59 UTC");
+        assert_eq!(shown(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(shown(4_107_542_400), "2100-03-01 00:00:00 UTC");
+        assert_eq!(shown(1_798_761_599), "2026-12-31 23:59:59 UTC");
     }
 
     #[test]

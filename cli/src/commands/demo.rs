@@ -164,7 +164,8 @@ impl Demo<'_> {
             .output()
             .map_err(|error| CliError::io(&program, &error))?;
         let said = [run.stderr, run.stdout].map(|b| String::from_utf8_lossy(&b).into_owned());
-        said.iter().for_each(|text| self.output.say(text.trim_end()));
+        let said = said.iter().map(|text| text.trim_end()).filter(|text| !text.is_empty());
+        said.for_each(|text| self.output.say(text));
         check(line, run.status, expect)?;
         if let Expect::Refusal(code) = expect {
             self.output.say(format!("(refused, as it should be: exit code {code})"));

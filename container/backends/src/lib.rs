@@ -1,6 +1,8 @@
 //! The standard registry: the one place that names all backends.
 #![forbid(unsafe_code)]
 
+mod configuration;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,6 +12,8 @@ use container::dongle::unix::UnixPipe;
 use container::dongle::{DongleLink, PipeError, ReportPipe};
 use container::{Address, Backend, Channel, Error, Found, Makers, Registry};
 use protocol::errors::ErrorCode;
+
+pub use configuration::configured_sources;
 
 /// Where containers are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,7 +46,8 @@ impl Mapped {
 /// Maps the program and decrypts it straight into place.
 ///
 /// # Errors
-/// It is no program of this machine, there is no memory, or its bytes are not what the vendor sealed.
+/// It is no program of this machine, there is no memory, or its bytes are not what the vendor
+/// sealed.
 pub fn load(source: &impl ImageSource) -> Result<Mapped, Refusal> {
     let program = parse::read(source)?;
     let bias = place::reserve(&program)?;

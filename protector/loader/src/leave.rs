@@ -44,7 +44,8 @@ impl Departure {
     /// Takes what the C library has registered for this thread back, and enters the program.
     ///
     /// # Safety
-    /// `entry` and `stack` must be those of a mapped program, and nothing of the loader but its resident part may run after.
+    /// `entry` and `stack` must be those of a mapped program, and nothing of the loader but its
+    /// resident part may run after.
     pub unsafe fn go(self) -> ! {
         if let Some((at, lens)) = self.rseq {
             let unregister = |len: usize| {
@@ -54,7 +55,8 @@ impl Departure {
             };
             let _ = lens.into_iter().any(unregister);
         }
-        // SAFETY: each takes a registration of the C library back; nobody of it runs after, by the caller's promise.
+        // SAFETY: each takes a registration of the C library back; nobody of it runs after, by the
+        // caller's promise.
         unsafe {
             let _ = sys::call(nr::__NR_set_robust_list, [0, 24]);
             let _ = sys::call(nr::__NR_set_tid_address, [0]);
@@ -67,7 +69,8 @@ impl Departure {
 /// # Safety
 /// As `Departure::go`.
 unsafe fn enter(entry: usize, stack: usize) -> ! {
-    // SAFETY: this is how the kernel enters a program; rdx = 0 says that there is nothing to call at exit.
+    // SAFETY: this is how the kernel enters a program; rdx = 0 says that there is nothing to call
+    // at exit.
     unsafe {
         asm!(
             "mov rsp, rsi",
@@ -97,7 +100,8 @@ unsafe fn enter(entry: usize, stack: usize) -> ! {
 /// Where the C library has registered its restartable sequence, and the length it tells.
 fn rseq_area() -> Option<(usize, usize)> {
     let (offset, size, pointer): (*const isize, *const u32, usize);
-    // SAFETY: reads two addresses of the linker's, null where the symbols do not exist, and the thread pointer.
+    // SAFETY: reads two addresses of the linker's, null where the symbols do not exist, and the
+    // thread pointer.
     unsafe {
         asm!(
             "mov {0}, qword ptr [rip + __rseq_offset@GOTPCREL]",
@@ -115,8 +119,9 @@ fn rseq_area() -> Option<(usize, usize)> {
     (size > 0).then(|| (pointer.wrapping_add_signed(offset), size as usize))
 }
 
-/// Tells the kernel where the program's parts lie, so that its heap begins behind it and `/proc` shows it as usual.
-/// Kernels without checkpoint and restore refuse; the heap then begins elsewhere.
+/// Tells the kernel where the program's parts lie, so that its heap begins behind it and `/proc`
+/// shows it as usual. Kernels without checkpoint and restore refuse; the heap then begins
+/// elsewhere.
 pub fn describe(stack: &InitialStack, strings: Strings, image: &Mapped) {
     let (code, data) = (image.range(true), image.range(false));
     let heap = page_up(image.end()) + random_gap();
@@ -144,7 +149,8 @@ pub fn describe(stack: &InitialStack, strings: Strings, image: &Mapped) {
         size_of::<prctl_mm_map>(),
         0,
     ];
-    // SAFETY: the kernel reads the map and the vector. The heap moves, so the loader allocates nothing by it after this call.
+    // SAFETY: the kernel reads the map and the vector. The heap moves, so the loader allocates
+    // nothing by it after this call.
     let _ = unsafe { sys::call(nr::__NR_prctl, args) };
 }
 

@@ -58,7 +58,8 @@ impl Payload {
         for header in readable.filter(|header| header.file_len >= 16) {
             let at = bias.wrapping_add(header.vaddr as usize);
             let len = usize::try_from(header.file_len).map_err(|_| reasons::no_payload())?;
-            // SAFETY: the kernel has mapped this segment, which is read-only and stays until `discard`.
+            // SAFETY: the kernel has mapped this segment, which is read-only and stays until
+            // `discard`.
             let bytes: &'static [u8] = unsafe { slice::from_raw_parts(at as *const u8, len) };
             if bytes.starts_with(&MAGIC) {
                 return Ok(Self { bytes });
@@ -107,7 +108,8 @@ fn headers(stack: &InitialStack) -> Option<&'static [Header]> {
     if stack.aux(AT_PHENT)? != size_of::<Header>() || count > HEADERS_MAX {
         return None;
     }
-    // SAFETY: the kernel names the program headers of this file, which are mapped and never written.
+    // SAFETY: the kernel names the program headers of this file, which are mapped and never
+    // written.
     Some(unsafe { slice::from_raw_parts(at as *const Header, count) })
 }
 

@@ -1,8 +1,11 @@
-//! A payload without a license, plain or with its key beside it, and a seat of a byte in and a byte out: for tests only.
+//! A payload without a license, plain or with its key beside it, and a seat of a byte in and a byte
+//! out: for tests only.
 //!
-//! Layout: magic, type `KIND`, version `VERSION`, six zeros, offset and length of the image (u64 little-endian), then lines
-//! `name=value` up to the image: `key` (64 hexadecimal digits; the image is sealed content then), `policy` (`stop`, `warn:S`, `grace:S`), `preload`, `forks`, `text`, `seat` (path of a Unix socket),
-//! `next_ms`, `lost_ms`. To the seat's server `o` opens, `c` opens a child entry, `r` renews; it answers `k` or anything else.
+//! Layout: magic, type `KIND`, version `VERSION`, six zeros, offset and length of the image (u64
+//! little-endian), then lines `name=value` up to the image: `key` (64 hexadecimal digits; the image
+//! is sealed content then), `policy` (`stop`, `warn:S`, `grace:S`), `preload`, `forks`, `text`,
+//! `seat` (path of a Unix socket), `next_ms`, `lost_ms`. To the seat's server `o` opens, `c` opens
+//! a child entry, `r` renews; it answers `k` or anything else.
 
 use crate::opening::{ImageSource, Opened, Settings};
 use crate::payload::Payload;

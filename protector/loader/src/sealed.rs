@@ -7,7 +7,8 @@ use crate::payload::Payload;
 use crate::resident::reasons;
 use crate::resident::refusal::Refusal;
 
-/// The encrypted image: content of the payload from some offset to its end. Its keys are wiped when it is dropped.
+/// The encrypted image: content of the payload from some offset to its end. Its keys are wiped when
+/// it is dropped.
 pub struct SealedImage {
     content: RandomAccess<&'static [u8]>,
     payload: Payload,
@@ -15,8 +16,8 @@ pub struct SealedImage {
 }
 
 impl SealedImage {
-    /// Opens the content that begins at `at` in the payload. `key` is that of the content's part, `context` the
-    /// hash of the header before it.
+    /// Opens the content that begins at `at` in the payload. `key` is that of the content's part,
+    /// `context` the hash of the header before it.
     ///
     /// # Errors
     /// Key, header or length is not this content's.

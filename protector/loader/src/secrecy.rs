@@ -1,4 +1,5 @@
-//! Closes the process to others before anything secret is in it, and refuses where somebody is in already.
+//! Closes the process to others before anything secret is in it, and refuses where somebody is in
+//! already.
 
 use linux_raw_sys::auxvec::AT_SECURE;
 
@@ -6,7 +7,8 @@ use crate::resident::reasons;
 use crate::resident::{Refusal, sys};
 use crate::stack::InitialStack;
 
-/// Makes the process non-dumpable, then looks for a tracer: one that comes later is refused by the kernel.
+/// Makes the process non-dumpable, then looks for a tracer: one that comes later is refused by the
+/// kernel.
 ///
 /// # Errors
 /// Raised rights, a tracer, or no way to know.

@@ -25,7 +25,8 @@ impl InitialStack {
     /// Finds it from the argument vector.
     ///
     /// # Safety
-    /// `argv` must be the vector that the kernel made, with `argc` before it, and nobody else may use it.
+    /// `argv` must be the vector that the kernel made, with `argc` before it, and nobody else may
+    /// use it.
     pub unsafe fn from_argv(argv: *mut usize) -> Self {
         Self { argc: argv.wrapping_sub(1) }
     }
@@ -64,7 +65,8 @@ impl InitialStack {
     /// Changes a value of the auxiliary vector; one that is not there stays away.
     pub fn set_aux(&mut self, tag: u32, value: usize) {
         if let Some(pair) = self.aux_pair(tag) {
-            // SAFETY: the pair stands in the auxiliary vector, which the loader's C library has read already.
+            // SAFETY: the pair stands in the auxiliary vector, which the loader's C library has
+            // read already.
             unsafe { pair.wrapping_add(1).write(value) };
         }
     }
@@ -81,13 +83,14 @@ impl InitialStack {
         let Some(at) = self.aux(AT_RANDOM) else { return Ok(()) };
         let mut fresh = [0u8; 16];
         sys::random(&mut fresh)?;
-        // SAFETY: the kernel reserves 16 bytes there; the loader's C library has copied what it uses.
+        // SAFETY: the kernel reserves 16 bytes there; the loader's C library has copied what it
+        // uses.
         unsafe { (at as *mut [u8; 16]).write(fresh) };
         Ok(())
     }
 
-    /// Drops the entries for which `unwanted` holds. The auxiliary vector moves down behind the shorter environment;
-    /// `argc` stays, so that the stack pointer keeps its alignment.
+    /// Drops the entries for which `unwanted` holds. The auxiliary vector moves down behind the
+    /// shorter environment; `argc` stays, so that the stack pointer keeps its alignment.
     pub fn drop_env(&mut self, unwanted: impl Fn(&[u8]) -> bool) {
         let start = self.env_start();
         let entries: Vec<usize> = words(start).collect();
@@ -97,7 +100,8 @@ impl InitialStack {
             return;
         }
         let (aux, aux_words) = (self.aux_start(), self.aux_len() * 2);
-        // SAFETY: fewer words are written than stood there; the vector is moved with overlap in mind.
+        // SAFETY: fewer words are written than stood there; the vector is moved with overlap in
+        // mind.
         unsafe {
             start.copy_from_nonoverlapping(kept.as_ptr(), kept.len());
             start.wrapping_add(kept.len()).write(0);

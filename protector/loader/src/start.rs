@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 
 use linux_raw_sys::auxvec::{AT_BASE, AT_ENTRY, AT_PHDR, AT_PHENT, AT_PHNUM};
 use linux_raw_sys::general::{MADV_DONTDUMP, MADV_WIPEONFORK};
+use protocol::objects::file::{FileKind, VERSION as FILE_VERSION};
 
 use crate::image::{self, Mapped, interpreter, rights};
 use crate::leave::{self, Departure};
@@ -21,6 +22,9 @@ use crate::resident::text::Text;
 use crate::resident::{self, Renew, sys};
 use crate::secrecy;
 use crate::stack::InitialStack;
+
+/// Kind of file that a payload is.
+const ARTIFACT: u8 = FileKind::Artifact as u8;
 
 /// Names the descriptor that gets the reason as JSON.
 const REPORT_VARIABLE: &str = "STRONGROOM_REPORT_FD";
@@ -49,7 +53,8 @@ pub struct Start {
     report: Option<i32>,
 }
 
-/// Starts the protected program in this process. Returns only when it may not start, with the exit status.
+/// Starts the protected program in this process. Returns only when it may not start, with the exit
+/// status.
 pub fn run(stack: InitialStack) -> i32 {
     let name =
         stack.args().next().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -72,6 +77,10 @@ fn attempt(start: &mut Start) -> Result<Infallible, Refusal> {
         #[cfg(feature = "plain-image")]
         [_, _, _, _, _, _, _, _, crate::plain::KIND, crate::plain::VERSION, ..] => {
             let opened = crate::plain::open(payload)?;
+            start.enter(payload, opened)
+        }
+        [_, _, _, _, _, _, _, _, ARTIFACT, FILE_VERSION, ..] => {
+            let opened = crate::license::open(start, payload)?;
             start.enter(payload, opened)
         }
         [_, _, _, _, _, _, _, _, kind, version, ..] => Err(reasons::unknown_payload(kind, version)),
@@ -120,7 +129,8 @@ impl Start {
         }
         leave::describe(&self.stack, strings, &image);
         drop(image);
-        // SAFETY: the program is mapped and described, and only the resident part goes on beside it.
+        // SAFETY: the program is mapped and described, and only the resident part goes on beside
+        // it.
         unsafe { departure.go() }
     }
 
@@ -165,7 +175,8 @@ impl Start {
             after_fork: resident::child_starter::<R>(),
         };
         let block = room.block as *mut Block<R>;
-        // SAFETY: the room was made for this block and stays mapped for good, with a stack that nobody uses.
+        // SAFETY: the room was made for this block and stays mapped for good, with a stack that
+        // nobody uses.
         let license = unsafe {
             block.write(Block { common, ticket });
             resident::start(block, seat)
@@ -212,7 +223,8 @@ impl Room {
         // SAFETY: without MAP_FIXED nothing is replaced.
         let at = unsafe { memory::map(0, len, 0) }.map_err(reasons::no_memory)?;
         let stack = at + PAGE_LEN;
-        // SAFETY: the memory was mapped just now and nobody uses it. Children see the stack, with its session, as zeros.
+        // SAFETY: the memory was mapped just now and nobody uses it. Children see the stack, with
+        // its session, as zeros.
         unsafe {
             memory::protect(at, PAGE_LEN, 0).map_err(reasons::no_memory)?;
             memory::advise(at, len, MADV_DONTDUMP);

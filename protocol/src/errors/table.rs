@@ -289,6 +289,10 @@ error_table! {
         "{a} devices are there but may not be opened by this user",
         "the udev rule is missing, or the session is not local",
         "Install the udev rule for Strongroom devices and plug the container in again.";
+    Configuration = 0x0807, Machine, Usage,
+        "the configuration file cannot be used",
+        "it was edited wrongly, or may not be read by this user",
+        "Mend the file, or name the sources with --source.";
     // protected programs and files
     ArtifactBroken = 0x0901, Message, Tamper,
         "the protected file was changed or damaged",

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use container::{Container, Registry, Seat};
+use container::Registry;
 use protector::atomic::{AtomicFile, Existing};
 use protector::verify::{FileContent, ProtectedFile};
 use protocol::errors::ErrorCode;
 use protocol::ids::ArtifactId;
-use protocol::objects::artifact::{ArtifactBody, MAIN_PART, Slot};
+use protocol::objects::artifact::MAIN_PART;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -30,7 +30,7 @@ pub(in crate::commands) fn open_file(
 ) -> Result<()> {
     let protected = ProtectedFile::open(file).map_err(|error| verify_error(file, error))?;
     let artifact = ArtifactId::new(protected.head().header.target);
-    let (seat, slot) = seat(registry, serial, &protected.head().body, artifact)?;
+    let (seat, slot) = registry.open_artifact(serial, artifact, &protected.head().body)?;
     let key = seat.release_key(&slot.wrapped, MAIN_PART)?;
     let content = protected
         .into_content(&key)
@@ -47,48 +47,6 @@ pub(in crate::commands) fn open_file(
     let text = format!("{}: {total} bytes", path.display());
     output.data("license-open", json!({ "file": path, "bytes": total }), text);
     Ok(())
-}
-
-/// A seat of the first slot that some container allows. Otherwise the refusal that got furthest.
-fn seat(
-    registry: &Registry,
-    serial: Option<&str>,
-    body: &ArtifactBody,
-    artifact: ArtifactId,
-) -> Result<(Seat, Slot)> {
-    let containers: Vec<Container> = match serial {
-        Some(serial) => vec![registry.find(Some(serial))?],
-        None => {
-            let found = registry.discover();
-            if found.containers.is_empty() {
-                return Err(registry.find(None).err().map_or_else(
-                    || CliError::from(ErrorCode::NoContainer.failure()),
-                    CliError::from,
-                ));
-            }
-            found.containers.into_iter().map(|(_, container)| container).collect()
-        }
-    };
-    let mut refusal: Option<container::Error> = None;
-    for container in &containers {
-        for slot in body.slots.iter() {
-            let opened = container
-                .check_mode(body.mode)
-                .and_then(|()| container.open_seat(&slot.requirement, artifact));
-            match opened {
-                Ok(seat) => return Ok((seat, slot.clone())),
-                Err(error) => {
-                    let further = refusal
-                        .as_ref()
-                        .is_none_or(|known| error.failure.code > known.failure.code);
-                    if further {
-                        refusal = Some(error);
-                    }
-                }
-            }
-        }
-    }
-    Err(refusal.unwrap_or_else(|| ErrorCode::NoContainer.failure().into()).into())
 }
 
 fn copy(content: &FileContent, out: &mut dyn Write, output: &Output, path: &Path) -> Result<()> {

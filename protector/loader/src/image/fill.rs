@@ -46,7 +46,8 @@ pub unsafe fn fill(
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), Refusal> {
         while let Some(piece) = pieces.get(next.fetch_add(1, Relaxed)) {
-            // SAFETY: pieces do not overlap and lie in the segments, which are this function's alone.
+            // SAFETY: pieces do not overlap and lie in the segments, which are this function's
+            // alone.
             let out = unsafe { slice::from_raw_parts_mut(piece.to as *mut u8, piece.len) };
             if hints {
                 source.will_read(piece.offset, piece.len as u64);
@@ -72,7 +73,8 @@ pub unsafe fn fill(
     })
 }
 
-/// Cuts at multiples of `unit_len` in the file, so that no unit is decrypted twice within a segment.
+/// Cuts at multiples of `unit_len` in the file, so that no unit is decrypted twice within a
+/// segment.
 fn cut(segment: &Segment, bias: usize, unit_len: u64) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let end = segment.file_offset + segment.file_len as u64;

@@ -93,7 +93,8 @@ unsafe fn map_segment(file: &File, segment: &Segment, base: usize) -> Result<(),
             memory::map_file(start, mapped_end - start, prot, MAP_FIXED, file.as_raw_fd(), offset)?;
         }
         if segment.memory_len > segment.file_len {
-            // To the end of the page, not of the segment: the linker's first allocations lie behind its data.
+            // To the end of the page, not of the segment: the linker's first allocations lie behind
+            // its data.
             (file_end as *mut u8).write_bytes(0, mapped_end - file_end);
         }
         if end > mapped_end {

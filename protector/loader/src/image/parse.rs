@@ -1,4 +1,5 @@
-//! Reads the headers of a program. Bounded: whatever the bytes are, the answer is a program or a reason.
+//! Reads the headers of a program. Bounded: whatever the bytes are, the answer is a program or a
+//! reason.
 
 use object::Endianness;
 use object::elf;

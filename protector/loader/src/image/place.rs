@@ -19,7 +19,8 @@ const TRIES: usize = 16;
 /// Programs from this length on begin at a huge page, so that huge pages can hold them.
 const HUGE_FROM_LEN: usize = 2 * HUGE_LEN;
 
-/// Reserves memory for all segments and gives what is to be added to their addresses. It can be read and written, and is zero.
+/// Reserves memory for all segments and gives what is to be added to their addresses. It can be
+/// read and written, and is zero.
 ///
 /// # Errors
 /// The addresses are in use, or there is no memory.

@@ -1,4 +1,5 @@
-//! Gives segments their rights. Where anonymous memory may not become executable, text is mapped from a memory file.
+//! Gives segments their rights. Where anonymous memory may not become executable, text is mapped
+//! from a memory file.
 
 use linux_raw_sys::general as nr;
 
@@ -51,7 +52,8 @@ pub unsafe fn set(program: &Program, bias: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Replaces pages by a private mapping of a memory file with the same contents. The file is never executed.
+/// Replaces pages by a private mapping of a memory file with the same contents. The file is never
+/// executed.
 ///
 /// # Safety
 /// The pages must be mapped, readable, and the caller's alone.

@@ -21,7 +21,8 @@ pub struct Common {
     pub policy: LossPolicy,
     /// Seconds of processor time that the process may use without its watcher.
     pub cpu_budget_s: u32,
-    /// Descriptor for reports in the starting process, with what it then was: (number, device, inode).
+    /// Descriptor for reports in the starting process, with what it then was: (number, device,
+    /// inode).
     pub report: Option<(i32, u64, u64)>,
     /// Where the program begins.
     pub entry: usize,

@@ -4,7 +4,8 @@ use linux_raw_sys::general as nr;
 
 use super::sys;
 
-/// A timer that sends SIGKILL unless it is armed anew in time. Nobody outside the process can stop it.
+/// A timer that sends SIGKILL unless it is armed anew in time. Nobody outside the process can stop
+/// it.
 #[derive(Debug)]
 pub(super) struct DeadMan {
     timer: i32,

@@ -55,8 +55,9 @@ impl Deadline {
 
     /// Notes that the watcher runs again after it meant to wait `planned_ms`.
     ///
-    /// Time in which the process was stopped does not count against it, and the license is asked for at once. Only
-    /// time in which it used no processor is given back: a watcher that is merely starved cannot stretch the deadline.
+    /// Time in which the process was stopped does not count against it, and the license is asked
+    /// for at once. Only time in which it used no processor is given back: a watcher that is merely
+    /// starved cannot stretch the deadline.
     pub fn woke(&mut self, at: Moment, planned_ms: u32) {
         let late = at.now_ms.saturating_sub(self.seen.now_ms).saturating_sub(u64::from(planned_ms));
         if late > LATE_MS {

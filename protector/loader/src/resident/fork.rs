@@ -1,4 +1,5 @@
-//! The fork hook: a stop between the dynamic linker and the program that registers a handler for forked children.
+//! The fork hook: a stop between the dynamic linker and the program that registers a handler for
+//! forked children.
 
 use core::arch::global_asm;
 use core::ffi::CStr;
@@ -16,7 +17,8 @@ const GLIBC: &CStr = c"__register_atfork";
 /// Everybody else's.
 const POSIX: &CStr = c"pthread_atfork";
 
-// The dynamic linker jumps here as if it were the program's entry: stack pointer at argc, rdx = its own finisher.
+// The dynamic linker jumps here as if it were the program's entry: stack pointer at argc, rdx = its
+// own finisher.
 global_asm!(
     ".globl strongroom_entry_stub",
     ".hidden strongroom_entry_stub",
@@ -45,7 +47,8 @@ pub fn entry_stub() -> usize {
     strongroom_entry_stub as *const () as usize
 }
 
-/// Registers the handler, puts the program's own entry back into the auxiliary vector, and gives it.
+/// Registers the handler, puts the program's own entry back into the auxiliary vector, and gives
+/// it.
 ///
 /// # Safety
 /// Only the stub may call this: `stack` is the initial stack and the dynamic linker is done.
@@ -55,7 +58,8 @@ unsafe extern "C" fn strongroom_fork_hook(stack: *mut usize) -> usize {
     let common: &Common = unsafe { &*BLOCK.load(Acquire) };
     // SAFETY: this is the initial stack, by the caller's promise.
     unsafe { restore_entry(stack, common.entry) };
-    // SAFETY: the dynamic linker is done, so the list of libraries is complete and does not change now.
+    // SAFETY: the dynamic linker is done, so the list of libraries is complete and does not change
+    // now.
     let registered = unsafe { register(common) };
     if !registered && !common.accept_unwatched_forks {
         write_bounded(2, for_people(&common.speaker, &reasons::no_hook()).as_bytes());
@@ -92,7 +96,8 @@ unsafe fn register(common: &Common) -> bool {
         type Register = unsafe extern "C" fn(usize, usize, Handler, *const Common) -> i32;
         // SAFETY: this is the type of glibc's function of that name since 2.3.
         let function: Register = unsafe { core::mem::transmute(function) };
-        // SAFETY: no handler but the child's is given; the block's address stands for no library that could be closed.
+        // SAFETY: no handler but the child's is given; the block's address stands for no library
+        // that could be closed.
         return unsafe { function(0, 0, common.after_fork, common) } == 0;
     }
     // SAFETY: as the caller promises.

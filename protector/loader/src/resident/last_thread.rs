@@ -9,7 +9,8 @@ pub(super) struct LastThread {
 }
 
 impl LastThread {
-    /// Opens it; where there is no `/proc` the rule does not work and the program ends by its last `exit_group`.
+    /// Opens it; where there is no `/proc` the rule does not work and the program ends by its last
+    /// `exit_group`.
     pub(super) fn new() -> Self {
         Self { stat: sys::open_read(c"/proc/self/stat").ok() }
     }
@@ -27,8 +28,8 @@ impl LastThread {
     }
 }
 
-/// Reads a `stat` line: the first thread is a zombie and one more is left, which is the watcher. The status is the first
-/// thread's: the kernel would report that of the last one.
+/// Reads a `stat` line: the first thread is a zombie and one more is left, which is the watcher.
+/// The status is the first thread's: the kernel would report that of the last one.
 fn ended(stat: &[u8]) -> Option<i32> {
     let behind_name = stat.iter().rposition(|&byte| byte == b')')?.checked_add(2)?;
     let mut fields = stat.get(behind_name..)?.split(|&byte| byte == b' ');

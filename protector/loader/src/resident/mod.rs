@@ -1,8 +1,9 @@
 //! The part that stays in the process beside the program: watcher, fork hook, dead man's switch.
 //!
-//! It runs without a C library: no heap, no thread-local storage, no panic. The program's own allocator and
-//! libraries share the address space and know nothing of it, so nothing here may call them, but for the one
-//! registration of the fork hook. A panic would end the process, since the watcher has no thread pointer.
+//! It runs without a C library: no heap, no thread-local storage, no panic. The program's own
+//! allocator and libraries share the address space and know nothing of it, so nothing here may call
+//! them, but for the one registration of the fork hook. A panic would end the process, since the
+//! watcher has no thread pointer.
 
 pub mod block;
 mod dead_man;
@@ -12,6 +13,7 @@ mod last_thread;
 mod privileges;
 pub mod reasons;
 pub mod refusal;
+pub mod seat;
 mod spawn;
 mod symbols;
 pub mod sys;
@@ -42,11 +44,13 @@ pub enum Renewal {
     NoAnswer,
 }
 
-/// A seat as the watcher holds it. Methods run on the watcher: no heap, no thread-local storage, no panic.
+/// A seat as the watcher holds it. Methods run on the watcher: no heap, no thread-local storage, no
+/// panic.
 ///
 /// The value lives on the watcher's stack, which forked children see as zeros.
 pub trait Renew: Sized {
-    /// What a forked child needs to open an entry of the same seat. Never changes, so a fork never sees half of it.
+    /// What a forked child needs to open an entry of the same seat. Never changes, so a fork never
+    /// sees half of it.
     type Ticket: Copy;
 
     /// The one descriptor that the seat needs; the watcher closes all others.

@@ -1,14 +1,16 @@
 //! Takes from the watcher what it does not need.
 //!
-//! Credentials belong to a thread. A program that starts as root and becomes another user does not know the
-//! watcher and cannot take it along: whoever broke into the program would find a thread of root in its memory.
+//! Credentials belong to a thread. A program that starts as root and becomes another user does not
+//! know the watcher and cannot take it along: whoever broke into the program would find a thread of
+//! root in its memory.
 
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl::PR_SET_NO_NEW_PRIVS;
 
 use super::sys;
 
-/// A user that owns nothing: between the ranges that systems hand out. Nobody else runs as it, so nobody may signal the watcher.
+/// A user that owns nothing: between the ranges that systems hand out. Nobody else runs as it, so
+/// nobody may signal the watcher.
 const PRIVATE_ID: usize = 0x7353_5247;
 
 /// The user without rights, for user namespaces in which the private one does not exist.

@@ -1,4 +1,5 @@
-//! What can go wrong in the loader itself. Numbers are those of the error table, block `0x09` (protected programs).
+//! What can go wrong in the loader itself. Numbers are those of the error table, block `0x09`
+//! (protected programs).
 
 use super::refusal::Refusal;
 use super::sys::Errno;
@@ -31,8 +32,8 @@ pub fn unknown_payload(kind: u8, version: u8) -> Refusal {
 pub fn raised_rights() -> Refusal {
     Refusal::new(
         0x0905,
-        "a protected program does not run with raised rights (set-user-id, set-group-id or file capabilities)",
-        "remove those bits from the file, and start it as the user that it needs",
+        "a protected program does not run with raised rights (set-user-id, capabilities)",
+        "remove such bits and capabilities from the file; start it as the user it needs",
     )
 }
 
@@ -84,7 +85,7 @@ pub fn not_executable(errno: Errno) -> Refusal {
     Refusal::new(
         0x0907,
         "this system does not let memory become executable",
-        "allow it for this program: MemoryDenyWriteExecute in its unit, SELinux execmem, PaX MPROTECT",
+        "allow it: MemoryDenyWriteExecute in its unit, SELinux execmem, PaX MPROTECT",
     )
     .errno(errno)
 }

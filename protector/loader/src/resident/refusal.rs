@@ -121,7 +121,8 @@ mod tests {
             Speaker { name: Text::new("prog"), vendor: Text::new("Ask us.\nshop.example") };
         let refusal = Refusal::new(0x0a07, "no license", "plug in the dongle").detail("expired");
         let text = for_people(&speaker, &refusal);
-        let expected = "prog: Ask us.\nprog: shop.example\nprog: no license: expired (S0A07)\nprog: plug in the dongle\n";
+        let expected = "prog: Ask us.\nprog: shop.example\n\
+                        prog: no license: expired (S0A07)\nprog: plug in the dongle\n";
         assert_eq!(text.as_str(), expected);
     }
 

@@ -15,7 +15,8 @@ const READY_WAIT_MS: u32 = 1000;
 /// A thread of the same process with its own descriptor table, root and directory.
 const FLAGS: u32 = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
-// strongroom_clone(flags, stack top, function, argument): as `clone`, and the new thread calls the function.
+// strongroom_clone(flags, stack top, function, argument): as `clone`, and the new thread calls the
+// function.
 global_asm!(
     ".globl strongroom_clone",
     ".hidden strongroom_clone",
@@ -52,14 +53,15 @@ pub(super) struct Start<R: Renew> {
     pub(super) seat: Option<R>,
 }
 
-/// Starts the first watcher and waits until it holds nothing of the program's. Gives the descriptor that the caller
-/// must close then. `after_fork` of the block must be `child_starter::<R>()`.
+/// Starts the first watcher and waits until it holds nothing of the program's. Gives the descriptor
+/// that the caller must close then. `after_fork` of the block must be `child_starter::<R>()`.
 ///
 /// # Errors
 /// The system refuses another thread.
 ///
 /// # Safety
-/// `block` and its stack must stay mapped for the life of the process, and the stack must be `STACK_LEN` unused bytes.
+/// `block` and its stack must stay mapped for the life of the process, and the stack must be
+/// `STACK_LEN` unused bytes.
 pub unsafe fn start<R: Renew>(block: *mut Block<R>, seat: R) -> Result<i32, Refusal> {
     let descriptor = seat.descriptor();
     BLOCK.store(block.cast(), Release);
@@ -75,7 +77,8 @@ pub fn child_starter<R: Renew>() -> extern "C" fn() {
 
 extern "C" fn after_fork<R: Renew>() {
     let block = BLOCK.load(Acquire).cast::<Block<R>>();
-    // SAFETY: the block was stored by `start::<R>`, the only user of this handler; the child has a copy of it.
+    // SAFETY: the block was stored by `start::<R>`, the only user of this handler; the child has a
+    // copy of it.
     if let Err(refusal) = unsafe { launch(block, None) } {
         // SAFETY: as above.
         let speaker = unsafe { &(*block).common.speaker };

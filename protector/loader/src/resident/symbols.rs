@@ -1,4 +1,5 @@
-//! Finds a function in the libraries that the dynamic linker has loaded, by their hash tables in memory.
+//! Finds a function in the libraries that the dynamic linker has loaded, by their hash tables in
+//! memory.
 
 use core::ffi::CStr;
 
@@ -50,12 +51,14 @@ struct Sym {
 /// The address of the first function called `name`, in the order in which the linker looks.
 ///
 /// # Safety
-/// `dynamic` must be 0 or the dynamic section of the running program, with the linker done and not at work.
+/// `dynamic` must be 0 or the dynamic section of the running program, with the linker done and not
+/// at work.
 pub(super) unsafe fn find(dynamic: usize, name: &CStr) -> Option<usize> {
     if dynamic == 0 {
         return None;
     }
-    // SAFETY: a dynamic section ends in DT_NULL; DT_DEBUG holds 0 or the linker's list, which ends in null.
+    // SAFETY: a dynamic section ends in DT_NULL; DT_DEBUG holds 0 or the linker's list, which ends
+    // in null.
     unsafe {
         let debug = entry(dynamic as *const Dyn, DT_DEBUG)? as *const Debug;
         let mut map = if debug.is_null() { return None } else { (*debug).map };

@@ -75,6 +75,46 @@ pub fn open_read(path: &core::ffi::CStr) -> Result<i32> {
     unsafe { call(nr::__NR_open, [path.as_ptr() as usize, flags as usize, 0]) }.map(|fd| fd as i32)
 }
 
+/// A new connection to the Unix stream socket at `path`, at most 107 bytes.
+pub fn connect(path: &[u8]) -> Result<i32> {
+    const AF_UNIX: u16 = 1;
+    const SOCK_STREAM: usize = 1;
+    const SOCK_CLOEXEC: usize = 0o2_000_000;
+    #[repr(C)]
+    struct Address {
+        family: u16,
+        path: [u8; 108],
+    }
+    let mut address = Address { family: AF_UNIX, path: [0; 108] };
+    for (to, from) in address.path.iter_mut().zip(path.iter().take(107)) {
+        *to = *from;
+    }
+    let args = [AF_UNIX as usize, SOCK_STREAM | SOCK_CLOEXEC, 0];
+    // SAFETY: takes numbers only.
+    let socket = unsafe { call(nr::__NR_socket, args) }?;
+    let args = [socket, &raw const address as usize, size_of::<Address>()];
+    // SAFETY: the kernel only reads the address.
+    match unsafe { call(nr::__NR_connect, args) } {
+        Ok(_) => Ok(socket as i32),
+        Err(errno) => {
+            close(socket as i32);
+            Err(errno)
+        }
+    }
+}
+
+/// Opens the device file at `path`, at most 127 bytes, for reading and writing.
+pub fn open_device(path: &[u8]) -> Result<i32> {
+    let mut name = [0u8; 128];
+    for (to, from) in name.iter_mut().zip(path.iter().take(127)) {
+        *to = *from;
+    }
+    let flags = (nr::O_RDWR | nr::O_CLOEXEC) as usize;
+    let args = [nr::AT_FDCWD as usize, name.as_ptr() as usize, flags, 0];
+    // SAFETY: the name ends in NUL, and the kernel only reads it.
+    Ok(unsafe { call(nr::__NR_openat, args) }? as i32)
+}
+
 /// What one read of a file gives.
 pub fn read_file<'a>(path: &core::ffi::CStr, out: &'a mut [u8]) -> Result<&'a [u8]> {
     let fd = open_read(path)?;

@@ -23,7 +23,8 @@ const LAST_WORDS_S: u32 = 3;
 /// # Safety
 /// `start` must be as `launch` made it, on top of this thread's own stack.
 pub(super) unsafe extern "C" fn main<R: Renew>(start: *mut Start<R>) -> ! {
-    // Without a thread pointer whatever wants thread-local storage ends the process instead of using the program's.
+    // Without a thread pointer whatever wants thread-local storage ends the process instead of
+    // using the program's.
     let no_pointer = [nr::ARCH_SET_FS as usize, 0];
     // SAFETY: nothing on this thread uses thread-local storage.
     let _ = unsafe { sys::call(nr::__NR_arch_prctl, no_pointer) };
@@ -109,7 +110,8 @@ impl<R: Renew> Watcher<'_, R> {
     }
 
     fn look_after_process(&self) {
-        // Refused only where the program has taken that call from itself; then the switch ends it in time.
+        // Refused only where the program has taken that call from itself; then the switch ends it
+        // in time.
         let _ = self.dead_man.arm(self.common.cpu_budget_s);
         sys::hide_memory();
         if let Some(status) = self.last_thread.status() {

@@ -2,7 +2,8 @@
 
 use crate::harness::World;
 
-/// System calls of the first thread from exec to the jump, C library's own start included; without and with a seat.
+/// System calls of the first thread from exec to the jump, C library's own start included; without
+/// and with a seat.
 const CALLS_MAX: [usize; 2] = [32, 49];
 
 #[test]

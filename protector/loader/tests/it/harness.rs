@@ -1,4 +1,5 @@
-//! A folder with a seat server, programs built for the test, and runs of a program plain and protected.
+//! A folder with a seat server, programs built for the test, and runs of a program plain and
+//! protected.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -114,7 +115,8 @@ impl World {
         command
     }
 
-    /// Runs plain and protected and asserts that nobody can tell them apart by what they print and how they end.
+    /// Runs plain and protected and asserts that nobody can tell them apart by what they print and
+    /// how they end.
     pub(crate) fn same(&self, plain: &Path, sealed: &Path, args: &[&str], input: &str) -> Outcome {
         let expected = self.run(plain, args, input);
         let got = self.run(sealed, args, input);

@@ -6,7 +6,8 @@ use std::process::Child;
 use crate::harness::{World, outcome};
 use crate::seat::Answer;
 
-const WITHDRAWN: &str = "cat: Buy more.\ncat: test: the license was withdrawn (S0001)\ncat: ask the test's server again";
+const WITHDRAWN: &str = "cat: Buy more.\ncat: test: the license was withdrawn (S0001)\n\
+                         cat: ask the test's server again";
 const SILENT: &str = "cat: the license was lost: its container no longer answers (S0911)\n";
 
 fn start(world: &World, settings: &[&str]) -> Child {
@@ -89,7 +90,8 @@ fn a_report_never_goes_into_what_the_program_has_opened_since() {
 fn a_reader_that_does_not_read_cannot_hold_the_end_up() {
     let world = World::new();
     let sealed = world.seal("/bin/sh".as_ref(), &[]);
-    let fill = "i=0; while [ $i -lt 64 ]; do printf '%1024s' x >&2; i=$((i+1)); done; echo full; read never";
+    let fill = "i=0; while [ $i -lt 64 ]; do printf '%1024s' x >&2; i=$((i+1)); done\n\
+                echo full; read never";
     let mut child = world.command(&sealed, &["-c", fill]).spawn().expect("the program starts");
     let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let mut line = String::new();

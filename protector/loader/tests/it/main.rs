@@ -1,6 +1,7 @@
 //! The loader with programs in it: as plain programs behave, watched, and closed to others.
 //!
-//! Run as root from the loader's folder: `cargo test --release --features plain-image`. Attackers run as another user.
+//! Run as root from the loader's folder: `cargo test --release --features plain-image`. Attackers
+//! run as another user.
 
 mod counts;
 mod forks;

@@ -48,7 +48,8 @@ fn busybox() {
 #[test]
 fn python() {
     let world = World::new();
-    let threads = "import threading as t\nx=[]\nr=[t.Thread(target=x.append,args=(n,)) for n in range(9)]\n\
+    let threads = "import threading as t\nx=[]\n\
+                   r=[t.Thread(target=x.append,args=(n,)) for n in range(9)]\n\
                    [y.start() for y in r]\n[y.join() for y in r]\nprint(sorted(x))";
     same_all(
         &world,
@@ -68,7 +69,7 @@ fn python() {
             (
                 &[
                     "-c",
-                    "import subprocess as s; print(s.run(['cat'], input=b'x', capture_output=True))",
+                    "import subprocess as s; print(s.run('cat', input=b'x', capture_output=True))",
                 ],
                 "",
             ),
@@ -174,7 +175,8 @@ fn version_control() {
     world.seats.wait_all_returned();
 }
 
-/// Runs its arguments under a pseudo terminal as job control does, and prints what came of each step.
+/// Runs its arguments under a pseudo terminal as job control does, and prints what came of each
+/// step.
 const TERMINAL: &str = r"
 import os, pty, sys, time, signal
 pid, fd = pty.fork()
@@ -195,7 +197,8 @@ say(b'first\n'); until(b'first'); print('runs')
 say(b'\x1a'); until(b'Stopped'); until(b'$ '); print('stopped')
 say(b'jobs\n'); until(b'Stopped'); until(b'$ '); print('listed')
 say(b'fg\n'); say(b'second\n'); until(b'second'); print('goes on')
-say(b'\x03'); until(b'$ '); say(b'echo status $?\n'); print(until(b'status 130').decode().split()[-1])
+say(b'\x03'); until(b'$ ')
+say(b'echo status $?\n'); print(until(b'status 130').decode().split()[-1])
 say(b'exit\n'); print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ";
 

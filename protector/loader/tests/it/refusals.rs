@@ -36,7 +36,8 @@ fn the_reason_is_also_given_as_json_where_asked() {
     world.seats.answer(Answer::Deny);
     let line = format!("STRONGROOM_REPORT_FD=1 exec {} ran", sealed.display());
     let got = world.run("/bin/sh".as_ref(), &["-c", &line], "");
-    let expected = "{\"schema\":\"strongroom.report/v1\",\"error\":{\"code\":\"S0001\",\"title\":\"test: the license was \
+    let expected = "{\"schema\":\"strongroom.report/v1\",\"error\":{\"code\":\"S0001\",\
+                    \"title\":\"test: the license was \
                     withdrawn\",\"hint\":\"ask the test's server again\"}}\n";
     assert_eq!((got.stdout.as_str(), got.code()), (expected, 125));
     for number in ["-1", "77", "x", "99999999999999999999"] {

@@ -1,4 +1,5 @@
-//! The resident part calls nothing that allocates, panics, or wants thread-local storage: seen in the machine code.
+//! The resident part calls nothing that allocates, panics, or wants thread-local storage: seen in
+//! the machine code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -6,8 +7,8 @@ use std::process::Command;
 /// Where the resident part is entered: watcher, handler of forked children, hook.
 const ENTRIES: [&str; 3] = ["watcher4main", "spawn10after_fork", "strongroom_fork_hook"];
 
-/// All of libc that is meant to be called: what moves bytes. The last one guards C frames against a panic that comes
-/// from below, and nothing below can panic.
+/// All of libc that is meant to be called: what moves bytes. The last one guards C frames against a
+/// panic that comes from below, and nothing below can panic.
 const ALLOWED: [&str; 5] = ["memcpy", "memset", "memmove", "memcmp", "panic_cannot_unwind"];
 
 /// Parts of names that must not be reached.

@@ -58,7 +58,8 @@ pub(crate) fn seal_payload(payload: &[u8], out: &Path) {
     let made = out.with_extension("made");
     fs::write(&made, file).expect("room for the sealed program");
     fs::set_permissions(&made, fs::Permissions::from_mode(0o755)).expect("own file");
-    // By another process: one that is forked here meanwhile would keep a writable file, which cannot be executed.
+    // By another process: one that is forked here meanwhile would keep a writable file, which
+    // cannot be executed.
     let _ = fs::remove_file(out);
     assert!(Command::new("cp").arg(&made).arg(out).status().expect("cp").success());
     fs::remove_file(made).expect("own file");

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, thread};
 
 /// A wait for something that never comes ends the test after this; nothing is asserted of it.
@@ -79,13 +79,11 @@ impl SeatServer {
     /// Waits until the counts fulfill `done`.
     pub(crate) fn wait(&self, what: &str, done: impl Fn(Counts) -> bool) -> Counts {
         let (state, changed) = &*self.state;
-        let end = Instant::now() + Duration::from_secs(HANG_S);
-        let mut locked = state.lock().expect("no panic while locked");
-        while !done(locked.counts) {
-            let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited for {what}: {:?}", locked.counts);
-            locked = changed.wait_timeout(locked, left).expect("no panic while locked").0;
-        }
+        let locked = state.lock().expect("no panic while locked");
+        let hang = Duration::from_secs(HANG_S);
+        let waited = changed.wait_timeout_while(locked, hang, |state| !done(state.counts));
+        let (locked, hung) = waited.expect("no panic while locked");
+        assert!(!hung.timed_out(), "waited for {what}: {:?}", locked.counts);
         locked.counts
     }
 

@@ -10,7 +10,8 @@ use std::process::Command;
 
 use crate::harness::{NOBODY, Outcome, World, outcome};
 
-/// Doors that stand open into a plain program; perf may be closed by the system, and map_files is by the kernel.
+/// Doors that stand open into a plain program; perf may be closed by the system, and map_files is
+/// by the kernel.
 const DOORS: [&str; 17] = [
     "mem",
     "maps",
@@ -165,7 +166,8 @@ fn an_execute_only_file_runs_as_before() {
 
 #[test]
 fn sec_no_sealed_or_opened_bytes_stay_beside_the_program() {
-    // The payload's mapping is gone once the program runs: only its own image is left, seen here by root.
+    // The payload's mapping is gone once the program runs: only its own image is left, seen here by
+    // root.
     let world = World::new();
     let sealed = world.seal(&world.build("secret.c", "secret", &[]), &[]);
     let mut child = world.command(&sealed, &[""; 0]).spawn().expect("the program starts");
