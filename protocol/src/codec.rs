@@ -44,6 +44,8 @@ pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8], max: usize) -> Resu
     if bytes.len() > max {
         return Err(DecodeError::TooLong { len: bytes.len(), max });
     }
+    #[cfg(feature = "testing")]
+    crate::testing::note::<T>();
     let (value, rest) =
         postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
     if !rest.is_empty() {

@@ -16,3 +16,5 @@ pub mod ids;
 pub mod limits;
 pub mod objects;
 pub mod signed;
+#[cfg(feature = "testing")]
+pub mod testing;

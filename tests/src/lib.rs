@@ -1,2 +1,12 @@
-//! System tests: journeys, attacks, vectors, machine tests.
+//! What the system tests share: a vendor, a dongle on a bench, a wire between, and ways to do damage.
+//!
+//! Everything follows from a seed, and time stands still unless a test moves it.
 #![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod dice;
+pub mod memory;
+pub mod mutate;
+pub mod samples;
+pub mod vendor;
+pub mod wire;

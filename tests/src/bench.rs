@@ -1,0 +1,178 @@
+//! A dongle on a bench: the engine on simulated flash, its records in sight, its clock in the test's hand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine::journal::{Flash, FlashCounter, Journal, Layout};
+use engine::platform::{Clock, Keys, Parts, Platform, Store, StoreError};
+use engine::{Engine, Profile, SeatTimes};
+use firmware_sim::device::{FIRMWARE, SimRandom};
+use firmware_sim::flash::{FlashConfig, SimFlash};
+use firmware_sim::keys::SimKeys;
+use protocol::command::{Command, Reply};
+use protocol::crypto::ecdh::PublicKey;
+use protocol::ids::ContainerId;
+use protocol::objects::device::{AnchorClass, ClockClass};
+
+use crate::vendor::Update;
+
+/// The channel of a bench's own commands ([`Bench::command`]).
+pub const BENCH_CHANNEL: u32 = 0xbe9c;
+
+/// Milliseconds of running time, moved by the test alone. There is no clock with a battery.
+#[derive(Clone, Default)]
+pub struct Ticks(Arc<AtomicU64>);
+
+impl Ticks {
+    /// Lets time pass.
+    pub fn pass_ms(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Ticks {
+    fn ticks_ms(&mut self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn rtc_s(&mut self) -> Option<u64> {
+        None
+    }
+}
+
+/// The engine's five capabilities on the bench.
+pub struct BenchPlatform<F> {
+    store: Journal<F>,
+    counter: FlashCounter<F>,
+    keys: Arc<SimKeys>,
+    clock: Ticks,
+    random: SimRandom,
+}
+
+impl<F: Flash> Platform for BenchPlatform<F> {
+    type Store = Journal<F>;
+    type Keys = SimKeys;
+    type Counter = FlashCounter<F>;
+    type Clock = Ticks;
+    type Random = SimRandom;
+
+    fn parts(&mut self) -> Parts<'_, Self> {
+        Parts {
+            store: &mut self.store,
+            keys: &self.keys,
+            counter: &mut self.counter,
+            clock: &mut self.clock,
+            random: &mut self.random,
+        }
+    }
+}
+
+/// A dongle that can lose its power. Its journal begins behind the two blocks of its counter.
+pub struct Bench<F: Flash = SimFlash> {
+    flash: F,
+    blocks_per_segment: u32,
+    keys: Arc<SimKeys>,
+    random: SimRandom,
+    /// Its running time.
+    pub ticks: Ticks,
+    engine: Option<Engine<BenchPlatform<F>>>,
+}
+
+impl Bench {
+    /// A dongle with power, the same for the same seed.
+    pub fn new(seed: u64) -> Self {
+        let flash = SimFlash::in_memory(FlashConfig::nrf52840(64), seed);
+        let mut bench = Bench::on(flash, 2, new_keys(seed), seed);
+        bench.power_up().expect("new flash can be used");
+        bench
+    }
+}
+
+/// Keys of a dongle, the same for the same seed.
+pub fn new_keys(seed: u64) -> Arc<SimKeys> {
+    let keys = SimKeys::generate(false, &mut SimRandom::new(Some(seed)));
+    Arc::new(keys.expect("a seed always gives bytes"))
+}
+
+impl<F: Flash + Clone> Bench<F> {
+    /// A dongle without power on this flash.
+    pub fn on(flash: F, blocks_per_segment: u32, keys: Arc<SimKeys>, seed: u64) -> Self {
+        let random = SimRandom::new(Some(seed));
+        Bench { flash, blocks_per_segment, keys, random, ticks: Ticks::default(), engine: None }
+    }
+
+    /// Mounts the flash and starts the engine anew.
+    ///
+    /// # Errors
+    /// What the flash, the journal or the counter say.
+    pub fn power_up(&mut self) -> Result<(), StoreError> {
+        self.engine = None;
+        let counter = FlashCounter::open(self.flash.clone(), 0)?;
+        let blocks = self.flash.geometry().blocks - 2;
+        let layout = Layout { first_block: 2, blocks, blocks_per_segment: self.blocks_per_segment };
+        let store = Journal::open(self.flash.clone(), layout)?;
+        let (keys, clock, random) = (self.keys.clone(), self.ticks.clone(), self.random.clone());
+        let profile = Profile {
+            clock: ClockClass::Session,
+            anchor: AnchorClass::Hardware,
+            firmware: FIRMWARE,
+            seats: SeatTimes::default(),
+        };
+        let platform = BenchPlatform { store, counter, keys, clock, random };
+        self.engine = Some(Engine::start(platform, profile)?);
+        Ok(())
+    }
+
+    /// The engine of a dongle with power.
+    pub fn engine(&mut self) -> &mut Engine<BenchPlatform<F>> {
+        self.engine.as_mut().expect("the dongle has power")
+    }
+
+    /// The chip.
+    pub fn flash(&self) -> &F {
+        &self.flash
+    }
+
+    /// Its id.
+    pub fn id(&self) -> ContainerId {
+        self.keys.id()
+    }
+
+    /// Item keys are sealed to it.
+    pub fn sealing_key(&self) -> PublicKey {
+        self.keys.sealing_key().public()
+    }
+
+    /// Carries out a command, without a channel.
+    pub fn command(&mut self, command: Command) -> Reply {
+        self.engine().carry_out(BENCH_CHANNEL, command)
+    }
+
+    /// Gives it an update, and returns the first answer that is not a mere "go on".
+    pub fn apply(&mut self, update: &Update) -> Reply {
+        let commands = update.commands();
+        let answers = commands.into_iter().map(|command| self.command(command));
+        let mut answers = answers.skip_while(|answer| matches!(answer, Reply::Done));
+        answers.next().unwrap_or(Reply::Done)
+    }
+
+    /// All records, in the order of their keys.
+    pub fn records(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let store = self.engine().platform().parts().store;
+        let (mut found, mut from) = (Vec::new(), 0);
+        while let Some(key) = store.next_key(from).expect("a store that can be read") {
+            let mut value = vec![0; engine::platform::RECORD_LEN_MAX];
+            let len = store.read(key, &mut value).expect("a record that can be read");
+            value.truncate(len.expect("a key that exists"));
+            found.push((key, value));
+            from = key + 1;
+        }
+        found
+    }
+
+    /// Records of firms: their state, entries, keys and receipts. Neither counts nor what is staged.
+    pub fn firm_records(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let of_firms = 0x10 << 56..0x30 << 56;
+        self.records().into_iter().filter(|(key, _)| of_firms.contains(key)).collect()
+    }
+}

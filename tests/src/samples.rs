@@ -1,0 +1,263 @@
+//! One value at least of every message and object, with every field that has a length filled.
+
+use protocol::codec::{self, Bytes, Fixed, List, Text};
+use protocol::command::{
+    Command, ContainerHello, ContainerInfo, FirmInfo, PartKey, Reply, SeatCommand, SeatGrant,
+    SeatReply,
+};
+use protocol::errors::Failure;
+use protocol::ids::*;
+use protocol::objects::artifact::{
+    ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
+};
+use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
+use protocol::objects::license::{AccessMode, ItemOption, ItemRef, ProductItem, Requirement};
+use protocol::objects::root::{Mode, RootBody};
+use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
+use protocol::objects::update::{SealedKey, UpdateOp};
+use protocol::signed::{BatchProof, Proof};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Decodes bytes as one type and gives the canonical bytes back.
+pub type Decoder = fn(&[u8], usize) -> Result<Vec<u8>, codec::DecodeError>;
+
+/// A type, with the encodings of some of its values.
+pub struct Sample {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is decoded.
+    pub decode: Decoder,
+    /// Values.
+    pub encodings: Vec<Vec<u8>>,
+}
+
+fn sample<T: Serialize + DeserializeOwned>(values: &[T]) -> Sample {
+    Sample {
+        name: std::any::type_name::<T>(),
+        decode: |bytes, max| codec::decode::<T>(bytes, max).map(|value| codec::encode(&value)),
+        encodings: values.iter().map(|value| codec::encode(value)).collect(),
+    }
+}
+
+/// All types that the codec decodes from outside. `root` is any root's body.
+pub fn all(root: &RootBody) -> Vec<Sample> {
+    vec![
+        sample(&commands()),
+        sample(&replies()),
+        sample(&[hello()]),
+        sample(std::slice::from_ref(root)),
+        sample(&[device()]),
+        sample(&[context()]),
+        sample(&[receipt()]),
+        sample(&[artifact()]),
+        sample(&ops()),
+        sample(&proofs()),
+        sample(&[Failure { code: 0x0380, a: 300, b: u64::MAX }]),
+    ]
+}
+
+const FIRM: RootFp = RootFp::new([1; 16]);
+const ITEM: ItemRef = ItemRef { product: ProductCode(700), entry: EntryNumber(1) };
+const WRAPPED: WrappedKey = WrappedKey { salt: Fixed([3; 16]), ciphertext: Fixed([4; 48]) };
+const TIME: TimeInfo =
+    TimeInfo { floor_s: 900, now_s: 1000, class: ClockClass::Rtc, certified_s: 800 };
+
+fn text<const MAX: usize>(text: &str) -> Text<MAX> {
+    Text::new(text).expect("a short text")
+}
+
+fn list<T, const MAX: usize>(values: Vec<T>) -> List<T, MAX> {
+    List::new(values).expect("few values")
+}
+
+fn bytes<const MAX: usize>(len: usize) -> Bytes<MAX> {
+    Bytes::new(vec![0xab; len]).expect("few bytes")
+}
+
+/// A requirement in which every field is set.
+pub fn requirement() -> Requirement {
+    Requirement {
+        root_fp: FIRM,
+        product: ITEM.product,
+        features: 5,
+        units: 2,
+        release_s: 1_700_000_000,
+        access: AccessMode::NoUserLimit,
+        certified_age_s: 86_400,
+        generation: Generation(1),
+    }
+}
+
+/// An item with all options.
+pub fn item() -> ProductItem {
+    let options = vec![
+        ItemOption::Text(text("Läuft")),
+        ItemOption::FeatureMap(5),
+        ItemOption::LicenseQuantity(3),
+        ItemOption::ActivationTime(1),
+        ItemOption::ExpirationTime(2_000_000_000),
+    ];
+    ProductItem { item: ITEM, options: list(options) }
+}
+
+/// Every command.
+pub fn commands() -> Vec<Command> {
+    let op = OpId::new([2; 16]);
+    let artifact = ArtifactId::new([6; 16]);
+    let handle = SeatHandle(300);
+    vec![
+        Command::Seat(SeatCommand::Open { op, requirement: requirement(), artifact }),
+        Command::Seat(SeatCommand::Join { op, token: SeatToken::new([5; 16]) }),
+        Command::Seat(SeatCommand::Heartbeat { handle, n: 300 }),
+        Command::Seat(SeatCommand::Close { handle }),
+        Command::Seat(SeatCommand::KeyRelease { handle, wrapped: WRAPPED, part: 300 }),
+        Command::Info,
+        Command::Firms { from: 3 },
+        Command::Items { firm: FIRM, after: Some(ITEM) },
+        Command::Items { firm: FIRM, after: None },
+        Command::Context { firm: FIRM, nonce: Fixed([8; 32]) },
+        Command::Rename { op, name: text("desk") },
+        Command::UpdateBegin { root: bytes(40), head: bytes(200) },
+        Command::UpdateChunk { offset: 1024, bytes: bytes(130) },
+        Command::UpdateCommit,
+        Command::UpdateAbort,
+        Command::Receipt { firm: FIRM, seq: 300 },
+        Command::Why(requirement()),
+    ]
+}
+
+/// Every reply.
+pub fn replies() -> Vec<Reply> {
+    let grant = SeatGrant {
+        handle: SeatHandle(1),
+        token: SeatToken::new([7; 16]),
+        interval_s: 10,
+        timeout_s: 300,
+        ends_s: 2_000_000_000,
+        now_s: 1000,
+    };
+    let info = ContainerInfo {
+        id: ContainerId::new([4; 16]),
+        name: text("desk"),
+        clock: ClockClass::Rtc,
+        anchor: AnchorClass::Hardware,
+        firmware: 1 << 16,
+        time: TIME,
+        firms: 2,
+        seats: 3,
+        locked: 0,
+    };
+    let firm = FirmInfo {
+        root_fp: FIRM,
+        firm_code: FirmCode(7),
+        name: text("Firm"),
+        mode: Mode::Test,
+        seq: 300,
+        entries: 200,
+    };
+    let failure = Failure { code: 0x201, a: 1, b: 2 };
+    vec![
+        Reply::Seat(SeatReply::Opened(grant)),
+        Reply::Seat(SeatReply::Kept { n: 300 }),
+        Reply::Seat(SeatReply::Closed),
+        Reply::Seat(SeatReply::Key(PartKey(Fixed([9; 32])))),
+        Reply::Failed(failure),
+        Reply::Done,
+        Reply::Info(info),
+        Reply::Firms(list(vec![firm.clone(), firm])),
+        Reply::Items(list(vec![item(), item()])),
+        Reply::Context(bytes(300)),
+        Reply::Receipt(bytes(40)),
+        Reply::UpdateRefused { failure, receipt: bytes(50) },
+    ]
+}
+
+fn hello() -> ContainerHello {
+    ContainerHello { boot: Fixed([1; 16]), firmware: 1 << 16, certificate: bytes(300) }
+}
+
+fn device() -> DeviceBody {
+    DeviceBody {
+        kind: ContainerKind::Dongle,
+        clock: ClockClass::Signed,
+        anchor: AnchorClass::Hardware,
+        identity_key: Fixed([2; 33]),
+        channel_key: Fixed([3; 33]),
+        sealing_key: Fixed([2; 33]),
+        batch: 300,
+    }
+}
+
+fn context() -> ContextBody {
+    ContextBody {
+        nonce: Fixed([1; 32]),
+        config_hash: Fixed([2; 32]),
+        root_version: 300,
+        revocation_epoch: 3,
+        time: TIME,
+        commits: 300,
+        entries: 200,
+        firmware: 1 << 16,
+    }
+}
+
+fn receipt() -> ReceiptBody {
+    ReceiptBody {
+        update_hash: Fixed([1; 32]),
+        config_hash: Fixed([2; 32]),
+        ops: 300,
+        time: TIME,
+        commits: 300,
+    }
+}
+
+/// An artifact header's body with two slots.
+pub fn artifact() -> ArtifactBody {
+    let refusal = RefusalText {
+        language: text("de"),
+        text: text("Keine Lizenz"),
+        shop: text("shop"),
+        support: text("help"),
+    };
+    let program = ProgramOptions {
+        loss: LossPolicy::Grace { for_s: 600 },
+        allow_preload: false,
+        accept_unwatched_forks: true,
+        refusal_texts: list(vec![refusal.clone(), refusal]),
+    };
+    let slot = Slot { requirement: requirement(), wrapped: WRAPPED };
+    ArtifactBody {
+        kind: ArtifactKind::Program,
+        mode: Mode::Test,
+        firm_name: text("Firm"),
+        name: text("cad"),
+        slots: list(vec![slot.clone(), slot]),
+        content_len: 1 << 33,
+        program: Some(program),
+        parts: 300,
+    }
+}
+
+/// Every operation of an update.
+pub fn ops() -> Vec<UpdateOp> {
+    let (product, generation) = (ITEM.product, Generation(1));
+    let sealed =
+        SealedKey { product, generation, encapsulated: Fixed([4; 65]), ciphertext: Fixed([5; 48]) };
+    vec![
+        UpdateOp::Nop,
+        UpdateOp::SetItem(item()),
+        UpdateOp::RemoveItem(ITEM),
+        UpdateOp::SetKey(sealed),
+        UpdateOp::RemoveKey { product, generation },
+    ]
+}
+
+fn proofs() -> Vec<Proof> {
+    let signature = Fixed([6; 64]);
+    let path = list(vec![Fixed([7; 32]); 9]);
+    vec![
+        Proof::Direct(signature),
+        Proof::Batch(BatchProof { tree_size: 300, index: 299, path, signature }),
+        Proof::Threshold(list(vec![(KeyId::new([8; 8]), signature); 3])),
+    ]
+}

@@ -1,0 +1,9 @@
+//! Attacks on the protocol, the engine and the host library, and power cuts under the engine.
+
+mod heap;
+mod keys;
+mod memory;
+mod parsers;
+mod reports;
+mod signatures;
+mod updates;
