@@ -10,6 +10,7 @@ use protocol::objects::artifact::ProgramOptions;
 
 pub use error::ProtectError;
 use input::Input;
+pub(crate) use input::open_at_once;
 
 use crate::artifact::{ArtifactHead, Content, Protection, Signer, write_artifact};
 use crate::atomic::{AtomicFile, Existing};

@@ -11,6 +11,7 @@ use protocol::ids::RootFp;
 use zeroize::Zeroizing;
 
 use crate::artifact::{ArtifactError, ArtifactHead, Section, open_content, read_artifact_head};
+use crate::protect::open_at_once;
 use crate::seal::{ArtifactRange, FindError, MAGIC, find_artifact};
 
 const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
@@ -98,7 +99,7 @@ impl ProtectedFile {
     /// # Errors
     /// [`VerifyError`].
     pub fn open(path: &Path) -> Result<Self, VerifyError> {
-        let file = File::open(path)?;
+        let file = open_at_once(path)?;
         let range = locate(&file)?;
         let head = read_artifact_head(&section(&file, range))?;
         Ok(Self { head, range, file })

@@ -247,6 +247,7 @@ fn what_cannot_be_protected_leaves_nothing() {
     for no_file in [directory.path(), &pipe] {
         assert!(matches!(as_program(no_file), ProtectError::NotAFile { .. }));
         assert!(matches!(as_file(no_file), ProtectError::NotAFile { .. }));
+        assert!(verify(no_file, None, None, &mut quiet).is_err());
     }
     let missing = directory.path().join("missing");
     assert!(matches!(as_file(&missing), ProtectError::Read { .. }));

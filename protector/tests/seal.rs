@@ -40,8 +40,8 @@ int main(void) {
 }
 "#;
 
-/// Held by each test: a child that another test forks while a program is being written would keep it
-/// open for writing until its own exec, and the kernel runs no such file.
+/// Held by each test: a child that another test forks while a program is being written keeps it open
+/// for writing until its own exec, and the kernel runs no such file.
 fn alone() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)

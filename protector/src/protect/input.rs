@@ -19,9 +19,7 @@ pub(super) struct Input {
 impl Input {
     pub(super) fn open(path: &Path) -> Result<Self, ProtectError> {
         let failed = |source| ProtectError::Read { path: path.to_owned(), source };
-        // Opening a pipe would wait for a writer.
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+        let file = open_at_once(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(ProtectError::NotAFile { path: path.to_owned() });
@@ -55,4 +53,10 @@ impl Input {
             Err(ProtectError::Changed { path: self.path.clone() })
         }
     }
+}
+
+/// Opens a file for reading. A pipe does not wait for a writer, and is found empty.
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
