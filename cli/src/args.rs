@@ -11,7 +11,8 @@ pub(crate) struct Args {
     /// Print one JSON envelope on stdout, and nothing else
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Where to look for containers: usb, sim:SOCKET (repeatable; also STRONGROOM_SOURCES, comma separated)
+    /// Where to look for containers: usb, sim:SOCKET (repeatable; also STRONGROOM_SOURCES, comma
+    /// separated)
     #[arg(long, global = true, value_name = "SOURCE")]
     pub(crate) source: Vec<String>,
     /// Which container, by its serial
@@ -23,7 +24,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the main job from beginning to end: vendor, simulated dongle, protected program and file
+    /// Show the main job from beginning to end: vendor, simulated dongle, protected program and
+    /// file
     Demo(DemoArgs),
     /// Explain an error code
     Explain {
@@ -72,7 +74,8 @@ pub(crate) enum SimCommand {
         /// Where it is plugged in: a Unix socket
         #[arg(long, value_name = "PATH")]
         socket: PathBuf,
-        /// What it is like: rtc (with a clock), plain (without), quick (heartbeats of a second, for tests)
+        /// What it is like: rtc (with a clock), plain (without), quick (heartbeats of a second,
+        /// for tests)
         #[arg(long, default_value = "rtc", value_name = "NAME")]
         profile: String,
         /// Make everything random repeat
@@ -84,8 +87,8 @@ pub(crate) enum SimCommand {
         /// Its socket
         #[arg(long, value_name = "PATH")]
         socket: PathBuf,
-        /// unplug | plug | stall on|off | cut-power WRITES [before|during|after] | flip-bits COUNT |
-        /// jump-clock SECONDS | slow MILLISECONDS | stop
+        /// unplug | plug | stall on|off | cut-power WRITES [before|during|after] | flip-bits COUNT
+        /// | jump-clock SECONDS | slow MILLISECONDS | stop
         #[arg(required = true, allow_hyphen_values = true)]
         fault: Vec<String>,
     },
@@ -119,7 +122,8 @@ pub(crate) enum ContainerCommand {
 /// How to open a vendor's key store.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct KeyStoreArgs {
-    /// File that holds the passphrase (also STRONGROOM_PASSPHRASE; else it is asked for; test vendors have none)
+    /// File that holds the passphrase (also STRONGROOM_PASSPHRASE; else it is asked for; test
+    /// vendors have none)
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
 }
@@ -388,7 +392,8 @@ pub(crate) enum ProtectCommand {
         output: PathBuf,
         #[command(flatten)]
         requirement: RequirementArgs,
-        /// Accept something that does not fit the loader (repeatable); the check names what there is to accept
+        /// Accept something that does not fit the loader (repeatable); the check names what there
+        /// is to accept
         #[arg(long, value_name = "CONCERN")]
         accept: Vec<String>,
         /// What happens when the license is lost

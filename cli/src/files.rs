@@ -9,7 +9,8 @@ use protocol::errors::ErrorCode;
 
 use crate::error::{CliError, Result};
 
-/// Bytes of the largest file that is read as a whole: an update with everything around it, and some.
+/// Bytes of the largest file that is read as a whole: an update with everything around it, and
+/// some.
 const WHOLE_LEN_MAX: u64 = 256 * 1024;
 
 /// Reads a small file.

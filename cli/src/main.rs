@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod clock;
 mod commands;
 mod error;
 mod files;
@@ -21,7 +22,8 @@ fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // Help and version are no errors; the rest is usage, code 2. Nothing can be done if stderr is gone.
+            // Help and version are no errors; the rest is usage, code 2. Nothing can be done if
+            // stderr is gone.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }

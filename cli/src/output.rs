@@ -1,4 +1,5 @@
-//! What a command says: data on stdout, talk on stderr, or one JSON envelope on stdout and nothing else.
+//! What a command says: data on stdout, talk on stderr, or one JSON envelope on stdout and nothing
+//! else.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -50,7 +51,8 @@ impl Output {
         let _ = writeln!(stderr, "  {}", error.hint);
     }
 
-    /// Asks before something that cannot be undone. Without a terminal it is refused with the flag to pass.
+    /// Asks before something that cannot be undone. Without a terminal it is refused with the flag
+    /// to pass.
     pub(crate) fn confirm(&self, question: &str, yes: bool) -> Result<()> {
         if yes {
             return Ok(());
@@ -73,7 +75,7 @@ impl Output {
     /// A bar that shows up when the work takes longer than half a second.
     pub(crate) fn progress(&self, what: &str) -> Progress {
         let visible = !self.json && std::io::stderr().is_terminal();
-        Progress { what: what.to_owned(), visible, since: std::time::Instant::now(), bar: None }
+        Progress { what: what.to_owned(), visible, since: crate::clock::start(), bar: None }
     }
 }
 

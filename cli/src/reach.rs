@@ -30,7 +30,8 @@ pub(crate) fn one(args: &Args) -> Result<Container> {
     Ok(all(args)?.find(args.container.as_deref())?)
 }
 
-/// A firm as it is named on the command line: a root file, a fingerprint, or a name or number found in the container.
+/// A firm as it is named on the command line: a root file, a fingerprint, or a name or number found
+/// in the container.
 pub(crate) fn firm(named: &str, container: Option<&Container>) -> Result<RootFp> {
     if let Some(fp) = RootFp::from_hex(named) {
         return Ok(fp);
@@ -53,12 +54,13 @@ pub(crate) fn firm(named: &str, container: Option<&Container>) -> Result<RootFp>
         [fp] => Ok(*fp),
         [] => Err(CliError::not_found(
             format!("{named:?} names no vendor"),
-            "Give the vendor's root file, its fingerprint (32 hexadecimal digits), or a name or number that stands in \
-             the container.",
+            "Give the vendor's root file, its fingerprint (32 hexadecimal digits), or a name or \
+             number that stands in the container.",
         )),
         _ => Err(CliError::usage(
             format!("{named:?} names {} vendors", named_so.len()),
-            "Numbers and names need not be unique: give the fingerprint. See: strongroom container show",
+            "Numbers and names need not be unique: give the fingerprint. See: strongroom \
+             container show",
         )),
     }
 }

@@ -2,8 +2,9 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::{Span, Timestamp};
 
+use crate::clock;
 use crate::error::{CliError, Result};
 
 /// Unix seconds in local time, with the offset.
@@ -17,11 +18,6 @@ pub(crate) fn show(unix_s: u64) -> String {
     }
 }
 
-/// The present, Unix seconds.
-pub(crate) fn now_s() -> u64 {
-    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
-}
-
 /// Reads `2027-03-31` (local midnight), `2027-03-31T12:00:00Z`, or `+30d`, `+1 year` from now.
 pub(crate) fn parse(text: &str) -> Result<u64> {
     let seconds = match text.strip_prefix('+') {
@@ -29,14 +25,15 @@ pub(crate) fn parse(text: &str) -> Result<u64> {
         None => date(text).or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second)),
     };
     seconds.and_then(|s| u64::try_from(s).ok()).ok_or_else(|| {
-        let hint = "Write a date such as 2027-03-31, a time such as 2027-03-31T12:00:00Z, or a span such as +30d.";
+        let hint = "Write a date such as 2027-03-31, a time such as 2027-03-31T12:00:00Z, or a span \
+            such as +30d.";
         CliError::usage(format!("{text:?} is no time"), hint)
     })
 }
 
 fn from_now(span: &str) -> Option<i64> {
     let span: Span = span.trim().parse().ok()?;
-    Some(Zoned::now().checked_add(span).ok()?.timestamp().as_second())
+    Some(clock::now_here().checked_add(span).ok()?.timestamp().as_second())
 }
 
 fn date(text: &str) -> Option<i64> {
@@ -51,7 +48,7 @@ mod tests {
     #[test]
     fn times_are_read_in_three_forms() {
         assert_eq!(parse("1970-01-02T00:00:00Z").unwrap(), 86_400);
-        let day_s = parse("+1d").unwrap() - now_s();
+        let day_s = parse("+1d").unwrap() - clock::now_s();
         assert!((86_000..87_000).contains(&day_s) || (82_000..91_000).contains(&day_s));
         assert!(parse("2027-03-31").unwrap() > parse("2027-03-30").unwrap());
         for wrong in ["", "+", "tomorrow", "2027-13-01", "-5"] {

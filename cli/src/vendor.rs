@@ -1,4 +1,5 @@
-//! A vendor directory: root, keys under a passphrase, products, and what was issued to each container.
+//! A vendor directory: root, keys under a passphrase, products, and what was issued to each
+//! container.
 //!
 //! ```text
 //! root.strgroom          the public root, given to users
@@ -98,7 +99,7 @@ impl Vendor {
         let roles = List::new(roles).unwrap_or_default();
         let body = RootBody { mode, name, firm_code: FirmCode(firm_code), roles };
         let entropy = keys::entropy()?;
-        let object = Root::write_first(&body, crate::times::now_s(), &[&keys.root], &entropy)
+        let object = Root::write_first(&body, crate::clock::now_s(), &[&keys.root], &entropy)
             .ok_or(ErrorCode::TooLong.failure())?;
         std::fs::create_dir_all(dir.join(CONTAINERS_DIR))
             .map_err(|error| CliError::io(dir, &error))?;

@@ -9,7 +9,8 @@ pub trait Backend {
     /// The source as people name it, such as `usb` or `sim:/run/dongle`.
     fn source(&self) -> String;
 
-    /// What is there. Things that are no containers are left out; a container that cannot be used is not.
+    /// What is there. Things that are no containers are left out; a container that cannot be used
+    /// is not.
     ///
     /// # Errors
     /// The source as a whole cannot be asked.
@@ -24,7 +25,8 @@ pub trait Backend {
 
 /// A request and its answer. After an error the channel is dead: open another one.
 pub trait Channel: Send {
-    /// Sends `request`, at most [`protocol::limits::MESSAGE_LEN_MAX`] bytes, and waits for the answer.
+    /// Sends `request`, at most [`protocol::limits::MESSAGE_LEN_MAX`] bytes, and waits for the
+    /// answer.
     ///
     /// # Errors
     /// No answer, or none that makes sense.
@@ -40,8 +42,8 @@ pub struct Found {
     pub hindrance: Option<Error>,
 }
 
-/// Where a container is, for those who connect by themselves: the part of a protected program that renews its
-/// seat, and forked children.
+/// Where a container is, for those who connect by themselves: the part of a protected program that
+/// renews its seat, and forked children.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Address {

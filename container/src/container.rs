@@ -25,8 +25,8 @@ use crate::secure::{FirstContact, Secure, system_random};
 pub struct Makers(Vec<Root>);
 
 impl Makers {
-    /// The test root alone: there is no maker of real dongles yet. What a test container may be used for is
-    /// decided where a firm comes in ([`Container::check_mode`]).
+    /// The test root alone: there is no maker of real dongles yet. What a test container may be
+    /// used for is decided where a firm comes in ([`Container::check_mode`]).
     pub fn standard() -> Self {
         Makers(test_root::root().into_iter().collect())
     }
@@ -195,7 +195,8 @@ impl Container {
         }
     }
 
-    /// Applies an update and returns the receipt as an object. `progress` is told bytes done and bytes in all.
+    /// Applies an update and returns the receipt as an object. `progress` is told bytes done and
+    /// bytes in all.
     ///
     /// # Errors
     /// [`UpdateError`] carries the receipt of the present state with a refusal.
@@ -267,7 +268,8 @@ impl Container {
     }
 
     fn call(&self, command: &Command) -> Result<Reply, Error> {
-        // A thread that panicked left the channel between two messages, or dead, and it knows which.
+        // A thread that panicked left the channel between two messages, or dead, and it knows
+        // which.
         self.secure.lock().unwrap_or_else(PoisonError::into_inner).call(command)
     }
 }

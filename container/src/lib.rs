@@ -5,7 +5,8 @@
 //!   Backend -> Channel                   the waist: bytes out, bytes back
 //! ```
 //!
-//! Messages are end to end between this program and the container: whatever carries them is a relay.
+//! Messages are end to end between this program and the container: whatever carries them is a
+//! relay.
 #![forbid(unsafe_code)]
 
 mod backend;

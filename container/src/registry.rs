@@ -20,8 +20,8 @@ pub struct Registry {
 pub struct Discovery {
     /// Containers that work, in the order of their sources.
     pub containers: Vec<(String, Container)>,
-    /// Containers that are there but do not work, and sources that cannot be asked: "mine and broken". What is no
-    /// container at all is in neither list.
+    /// Containers that are there but do not work, and sources that cannot be asked: "mine and
+    /// broken". What is no container at all is in neither list.
     pub broken: Vec<(String, Error)>,
 }
 
@@ -77,10 +77,12 @@ impl Registry {
         })
     }
 
-    /// Takes a seat for an artifact: the first slot that some container allows, container by container.
+    /// Takes a seat for an artifact: the first slot that some container allows, container by
+    /// container.
     ///
     /// # Errors
-    /// The refusal that got furthest in the order of evaluation, since it names what is really missing.
+    /// The refusal that got furthest in the order of evaluation, since it names what is really
+    /// missing.
     pub fn open_artifact(
         &self,
         serial: Option<&str>,
@@ -121,7 +123,8 @@ impl Registry {
     }
 }
 
-/// How far a use came before it was refused: refusals of use rise in evaluation order, all else comes before them.
+/// How far a use came before it was refused: refusals of use rise in evaluation order, all else
+/// comes before them.
 fn rank(error: &Error) -> u16 {
     let code = error.failure.code;
     if (0x0300..0x0400).contains(&code) { code } else { 0 }

@@ -36,7 +36,8 @@ impl Seat {
         &self.container
     }
 
-    /// Gives a sign of life. Due every [`SeatGrant::interval_s`] seconds; [`Seat::keep`] does it by itself.
+    /// Gives a sign of life. Due every [`SeatGrant::interval_s`] seconds; [`Seat::keep`] does it by
+    /// itself.
     ///
     /// # Errors
     /// The license does not allow the use any more, or the container is gone.
@@ -49,11 +50,12 @@ impl Seat {
         }
     }
 
-    /// The key of a part of the artifact that the seat was opened for. It is in a box, so that passing it on moves no
-    /// bytes of it.
+    /// The key of a part of the artifact that the seat was opened for. It is in a box, so that
+    /// passing it on moves no bytes of it.
     ///
     /// # Errors
-    /// [`ErrorCode::KeyMismatch`] where the slot is not the artifact's, and what [`Seat::renew`] can meet.
+    /// [`ErrorCode::KeyMismatch`] where the slot is not the artifact's, and what [`Seat::renew`]
+    /// can meet.
     pub fn release_key(&self, wrapped: &WrappedKey, part: PartId) -> Result<Box<SecretKey>, Error> {
         let mut key = Box::new(Zeroizing::new([0; 32]));
         let released = self.fetch_key(wrapped, part, &mut key);

@@ -48,7 +48,8 @@ impl Secure {
         })
     }
 
-    /// Carries out one command. A refusal by the container is an error with the container's own values.
+    /// Carries out one command. A refusal by the container is an error with the container's own
+    /// values.
     pub(crate) fn call(&mut self, command: &Command) -> Result<Reply, Error> {
         let mut message = Zeroizing::new(vec![0; MESSAGE_LEN_MAX]);
         let len = codec::encode_into(command, &mut message)
@@ -68,8 +69,9 @@ impl Secure {
     }
 }
 
-/// A refusal in clear is not authentic, so it is believed only as a reason to give up. No sealed answer is as short
-/// as one may be that begins with this byte and decodes, but for a chance of one in 2^100.
+/// A refusal in clear is not authentic, so it is believed only as a reason to give up. No sealed
+/// answer is as short as one may be that begins with this byte and decodes, but for a chance of one
+/// in 2^100.
 fn check_refusal(answer: &[u8]) -> Result<(), Error> {
     let Some((&REFUSAL, rest)) = answer.split_first() else { return Ok(()) };
     match codec::decode::<Failure>(rest, 32) {

@@ -1,8 +1,8 @@
 //! Which records there are, and what is in them.
 //!
-//! A key is `kind (8 bits) | firm slot (8) | product (32) | number (16)`, so that what belongs together is
-//! adjacent. Kinds are never reused. Values are postcard, and are decoded as strictly as messages: a record
-//! that does not decode is a failed medium.
+//! A key is `kind (8 bits) | firm slot (8) | product (32) | number (16)`, so that what belongs
+//! together is adjacent. Kinds are never reused. Values are postcard, and are decoded as strictly
+//! as messages: a record that does not decode is a failed medium.
 
 use protocol::codec::{self, Bytes, Fixed, Text};
 use protocol::ids::{EntryNumber, Generation, OpId, ProductCode, RootFp};
@@ -135,8 +135,8 @@ fn next_in(
     Ok(store.next_key(from)?.filter(|found| *found <= last))
 }
 
-/// What `pick` makes of the first firm that it picks, by rising slots. One firm at a time is in RAM, however many
-/// there are.
+/// What `pick` makes of the first firm that it picks, by rising slots. One firm at a time is in
+/// RAM, however many there are.
 pub(crate) fn find_firm<T>(
     store: &mut impl Store,
     mut pick: impl FnMut(FirmSlot, Firm) -> Option<T>,
@@ -202,7 +202,8 @@ pub(crate) fn next_item_of(
     }
 }
 
-/// Calls `visit` with key and value of every entry, and with the key alone of every item key, of a firm.
+/// Calls `visit` with key and value of every entry, and with the key alone of every item key, of a
+/// firm.
 pub(crate) fn for_each_of_configuration(
     store: &mut impl Store,
     slot: FirmSlot,

@@ -1,13 +1,13 @@
-//! The simulated dongle: the engine on simulated flash, with keys of its own and the host's clock as its RTC.
+//! The simulated dongle: the engine on simulated flash, with keys of its own and the host's clock
+//! as its RTC.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use engine::journal::{FlashCounter, Journal, Layout};
-use engine::platform::{Clock, Keys, Parts, Platform, Random};
+use engine::platform::{Keys, Parts, Platform, Random};
 use engine::{Engine, Profile, SeatTimes};
 use protocol::crypto::RandomFailed;
 use protocol::ids::{ContainerKind, Serial};
@@ -15,6 +15,7 @@ use protocol::objects::device::{AnchorClass, ClockClass};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::clock::SimClock;
 use crate::flash::{FlashConfig, SimFlash};
 use crate::keys::SimKeys;
 use crate::usb::{DeviceSide, MessageHandler, PortId, ReportDevice};
@@ -37,8 +38,8 @@ impl SimProfile {
     /// Names that [`SimProfile::named`] knows.
     pub const NAMES: [&'static str; 3] = ["rtc", "plain", "quick"];
 
-    /// A profile by name: `rtc` (a dongle with a clock), `plain` (without), `quick` (with a clock, and heartbeats
-    /// of a second, for tests).
+    /// A profile by name: `rtc` (a dongle with a clock), `plain` (without), `quick` (with a clock,
+    /// and heartbeats of a second, for tests).
     pub fn named(name: &str) -> Option<Self> {
         let flash = FlashConfig::nrf52840(64);
         let seats = SeatTimes::default();
@@ -60,25 +61,6 @@ impl SimProfile {
             firmware: FIRMWARE,
             seats: self.seats,
         }
-    }
-}
-
-/// Time of the simulated device: the host's, moved by what a fault says.
-#[derive(Debug, Clone)]
-pub struct SimClock {
-    powered: Instant,
-    rtc: bool,
-    offset_s: Arc<AtomicI64>,
-}
-
-impl Clock for SimClock {
-    fn ticks_ms(&mut self) -> u64 {
-        u64::try_from(self.powered.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn rtc_s(&mut self) -> Option<u64> {
-        let host_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        self.rtc.then(|| host_s.saturating_add_signed(self.offset_s.load(Ordering::Relaxed)))
     }
 }
 
@@ -225,11 +207,7 @@ impl Dongle {
         let layout = Layout { first_block: JOURNAL_BLOCK, blocks, blocks_per_segment: 2 };
         let counter = FlashCounter::open(self.flash.clone(), 0).map_err(failed)?;
         let store = Journal::open(self.flash.clone(), layout).map_err(failed)?;
-        let clock = SimClock {
-            powered: Instant::now(),
-            rtc: self.profile.rtc,
-            offset_s: self.clock_offset_s.clone(),
-        };
+        let clock = SimClock::power_up(self.profile.rtc, self.clock_offset_s.clone());
         let platform = SimPlatform {
             store,
             counter,

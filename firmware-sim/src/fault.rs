@@ -1,6 +1,7 @@
 //! Faults on command: what a test or a curious person does to a running simulator.
 //!
-//! A second socket, `PATH.control`, takes one line of text and answers with one: the data path knows nothing of it.
+//! A second socket, `PATH.control`, takes one line of text and answers with one: the data path
+//! knows nothing of it.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -46,8 +47,8 @@ pub struct UnknownFault(String);
 
 impl Fault {
     /// The faults as they are written.
-    pub const USAGE: &'static str = "unplug, plug, stall on|off, cut-power WRITES [before|during|after], \
-        flip-bits COUNT, jump-clock SECONDS, slow MILLISECONDS, stop";
+    pub const USAGE: &'static str = "unplug, plug, stall on|off, cut-power WRITES \
+        [before|during|after], flip-bits COUNT, jump-clock SECONDS, slow MILLISECONDS, stop";
 }
 
 impl FromStr for Fault {

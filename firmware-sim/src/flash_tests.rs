@@ -251,6 +251,39 @@ fn a_flipped_bit_is_never_taken_for_data() {
     assert!(refused > 0 && unreadable > 0 && harmless > 0);
 }
 
+/// The flag that vouches for a segment is completed after a cut that came right before it.
+#[test]
+fn a_damaged_head_is_recognized_after_a_cut_too() {
+    let (config, layout) = setups()[0];
+    let flash = SimFlash::in_memory(config, 2);
+    let mut driver = Driver::new(flash.clone(), layout).expect("a new journal");
+    let put = |key, len| Transaction { steps: vec![Step::Put(key, vec![5; len])], commit: true };
+    for key in 0..9 {
+        driver.run(&put(key % 3, 1100)).expect("no cut");
+    }
+    let image = flash.snapshot();
+    let opens = flash.stats().of(WriteKind::Segment);
+    for n in 0..1000 {
+        flash.set_image(&image);
+        let mut driver = Driver::over(flash.clone(), layout).expect("a journal");
+        CutFlash::cut_power_after(&flash, n, Torn::After);
+        driver.run(&put(1, 1200)).expect("old or new");
+        flash.power_up();
+        driver.run(&put(2, 10)).expect("no cut");
+        let wanted = driver.model().records().clone();
+        for block in 0..layout.blocks {
+            let byte = block * config.geometry.block_len;
+            flash.flip_bits(byte, &[1]).expect("inside");
+            match Journal::mount(flash.clone(), layout) {
+                Err(error) => assert_eq!(error, StoreError::Medium),
+                Ok(mut journal) => assert_eq!(contents(&mut journal), Ok(wanted.clone())),
+            }
+            flash.flip_bits(byte, &[1]).expect("inside");
+        }
+    }
+    assert!(flash.stats().of(WriteKind::Segment) > opens);
+}
+
 /// The record that cannot be read, if any; all others must be as wanted, and none may be missing.
 fn damaged(journal: &mut Journal<SimFlash>, wanted: &Contents) -> Option<u64> {
     let mut damaged = None;

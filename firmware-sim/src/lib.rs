@@ -1,6 +1,7 @@
 //! A dongle in software: simulated flash, USB framing and fault control around the engine.
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod device;
 pub mod fault;
 pub mod flash;

@@ -1,8 +1,8 @@
 //! The one encoding: postcard, made strict.
 //!
-//! postcard alone accepts trailing bytes and over-long varints. Here a value is accepted only if its length is
-//! within the caller's bound, nothing is left over, and encoding it again gives the very same bytes. No type
-//! of this crate is recursive, so nesting cannot exhaust a stack.
+//! postcard alone accepts trailing bytes and over-long varints. Here a value is accepted only if
+//! its length is within the caller's bound, nothing is left over, and encoding it again gives the
+//! very same bytes. No type of this crate is recursive, so nesting cannot exhaust a stack.
 
 mod bounded;
 mod fixed;
@@ -62,7 +62,8 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_allocvec(value).unwrap_or_default()
 }
 
-/// Encodes `value` into `out` without a heap and returns the part written, or `None` if it does not fit.
+/// Encodes `value` into `out` without a heap and returns the part written, or `None` if it does not
+/// fit.
 pub fn encode_into<'a, T: Serialize + ?Sized>(value: &T, out: &'a mut [u8]) -> Option<&'a [u8]> {
     postcard::to_slice(value, out).ok().map(|part| &*part)
 }

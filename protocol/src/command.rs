@@ -1,7 +1,8 @@
 //! Commands to a container and its replies, inside the secure channel.
 //!
-//! Numbers are the order of the variants: append, never reorder. The seat commands come first and hold no heap
-//! types, since the part of a protected program that renews its seat has no heap ([`ShortReply`]).
+//! Numbers are the order of the variants: append, never reorder. The seat commands come first and
+//! hold no heap types, since the part of a protected program that renews its seat has no heap
+//! ([`ShortReply`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +82,8 @@ pub enum Command {
     Why(Requirement),
 }
 
-/// Commands on seats and keys. Each fits the report counts that `docs/formats/21-reports.md` promises.
+/// Commands on seats and keys. Each fits the report counts that `docs/formats/21-reports.md`
+/// promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SeatCommand {
@@ -144,7 +146,8 @@ pub enum Reply {
     Context(Bytes<STATEMENT_LEN_MAX>),
     /// To `UpdateCommit` and `Receipt`: the signed object.
     Receipt(Bytes<STATEMENT_LEN_MAX>),
-    /// An update was refused; the receipt of the present state, so that a lost message is never a lost license.
+    /// An update was refused; the receipt of the present state, so that a lost message is never a
+    /// lost license.
     UpdateRefused {
         /// Why.
         failure: Failure,
@@ -191,7 +194,8 @@ pub struct SeatGrant {
     pub now_s: u64,
 }
 
-/// What [`Reply`] can be for the part of a program that has no heap: the same numbers, the first two variants.
+/// What [`Reply`] can be for the part of a program that has no heap: the same numbers, the first
+/// two variants.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShortReply {
     /// To a seat command.
@@ -288,7 +292,8 @@ mod tests {
         assert!(decode::<ShortReply>(&encode(&Reply::Done), 64).is_err());
     }
 
-    /// The largest seat open that a date before the year 3058 can give fits two reports (57 + 59 bytes), tag included.
+    /// The largest seat open that a date before the year 3058 can give fits two reports (57 + 59
+    /// bytes), tag included.
     #[test]
     fn a_seat_open_fits_two_reports() {
         let requirement = Requirement {

@@ -1,8 +1,9 @@
 //! The error table: one number, name and text for all homes and languages.
 //!
-//! Numbers are in blocks of 256 and are never reused; a number that goes out of use keeps its row, its name with
-//! a leading underscore. A row says whose fault it is, what happened, why that is likely, and what to do next.
-//! In texts `{a}` and `{b}` stand for the failure's values, `{a:time}` for a value that is a time.
+//! Numbers are in blocks of 256 and are never reused; a number that goes out of use keeps its row,
+//! its name with a leading underscore. A row says whose fault it is, what happened, why that is
+//! likely, and what to do next. In texts `{a}` and `{b}` stand for the failure's values, `{a:time}`
+//! for a value that is a time.
 
 mod table;
 
@@ -72,7 +73,8 @@ pub struct ErrorRow {
     pub next: &'static str,
 }
 
-/// A refusal or failure with the values that explain it. What `a` and `b` mean stands in the row's texts.
+/// A refusal or failure with the values that explain it. What `a` and `b` mean stands in the row's
+/// texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The number.

@@ -9,7 +9,9 @@ use crate::codec::Fixed;
 macro_rules! byte_id {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+        )]
         pub struct $name(pub Fixed<$len>);
 
         impl $name {
@@ -44,7 +46,8 @@ macro_rules! byte_id {
 }
 
 byte_id!(
-    /// A firm, everywhere in formats and keys: the first 16 bytes of SHA-256 over the preimage of its root v1.
+    /// A firm, everywhere in formats and keys: the first 16 bytes of SHA-256 over the preimage of
+    /// its root v1.
     RootFp,
     16
 );
@@ -64,7 +67,8 @@ byte_id!(
     8
 );
 byte_id!(
-    /// A client-drawn number of a command that changes something; repeating it repeats the answer only.
+    /// A client-drawn number of a command that changes something; repeating it repeats the answer
+    /// only.
     OpId,
     16
 );
@@ -77,7 +81,9 @@ byte_id!(
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident, $repr:ty) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+        )]
         pub struct $name(pub $repr);
 
         impl fmt::Display for $name {
@@ -89,7 +95,8 @@ macro_rules! number_id {
 }
 
 number_id!(
-    /// What a vendor is called by people. Two firms may show the same number; trust never follows it.
+    /// What a vendor is called by people. Two firms may show the same number; trust never follows
+    /// it.
     FirmCode,
     u32
 );
@@ -99,7 +106,8 @@ number_id!(
     u32
 );
 number_id!(
-    /// Number of a Product Item within its firm and product, chosen by the vendor: two entries may carry one
+    /// Number of a Product Item within its firm and product, chosen by the vendor: two entries may
+    /// carry one
     /// Product Code.
     EntryNumber,
     u16
@@ -141,7 +149,8 @@ impl ContainerKind {
 /// Crockford's base 32 alphabet: no I, L, O, U.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// How a container is shown: `KIND-XXXX-XXXX-XXXX`, the last 60 bits of the id in Crockford's base 32.
+/// How a container is shown: `KIND-XXXX-XXXX-XXXX`, the last 60 bits of the id in Crockford's base
+/// 32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial {
     kind: &'static str,
@@ -164,7 +173,8 @@ impl ContainerId {
 }
 
 impl Serial {
-    /// Whether `typed` names this serial: case, hyphens and the look-alikes O/0, I/1, L/1 are forgiven.
+    /// Whether `typed` names this serial: case, hyphens and the look-alikes O/0, I/1, L/1 are
+    /// forgiven.
     pub fn matches(&self, typed: &str) -> bool {
         let Some(rest) = typed.trim().to_uppercase_prefix(self.kind) else { return false };
         let typed = rest.bytes().filter(|b| *b != b'-' && *b != b' ').map(|b| {

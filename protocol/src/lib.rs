@@ -1,7 +1,7 @@
 //! Every byte that crosses a boundary: ids, limits, frames, commands, signed objects.
 //!
-//! No I/O, no clock, no globals. Parsing is bounded and strict ([`codec`]), and signed objects are verified
-//! over the bytes received before anything in their bodies is parsed ([`signed`]).
+//! No I/O, no clock, no globals. Parsing is bounded and strict ([`codec`]), and signed objects are
+//! verified over the bytes received before anything in their bodies is parsed ([`signed`]).
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 

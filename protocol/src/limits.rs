@@ -42,7 +42,8 @@ pub const HEAD_LEN_MAX: usize = 144 + 2 + PROOF_LEN_MAX;
 /// Bytes of a root as an object.
 pub const ROOT_OBJECT_LEN_MAX: usize = HEAD_LEN_MAX + ROOT_BODY_LEN_MAX;
 
-/// Bytes of a context, receipt or device certificate as an object: its proof is one signature, or a place in a tree.
+/// Bytes of a context, receipt or device certificate as an object: its proof is one signature, or a
+/// place in a tree.
 pub const STATEMENT_LEN_MAX: usize = 144 + 2 + PROOF_LEN_MAX + STATEMENT_BODY_LEN_MAX;
 
 /// Hashes on the path from a leaf to the signed root: trees of up to 2^20 leaves.

@@ -1,12 +1,13 @@
 //! Signed objects: one header for all, verified over the bytes received.
 //!
-//! `object = header[144] || proof_len u16 || proof || body`. What is signed is the *preimage*: domain label, a
-//! zero byte, the header's length (u32) and the header, which ends with length and hash of the body. So the
-//! proof is checked first, then the body's hash is compared, and only then is the body parsed.
+//! `object = header[144] || proof_len u16 || proof || body`. What is signed is the *preimage*:
+//! domain label, a zero byte, the header's length (u32) and the header, which ends with length and
+//! hash of the body. So the proof is checked first, then the body's hash is compared, and only then
+//! is the body parsed.
 //!
-//! Keys of a firm's roles sign trees of such preimages (RFC 6962 hashing), never a preimage itself: one
-//! signature serves a whole batch. Containers sign their statements directly; roots carry several direct
-//! signatures. `docs/formats/01-signed-objects.md` has the byte table.
+//! Keys of a firm's roles sign trees of such preimages (RFC 6962 hashing), never a preimage itself:
+//! one signature serves a whole batch. Containers sign their statements directly; roots carry
+//! several direct signatures. `docs/formats/01-signed-objects.md` has the byte table.
 
 mod header;
 mod object;

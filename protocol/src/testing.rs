@@ -1,4 +1,5 @@
-//! Counts what is decoded on this thread: attack tests look whether a body was read before its proof held.
+//! Counts what is decoded on this thread: attack tests look whether a body was read before its
+//! proof held.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -58,7 +58,8 @@ fn show(args: &Args, output: &Output) -> Result<()> {
     let (serial, info, firms) =
         (container.serial().to_string(), container.info()?, container.firms()?);
     let mut text = format!(
-        "{serial} {}\n  mode      {}\n  clock     {} ({})\n  anchor    {}\n  firmware  {}\n  seats     {} in use",
+        "{serial} {}\n  mode      {}\n  clock     {} ({})\n  anchor    {}\n  firmware  {}\n  \
+         seats     {} in use",
         &*info.name,
         shown::mode(container.mode()),
         shown::clock(info.clock),

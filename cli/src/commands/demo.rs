@@ -2,9 +2,9 @@
 //!
 //! Every step runs this same program as a process of its own. What runs is what is printed.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::args::DemoArgs;
 use crate::error::{CliError, Result};
@@ -71,11 +71,10 @@ impl Demo<'_> {
             .args(["sim", "run", "--state", "dongle", "--socket", "usb-port"])
             .current_dir(&self.dir)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| CliError::io(&self.program, &error))?;
-        self.dongle = Some(child);
-        self.wait_for("usb-port")?;
+        self.output.say(first_line(self.dongle.insert(child))?);
         self.show("export STRONGROOM_SOURCES=sim:usb-port");
         self.step("strongroom container list")
     }
@@ -84,7 +83,8 @@ impl Demo<'_> {
         self.title("3. Put a license into it, by files that may travel by mail");
         self.step("strongroom container context --firm acme -o dongle.context")?;
         self.step(
-            "strongroom vendor issue --vendor acme --context dongle.context --product 7 --expires +30d --quantity 1 -o dongle.update",
+            "strongroom vendor issue --vendor acme --context dongle.context --product 7 \
+             --expires +30d --quantity 1 -o dongle.update",
         )?;
         self.step("strongroom update apply dongle.update --receipt dongle.receipt --yes")?;
         self.step("strongroom vendor receipt dongle.receipt --vendor acme")?;
@@ -172,27 +172,21 @@ impl Demo<'_> {
         }
         Ok(())
     }
-
-    fn wait_for(&mut self, name: &str) -> Result<()> {
-        let path = self.dir.join(name);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !path.exists() {
-            let ended = self.dongle.as_mut().and_then(|dongle| dongle.try_wait().ok().flatten());
-            if ended.is_some() || Instant::now() > deadline {
-                return Err(CliError::not_found(
-                    "the simulated dongle did not start",
-                    "See above.",
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Demo<'_> {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// What the simulator says when it is ready.
+fn first_line(dongle: &mut Child) -> Result<String> {
+    let mut line = String::new();
+    let read = dongle.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
+    match read {
+        Some(Ok(len)) if len > 0 => Ok(line.trim_end().to_owned()),
+        _ => Err(CliError::not_found("the simulated dongle did not start", "See above.")),
     }
 }
 

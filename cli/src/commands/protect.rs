@@ -24,7 +24,7 @@ use crate::args::{Access, Loss, ProtectCommand, RequirementArgs};
 use crate::error::{CliError, Result};
 use crate::output::Output;
 use crate::vendor::{Passphrase, SystemRandom, Vendor, VendorKeys};
-use crate::{files, reach, times};
+use crate::{clock, files, reach, times};
 
 pub(super) use open::open_file;
 
@@ -108,7 +108,7 @@ impl Desk {
             firm: &self.firm,
             name: self.name.clone(),
             slots: self.requirements.iter().map(slot).collect(),
-            issued_s: times::now_s(),
+            issued_s: clock::now_s(),
         }
     }
 }

@@ -50,7 +50,8 @@ fn serve(
     Ok(())
 }
 
-/// Ends the server, and with it the program, at SIGTERM and SIGINT, so that no socket is left behind.
+/// Ends the server, and with it the program, at SIGTERM and SIGINT, so that no socket is left
+/// behind.
 fn stop_on_signal(control: firmware_sim::server::control::Control<SimDevice>) -> Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])

@@ -96,8 +96,8 @@ fn root_object_len(objects: &[u8]) -> usize {
     }
 }
 
-/// The operations: only of a body whose hash is that of the header, and, where the root is there, whose header the
-/// root's `licensing` key signed.
+/// The operations: only of a body whose hash is that of the header, and, where the root is there,
+/// whose header the root's `licensing` key signed.
 fn trusted_body(update: &UnverifiedObject<'_>, root: Option<&Root>) -> Result<Vec<UpdateOp>> {
     let header = update.header();
     let body = match root {
@@ -144,7 +144,8 @@ fn describe(update: &UpdateFile, container: Option<&Container>) -> Result<(Strin
     let mut text = format!("update {} from {name}\n  fingerprint {}", header.seq, header.root_fp);
     if let (Some(root), false) = (&update.root, known) {
         text.push_str(&format!(
-            "\n  NEW VENDOR in this container ({}): compare the fingerprint with what the vendor publishes",
+            "\n  NEW VENDOR in this container ({}): compare the fingerprint with what the vendor \
+             publishes",
             shown::mode(root.body.mode)
         ));
     }

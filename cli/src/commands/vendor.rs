@@ -1,6 +1,6 @@
 //! `strongroom vendor`: keys, products, and licenses by file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use protocol::codec::{List, Text};
 use protocol::ids::{EntryNumber, Generation, ProductCode};
@@ -40,7 +40,11 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
         }
         VendorCommand::Issue(issue_args) => issue(issue_args, output),
         VendorCommand::Cancel { vendor, context, number, output: path, keys } => {
-            cancel(vendor, context, *number, path, keys, output)
+            let vendor = Vendor::open(vendor)?;
+            let issue = Issue::begin(&vendor, context, Some(*number))?;
+            let about = format!("cancels number {number}, if that was not applied yet");
+            let delivery = Delivery { path, keys, dry_run: false };
+            delivery.send(issue, Change::Nothing, 0, &about, output)
         }
         VendorCommand::Receipt { file, vendor } => receipt(file, vendor, output),
     }
@@ -126,7 +130,8 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<()> {
         Change::Set(item, _) => shown::item_text(item),
         _ => format!("remove product {} entry {}", args.product, args.entry),
     };
-    write_update(issue, change, until_s, about, args.dry_run, &args.output, &args.keys, output)
+    let delivery = Delivery { path: &args.output, keys: &args.keys, dry_run: args.dry_run };
+    delivery.send(issue, change, until_s, &about, output)
 }
 
 /// The options, in the order of their numbers.
@@ -161,56 +166,50 @@ pub(super) fn features(text: &str) -> Result<u64> {
     number.ok_or_else(|| CliError::usage(format!("{text:?} is no feature map"), hint))
 }
 
-fn cancel(
-    vendor: &Path,
-    context: &PathBuf,
-    number: u64,
-    path: &Path,
-    keys: &KeyStoreArgs,
-    output: &Output,
-) -> Result<()> {
-    let vendor = Vendor::open(vendor)?;
-    let issue = Issue::begin(&vendor, context, Some(number))?;
-    let about = format!("cancels number {number}, if that was not applied yet");
-    write_update(issue, Change::Nothing, 0, about, false, path, keys, output)
+/// Where an update goes, and how its keys are opened.
+struct Delivery<'a> {
+    path: &'a Path,
+    keys: &'a KeyStoreArgs,
+    dry_run: bool,
 }
 
-#[allow(clippy::too_many_arguments)]
-fn write_update(
-    issue: Issue<'_>,
-    change: Change,
-    until_s: u64,
-    about: String,
-    dry_run: bool,
-    path: &Path,
-    keys: &KeyStoreArgs,
-    output: &Output,
-) -> Result<()> {
-    let device = &issue.context.device;
-    let serial = device.id.serial(device.body.kind).to_string();
-    let number = issue.before.seq + 1;
-    let data = json!({
-        "serial": serial, "number": number, "file": path, "dry_run": dry_run, "about": about,
-    });
-    if dry_run {
-        let text = format!("update {number} for {serial} would hold:\n  {about}");
+impl Delivery<'_> {
+    /// Signs the update and writes it.
+    fn send(
+        &self,
+        issue: Issue<'_>,
+        change: Change,
+        until_s: u64,
+        about: &str,
+        output: &Output,
+    ) -> Result<()> {
+        let (path, dry_run) = (self.path, self.dry_run);
+        let device = &issue.context.device;
+        let serial = device.id.serial(device.body.kind).to_string();
+        let number = issue.before.seq + 1;
+        let data = json!({
+            "serial": serial, "number": number, "file": path, "dry_run": dry_run, "about": about,
+        });
+        if dry_run {
+            let text = format!("update {number} for {serial} would hold:\n  {about}");
+            output.data("vendor-issue", data, text);
+            return Ok(());
+        }
+        if path.exists() {
+            let hint = "Choose another name. Nothing was issued.";
+            return Err(CliError::conflict(format!("{} is there already", path.display()), hint));
+        }
+        let test = issue.vendor.root.body.mode == Mode::Test;
+        let keys = issue.vendor.keys(&Passphrase::obtain(self.keys, test, false)?)?;
+        let bytes = issue.finish(change, until_s, &keys)?;
+        files::write_new(path, &bytes)?;
+        let text = format!(
+            "update {number} for {serial} written to {}: send it to the user\n  {about}",
+            path.display()
+        );
         output.data("vendor-issue", data, text);
-        return Ok(());
+        Ok(())
     }
-    if path.exists() {
-        let hint = "Choose another name. Nothing was issued.";
-        return Err(CliError::conflict(format!("{} is there already", path.display()), hint));
-    }
-    let test = issue.vendor.root.body.mode == Mode::Test;
-    let keys = issue.vendor.keys(&Passphrase::obtain(keys, test, false)?)?;
-    let bytes = issue.finish(change, until_s, &keys)?;
-    files::write_new(path, &bytes)?;
-    let text = format!(
-        "update {number} for {serial} written to {}: send it to the user\n  {about}",
-        path.display()
-    );
-    output.data("vendor-issue", data, text);
-    Ok(())
 }
 
 fn receipt(file: &Path, dir: &Path, output: &Output) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Contexts and receipts as a vendor reads them: certificate first, then the statement under its key.
+//! Contexts and receipts as a vendor reads them: certificate first, then the statement under its
+//! key.
 
 use std::path::Path;
 
@@ -68,7 +69,8 @@ fn verify<B: DeserializeOwned + Serialize>(
     Ok(VerifiedStatement { device, header, body })
 }
 
-/// A simulated container counts for a test vendor only; no maker of real ones is known to this version.
+/// A simulated container counts for a test vendor only; no maker of real ones is known to this
+/// version.
 fn certified(
     certificate: &protocol::signed::UnverifiedObject<'_>,
     mode: Mode,

@@ -1,6 +1,6 @@
 //! Making an update: where it follows, what it does, one signature, and the record before the file.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::hpke;
@@ -18,8 +18,8 @@ use super::context::VerifiedStatement;
 use super::keys::{SystemRandom, VendorKeys, entropy};
 use super::ledger::{Issued, Ledger, Point};
 use super::{Vendor, read_statement};
+use crate::clock;
 use crate::error::{CliError, Result};
-use crate::times;
 
 /// What an update changes.
 pub(crate) enum Change {
@@ -60,7 +60,7 @@ impl<'a> Issue<'a> {
     /// Reads the context, settles the record by it, and finds the place of the next update.
     pub(crate) fn begin(
         vendor: &'a Vendor,
-        context: &PathBuf,
+        context: &Path,
         supersede: Option<u64>,
     ) -> Result<Self> {
         let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
@@ -97,7 +97,7 @@ impl<'a> Issue<'a> {
         let body = write_ops(&ops).map_err(|error| {
             CliError::usage(error, "Nothing was issued. Change the options and try again.")
         })?;
-        let issued_s = times::now_s();
+        let issued_s = clock::now_s();
         let header = Header {
             root_fp,
             target: *device.id.bytes(),

@@ -1,4 +1,5 @@
-//! A vendor's private keys, in a file under a passphrase. For development; real ones belong in hardware.
+//! A vendor's private keys, in a file under a passphrase. For development; real ones belong in
+//! hardware.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -36,7 +37,8 @@ pub(crate) struct VendorKeys {
 pub(crate) struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {
-    /// From a file, the environment, or the terminal. A test vendor has an empty one unless told otherwise.
+    /// From a file, the environment, or the terminal. A test vendor has an empty one unless told
+    /// otherwise.
     pub(crate) fn obtain(args: &KeyStoreArgs, test: bool, new: bool) -> Result<Self> {
         if let Some(path) = &args.passphrase_file {
             let bytes = Zeroizing::new(files::read(path)?);

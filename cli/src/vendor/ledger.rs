@@ -1,8 +1,8 @@
 //! What was issued to a container: the chain as the vendor knows it.
 //!
-//! The *base* is the last state that the container proved. Behind it stand updates that have no receipt yet. One
-//! number at a time may be superseded; which of the two was applied is only known when the container names the
-//! branch, so nothing is issued behind it until then.
+//! The *base* is the last state that the container proved. Behind it stand updates that have no
+//! receipt yet. One number at a time may be superseded; which of the two was applied is only known
+//! when the container names the branch, so nothing is issued behind it until then.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! Which sources are looked through where nobody names any: environment, configuration file, standard.
+//! Which sources are looked through where nobody names any: environment, configuration file,
+//! standard.
 
 use std::path::{Path, PathBuf};
 
@@ -23,8 +24,8 @@ struct Configuration {
 /// Sources in order: `STRONGROOM_SOURCES`, else the configuration file, else [`DEFAULT`].
 ///
 /// # Errors
-/// [`ErrorCode::SourceUnknown`] for one that is not known, [`ErrorCode::Configuration`] for a file that cannot be
-/// read.
+/// [`ErrorCode::SourceUnknown`] for one that is not known, [`ErrorCode::Configuration`] for a file
+/// that cannot be read.
 pub fn configured_sources() -> Result<Vec<Source>, Error> {
     if let Ok(list) = std::env::var("STRONGROOM_SOURCES")
         && !list.trim().is_empty()

@@ -131,8 +131,8 @@ impl<const MAX: usize> Visitor<'_> for BytesVisitor<MAX> {
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
-    /// Takes `text`, or gives `None` if it is longer than `MAX` bytes or holds a control character other than
-    /// a line feed (a terminal would obey it).
+    /// Takes `text`, or gives `None` if it is longer than `MAX` bytes or holds a control character
+    /// other than a line feed (a terminal would obey it).
     pub fn new(text: &str) -> Option<Self> {
         let clean = text.chars().all(|c| c == '\n' || !c.is_control());
         (clean && text.len() <= MAX).then(|| Text(text.into()))

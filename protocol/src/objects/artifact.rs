@@ -1,8 +1,9 @@
 //! Artifacts: protected programs and files. Slots, keys, and the header they stand in.
 //!
-//! The content key is random. Each slot wraps it under a key that depends on the item key, the artifact and the
-//! hash of the slot's requirement: weaker conditions give another key, not a bypass. The content key never leaves
-//! the container; what leaves are keys of parts, derived from it.
+//! The content key is random. Each slot wraps it under a key that depends on the item key, the
+//! artifact and the hash of the slot's requirement: weaker conditions give another key, not a
+//! bypass. The content key never leaves the container; what leaves are keys of parts, derived from
+//! it.
 
 use alloc::vec::Vec;
 
@@ -71,7 +72,8 @@ pub struct ProgramOptions {
     pub loss: LossPolicy,
     /// Whether `LD_PRELOAD`, `LD_AUDIT`, `LD_LIBRARY_PATH` and their like reach the program.
     pub allow_preload: bool,
-    /// Whether the vendor accepted that forked children of this program run without a seat of their own.
+    /// Whether the vendor accepted that forked children of this program run without a seat of
+    /// their own.
     pub accept_unwatched_forks: bool,
     /// The vendor's texts for a refusal.
     pub refusal_texts: List<RefusalText, 8>,
@@ -154,7 +156,8 @@ pub fn part_key(content_key: &[u8; 32], part: PartId) -> SecretKey {
     hkdf(content_key, &[], &info)
 }
 
-/// Wraps a content key for a slot. `salt` must be fresh: the nonce is fixed since the key is used once.
+/// Wraps a content key for a slot. `salt` must be fresh: the nonce is fixed since the key is used
+/// once.
 pub fn wrap_content_key(
     item_key: &[u8; 32],
     salt: [u8; 16],
@@ -170,7 +173,8 @@ pub fn wrap_content_key(
     WrappedKey { salt: Fixed(salt), ciphertext: Fixed(bytes) }
 }
 
-/// Unwraps a content key, or `None` where item key, artifact, requirement or bytes are not those of the slot.
+/// Unwraps a content key, or `None` where item key, artifact, requirement or bytes are not those of
+/// the slot.
 pub fn unwrap_content_key(
     item_key: &[u8; 32],
     artifact: ArtifactId,

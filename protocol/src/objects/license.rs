@@ -127,7 +127,8 @@ impl ProductItem {
     }
 }
 
-/// What a program requires before its key is released. It is part of the key: whoever changes it gets another key.
+/// What a program requires before its key is released. It is part of the key: whoever changes it
+/// gets another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirement {
     /// Firm.

@@ -1,6 +1,7 @@
 //! A root: a firm's (or a maker's) name, its keys and what each may sign.
 //!
-//! Version 1 is trusted by its fingerprint; how it got there is the owner's decision at the first update.
+//! Version 1 is trusted by its fingerprint; how it got there is the owner's decision at the first
+//! update.
 
 use alloc::vec::Vec;
 
@@ -17,7 +18,8 @@ use crate::signed::{
     Header, Kind, ObjectError, Proof, Role, UnverifiedObject, VerifyError, write_object,
 };
 
-/// Whether a firm plays or sells. A test firm's licenses go into simulated containers only, a live firm's never.
+/// Whether a firm plays or sells. A test firm's licenses go into simulated containers only, a live
+/// firm's never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Mode {
@@ -97,8 +99,9 @@ impl Root {
         if header.kind != Kind::Root || header.seq != 1 || header.root_fp != zero {
             return Err(RootError::NotFirst);
         }
-        // A root v1 names the keys that must have signed it, so its body is read before its signatures are
-        // checked; the hash in the signed header is compared first, and nothing is taken from it until they hold.
+        // A root v1 names the keys that must have signed it, so its body is read before its
+        // signatures are checked; the hash in the signed header is compared first, and
+        // nothing is taken from it until they hold.
         let object_checked = object.checked().map_err(RootError::Object)?;
         let body: RootBody =
             codec::decode(object_checked.body, ROOT_BODY_LEN_MAX).map_err(RootError::Body)?;

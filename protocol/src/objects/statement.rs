@@ -20,8 +20,8 @@ pub struct TimeInfo {
     pub certified_s: u64,
 }
 
-/// The body of a context. `seq` and `state` of the header are the firm's number and hash at present.
-/// Nothing of another firm is in it.
+/// The body of a context. `seq` and `state` of the header are the firm's number and hash at
+/// present. Nothing of another firm is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextBody {
     /// Drawn by whoever asked, so that a context proves to be fresh.
@@ -42,8 +42,8 @@ pub struct ContextBody {
     pub firmware: u32,
 }
 
-/// The body of a receipt. `seq` and `state` of the header are the firm's number and hash after the update.
-/// It proves every earlier number of the same chain too, but results only of its own.
+/// The body of a receipt. `seq` and `state` of the header are the firm's number and hash after the
+/// update. It proves every earlier number of the same chain too, but results only of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptBody {
     /// Hash of the update's preimage.
@@ -67,8 +67,8 @@ pub fn genesis_hash(root_fp: RootFp, container: ContainerId) -> [u8; 32] {
     hash.finish()
 }
 
-/// `firm_state_hash(n+1) = SHA-256(label || firm_state_hash(n) || update_hash)`: both ends compute it, and nothing
-/// that only the container knows enters it.
+/// `firm_state_hash(n+1) = SHA-256(label || firm_state_hash(n) || update_hash)`: both ends compute
+/// it, and nothing that only the container knows enters it.
 pub fn next_state_hash(state: &[u8; 32], update_hash: &[u8; 32]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"strongroom/state/v1\0");

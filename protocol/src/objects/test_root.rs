@@ -1,4 +1,5 @@
-//! The test root: certifies simulated containers. Its keys are public, so it certifies nothing of value.
+//! The test root: certifies simulated containers. Its keys are public, so it certifies nothing of
+//! value.
 
 use alloc::vec::Vec;
 
@@ -8,7 +9,8 @@ use crate::crypto::ecdsa::SigningKey;
 use crate::ids::FirmCode;
 use crate::signed::{Role, UnverifiedObject};
 
-/// Private keys that everybody knows: SHA-256 would do as well, but small numbers show that they are no secret.
+/// Private keys that everybody knows: SHA-256 would do as well, but small numbers show that they
+/// are no secret.
 fn key(number: u8) -> Option<SigningKey> {
     let mut scalar = [0; 32];
     scalar[31] = number;

@@ -93,7 +93,8 @@ pub enum OpsError {
     },
 }
 
-/// Writes the body of an update: each operation behind its length (u16), so that it is read one by one.
+/// Writes the body of an update: each operation behind its length (u16), so that it is read one by
+/// one.
 pub fn write_ops(ops: &[UpdateOp]) -> Result<Vec<u8>, OpsError> {
     let mut body = Vec::new();
     for (at, op) in ops.iter().enumerate() {

@@ -109,7 +109,8 @@ impl Role {
     }
 }
 
-/// The header of a signed object. A field that a kind does not use is zero, and is refused otherwise.
+/// The header of a signed object. A field that a kind does not use is zero, and is refused
+/// otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// What follows.
@@ -124,11 +125,13 @@ pub struct Header {
     pub target: [u8; 16],
     /// `firm_seq` (context, update, receipt) or version (root).
     pub seq: u64,
-    /// `firm_state_hash` before (update) or at (context, receipt) `seq`; hash of the previous root's preimage (root).
+    /// `firm_state_hash` before (update) or at (context, receipt) `seq`; hash of the previous
+    /// root's preimage (root).
     pub state: [u8; 32],
     /// When it was signed, Unix seconds UTC by the signer's clock.
     pub issued_s: u64,
-    /// Last second in which it counts (`apply_before` of an update, expiry of a root or certificate); 0 = no end.
+    /// Last second in which it counts (`apply_before` of an update, expiry of a root or
+    /// certificate); 0 = no end.
     pub until_s: u64,
     /// Position in the firm's log of issued licenses; 0 = not logged.
     pub log_index: u64,
@@ -242,7 +245,8 @@ impl Header {
         out
     }
 
-    /// SHA-256 of the preimage: what names this object elsewhere (`update_hash`). Signatures never do.
+    /// SHA-256 of the preimage: what names this object elsewhere (`update_hash`). Signatures never
+    /// do.
     pub fn hash(&self) -> [u8; 32] {
         sha256(&self.preimage())
     }

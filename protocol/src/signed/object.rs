@@ -80,7 +80,8 @@ impl<'a> UnverifiedObject<'a> {
         Ok((UnverifiedObject { header, proof, body }, rest))
     }
 
-    /// The header, before anything is known of who made it: good for looking up the key, and for `inspect`.
+    /// The header, before anything is known of who made it: good for looking up the key, and for
+    /// `inspect`.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -102,8 +103,8 @@ impl<'a> UnverifiedObject<'a> {
         self.checked()
     }
 
-    /// The body, if it is the one that the header names. Says nothing of who made the header: for showing what a file
-    /// holds before a container judges it.
+    /// The body, if it is the one that the header names. Says nothing of who made the header: for
+    /// showing what a file holds before a container judges it.
     pub fn body_if_intact(&self) -> Option<&'a [u8]> {
         self.checked().ok().map(|object| object.body)
     }
@@ -118,8 +119,8 @@ impl<'a> UnverifiedObject<'a> {
     }
 }
 
-/// Reads header and proof from the front of `bytes` and returns them with what follows: for an update whose body
-/// comes later, in chunks.
+/// Reads header and proof from the front of `bytes` and returns them with what follows: for an
+/// update whose body comes later, in chunks.
 pub fn read_head(bytes: &[u8]) -> Result<(Header, Proof, &[u8]), ObjectError> {
     let header = Header::from_bytes(bytes).map_err(ObjectError::Header)?;
     let (len, rest) = take(&bytes[HEADER_LEN..], 2)?;

@@ -55,8 +55,8 @@ pub enum VerifyError {
     Signature,
 }
 
-/// What a role's key signs for a tree: label, 0, length, then suite, role, zero bytes, firm, key, size, root hash.
-/// A key that signs trees signs nothing else, not even for a tree of one leaf.
+/// What a role's key signs for a tree: label, 0, length, then suite, role, zero bytes, firm, key,
+/// size, root hash. A key that signs trees signs nothing else, not even for a tree of one leaf.
 pub fn tree_preimage(header: &Header, tree_size: u32, root_hash: &tree::Hash) -> Vec<u8> {
     const FIELDS_LEN: u32 = 4 + 16 + 8 + 4 + 32;
     let mut out = Vec::with_capacity(tree::LABEL.len() + 5 + FIELDS_LEN as usize);
@@ -71,8 +71,9 @@ pub fn tree_preimage(header: &Header, tree_size: u32, root_hash: &tree::Hash) ->
     out
 }
 
-/// Signs all of `headers` with one signature and returns their proofs in the same order. Sets their key id; they must
-/// be of one firm and role. `None` for none, for a mixed batch, or for more than fit a tree.
+/// Signs all of `headers` with one signature and returns their proofs in the same order. Sets their
+/// key id; they must be of one firm and role. `None` for none, for a mixed batch, or for more than
+/// fit a tree.
 pub fn sign_batch(
     headers: &mut [Header],
     key: &SigningKey,
@@ -98,7 +99,8 @@ pub fn sign_batch(
     paths.into_iter().enumerate().map(proof).collect()
 }
 
-/// Checks that `header` lies in a tree signed by `key`. The key comes from a trusted root, with its role.
+/// Checks that `header` lies in a tree signed by `key`. The key comes from a trusted root, with its
+/// role.
 pub fn verify_batch(
     header: &Header,
     proof: &Proof,

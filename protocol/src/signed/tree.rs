@@ -53,8 +53,8 @@ fn split_point(len: usize) -> usize {
     len.next_power_of_two() / 2
 }
 
-/// Root hash that `leaf` at `index` of `size` leaves and its `path` lead to (RFC 9162 section 2.1.3.2), or
-/// `None` where the path has the wrong length for that position.
+/// Root hash that `leaf` at `index` of `size` leaves and its `path` lead to (RFC 9162 section
+/// 2.1.3.2), or `None` where the path has the wrong length for that position.
 pub fn root_from_path(leaf: Hash, index: u32, size: u32, path: &[Hash]) -> Option<Hash> {
     if index >= size {
         return None;
