@@ -11,6 +11,8 @@
 
 mod backend;
 mod container;
+#[cfg(feature = "testing")]
+pub mod contract;
 pub mod dongle;
 mod error;
 mod registry;

@@ -59,13 +59,15 @@ pub fn parse_sources(list: &str) -> Result<Vec<Source>, Error> {
 
 /// A registry over these sources.
 pub fn registry(sources: &[Source]) -> Registry {
-    let backends = sources.iter().map(|source| -> Box<dyn Backend> {
-        match source {
-            Source::Usb => Box::new(Usb),
-            Source::Sim(path) => Box::new(Sim(path.clone())),
-        }
-    });
-    Registry::new(backends.collect(), Makers::standard())
+    Registry::new(sources.iter().map(backend).collect(), Makers::standard())
+}
+
+/// The backend of a source.
+pub fn backend(source: &Source) -> Box<dyn Backend> {
+    match source {
+        Source::Usb => Box::new(Usb),
+        Source::Sim(path) => Box::new(Sim(path.clone())),
+    }
 }
 
 /// Dongles on USB.
