@@ -1,7 +1,7 @@
 //! The engine: sessions outside, commands inside, and the one place where state is committed.
 //!
-//! A step reads records and says what to write; [`Engine::commit`] makes it durable, and only then is the answer
-//! let out.
+//! A step reads records and says what to write; [`Engine::commit`] makes it durable, and only then
+//! is the answer let out.
 
 use alloc::vec::Vec;
 
@@ -57,17 +57,20 @@ pub struct Engine<P: Platform> {
 pub(crate) type Writes = Vec<(RecordKey, Option<Vec<u8>>)>;
 
 impl<P: Platform> Engine<P> {
-    /// Powers a container up: completes or forgets what a power cut interrupted, and compares state and counter.
+    /// Powers a container up: completes or forgets what a power cut interrupted, and compares state
+    /// and counter.
     ///
     /// # Errors
-    /// [`StoreError`] where the medium cannot be read; [`StoreError::Medium`] also where randomness fails.
+    /// [`StoreError`] where the medium cannot be read; [`StoreError::Medium`] also where randomness
+    /// fails.
     pub fn start(mut platform: P, profile: Profile) -> Result<Self, StoreError> {
         let mut boot = [0; 16];
         let parts = platform.parts();
         parts.random.fill(&mut boot).map_err(|_| StoreError::Medium)?;
         let meta: Meta = records::read(parts.store, records::META)?.unwrap_or_default();
         let anchor = parts.counter.value()?;
-        // The counter is raised after the commit that it counts, so state may be one ahead of it, never behind.
+        // The counter is raised after the commit that it counts, so state may be one ahead of it,
+        // never behind.
         let locked = match meta.commit_ctr.checked_sub(anchor) {
             Some(0) => Locked::No,
             Some(1) => {
@@ -112,8 +115,8 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    /// Carries out a command as if `channel` had sent it: for tests that need many thousands of commands and no
-    /// handshakes.
+    /// Carries out a command as if `channel` had sent it: for tests that need many thousands of
+    /// commands and no handshakes.
     #[cfg(any(test, feature = "testing"))]
     pub fn carry_out(&mut self, channel: u32, command: Command) -> Reply {
         self.purge();

@@ -1,8 +1,8 @@
 //! Whether a requirement is fulfilled, purely: the one order of evaluation.
 //!
-//! Firm and container state are checked by the caller (`seat.rs`), units by the step that takes them. Among
-//! several entries of a product the first that allows the use wins; if none does, the refusal of the one that
-//! got furthest is told, since it names what is really missing.
+//! Firm and container state are checked by the caller (`seat.rs`), units by the step that takes
+//! them. Among several entries of a product the first that allows the use wins; if none does, the
+//! refusal of the one that got furthest is told, since it names what is really missing.
 
 use protocol::errors::{ErrorCode, Failure};
 use protocol::objects::license::{AccessMode, ProductItem, Requirement};
@@ -132,8 +132,8 @@ mod tests {
 
     const NOON: Circumstances = Circumstances { now_s: 1000, certified_s: 900, seats_used: 0 };
 
-    /// An entry and a use in which everything is wrong is refused for the first reason; mending one after the
-    /// other shows the order.
+    /// An entry and a use in which everything is wrong is refused for the first reason; mending one
+    /// after the other shows the order.
     #[test]
     fn refusals_come_in_the_fixed_order() {
         use ErrorCode::*;

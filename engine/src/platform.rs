@@ -1,7 +1,7 @@
 //! What the engine needs from its home: five capabilities, bundled.
 //!
-//! A *home* (dongle, TPM, cloud) says where state is kept, which key signs and which counter cannot go
-//! back. The engine says everything else. [`crate::testing`] holds a bundle for tests.
+//! A *home* (dongle, TPM, cloud) says where state is kept, which key signs and which counter cannot
+//! go back. The engine says everything else. [`crate::testing`] holds a bundle for tests.
 
 use protocol::crypto::CryptoError;
 pub use protocol::crypto::Random;
@@ -50,12 +50,13 @@ pub const TRANSACTION_RECORDS_MAX: usize = 640;
 
 /// Atomic, durable records.
 ///
-/// At most one transaction is open. Reads see the writes of the open transaction. After [`Store::commit`]
-/// returned `Ok`, its writes survive any power cut; a cut before that leaves either all of them or none.
-/// Writing outside a transaction is an error of the caller (`StoreError::Misuse`).
+/// At most one transaction is open. Reads see the writes of the open transaction. After
+/// [`Store::commit`] returned `Ok`, its writes survive any power cut; a cut before that leaves
+/// either all of them or none. Writing outside a transaction is an error of the caller
+/// (`StoreError::Misuse`).
 pub trait Store {
-    /// Copies the value of `key` into `buf` and returns its length, or `None` where there is no record.
-    /// `buf` shorter than the value is `StoreError::Misuse`.
+    /// Copies the value of `key` into `buf` and returns its length, or `None` where there is no
+    /// record. `buf` shorter than the value is `StoreError::Misuse`.
     fn read(&mut self, key: RecordKey, buf: &mut [u8]) -> Result<Option<usize>, StoreError>;
 
     /// The smallest key that is at least `from`. Sees the open transaction.
@@ -70,8 +71,8 @@ pub trait Store {
     /// Deletes a record in the open transaction. Deleting what is absent is no error.
     fn delete(&mut self, key: RecordKey) -> Result<(), StoreError>;
 
-    /// Makes the open transaction durable. After an error the old state holds, or, if the medium died in the
-    /// middle, whichever of the two a restart finds.
+    /// Makes the open transaction durable. After an error the old state holds, or, if the medium
+    /// died in the middle, whichever of the two a restart finds.
     fn commit(&mut self) -> Result<(), StoreError>;
 
     /// Forgets the open transaction.
@@ -95,7 +96,8 @@ pub trait Counter {
     /// The present value.
     fn value(&mut self) -> Result<u64, StoreError>;
 
-    /// Raises the value to `to`, durably. `to` not above the present value is no error and does nothing.
+    /// Raises the value to `to`, durably. `to` not above the present value is no error and does
+    /// nothing.
     fn advance_to(&mut self, to: u64) -> Result<(), StoreError>;
 }
 

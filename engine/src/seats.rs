@@ -1,7 +1,8 @@
 //! Seats: who uses what right now. Kept in RAM of the one home that counts them.
 //!
-//! A seat has entries: the process that opened it, forked children, the same program on a new channel. It counts
-//! once, for as long as one entry lives. An entry dies by close, with its session, or without heartbeats.
+//! A seat has entries: the process that opened it, forked children, the same program on a new
+//! channel. It counts once, for as long as one entry lives. An entry dies by close, with its
+//! session, or without heartbeats.
 
 use alloc::vec::Vec;
 
@@ -92,7 +93,8 @@ impl Seats {
         }
     }
 
-    /// The entry that command `op` made before, now on `session`: a repeated command is not done twice.
+    /// The entry that command `op` made before, now on `session`: a repeated command is not done
+    /// twice.
     pub(crate) fn repeated(
         &mut self,
         op: OpId,

@@ -45,8 +45,8 @@ impl Sessions {
 pub(crate) struct Session(Transport);
 
 impl Session {
-    /// Opens a message. `Err(dead)`: it was not authentic, and whether the channel is dead by now. An authentic
-    /// message that is no command is a failure inside the channel.
+    /// Opens a message. `Err(dead)`: it was not authentic, and whether the channel is dead by now.
+    /// An authentic message that is no command is a failure inside the channel.
     pub(crate) fn open(&mut self, request: &[u8]) -> Result<Result<Command, Failure>, bool> {
         let mut message = Zeroizing::new(Vec::from(request));
         let len = self.0.open(&mut message).map_err(|_| self.0.is_dead())?;

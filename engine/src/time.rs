@@ -1,7 +1,7 @@
 //! What to believe about time.
 //!
-//! Each firm has a floor of its own, raised by what that firm certified, so that no firm can poison another's
-//! time. Within a power session time never falls, whatever the clock says.
+//! Each firm has a floor of its own, raised by what that firm certified, so that no firm can poison
+//! another's time. Within a power session time never falls, whatever the clock says.
 
 use alloc::vec::Vec;
 

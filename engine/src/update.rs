@@ -1,8 +1,10 @@
-//! Updates: received in chunks, verified before they are parsed, applied op by op in one transaction.
+//! Updates: received in chunks, verified before they are parsed, applied op by op in one
+//! transaction.
 //!
-//! The header's signature is checked before a chunk is taken, the body's hash before an operation is read. The
-//! body is staged in the store and never whole in RAM. Configuration, number, state hash and receipt change in
-//! one transaction, so a cut leaves the old state or the new one with its receipt.
+//! The header's signature is checked before a chunk is taken, the body's hash before an operation
+//! is read. The body is staged in the store and never whole in RAM. Configuration, number, state
+//! hash and receipt change in one transaction, so a cut leaves the old state or the new one with
+//! its receipt.
 
 use alloc::vec::Vec;
 
@@ -117,8 +119,8 @@ impl<P: Platform> Engine<P> {
         Reply::UpdateRefused { failure, receipt: receipt.unwrap_or_default() }
     }
 
-    /// Verifies and checks everything that the header says. With a failure comes the firm, once it is certain
-    /// that the firm itself sent the update: nobody else is told a receipt.
+    /// Verifies and checks everything that the header says. With a failure comes the firm, once it
+    /// is certain that the firm itself sent the update: nobody else is told a receipt.
     fn begin(
         &mut self,
         channel: u32,
@@ -131,6 +133,8 @@ impl<P: Platform> Engine<P> {
         if self.staging.as_ref().is_some_and(|staging| staging.channel != channel) {
             return Err(nobody(ErrorCode::UpdateBusy.with(UPDATE_IDLE_S, 0)));
         }
+        // Whether this one is accepted or not, a commit that follows must not mean the one before.
+        self.staging = None;
         let (header, proof, rest) =
             read_head(head).map_err(|_| nobody(ErrorCode::Malformed.failure()))?;
         if header.kind != Kind::Update || !rest.is_empty() {

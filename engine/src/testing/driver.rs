@@ -167,6 +167,15 @@ impl<F: CutFlash> Driver<F> {
         Ok(driver)
     }
 
+    /// Mounts a journal in use, with the model as it is found.
+    pub fn over(flash: F, layout: Layout) -> Result<Self, Broken> {
+        let mut journal = Journal::mount(flash.clone(), layout).map_err(Broken::Mount)?;
+        let mut model = Model::new(journal.capacity(), flash.geometry().word_len);
+        model.set_records(contents(&mut journal)?);
+        let seq = journal.commit_seq();
+        Ok(Self { flash, layout, journal, model, seq, probing: true })
+    }
+
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model

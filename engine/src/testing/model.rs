@@ -24,6 +24,12 @@ impl Model {
         Self { records: Contents::new(), changes: BTreeMap::new(), open: None, capacity, word_len }
     }
 
+    /// Puts a state in place of what is committed.
+    pub fn set_records(&mut self, records: Contents) {
+        self.abort();
+        self.records = records;
+    }
+
     /// What is committed.
     pub fn records(&self) -> &Contents {
         &self.records
