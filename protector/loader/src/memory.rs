@@ -90,5 +90,17 @@ pub unsafe fn protect(at: usize, len: usize, prot: u32) -> Result<()> {
 /// `advice` must not change contents that are still used.
 pub unsafe fn advise(at: usize, len: usize, advice: u32) {
     // SAFETY: contents stay as they are used, by the caller's promise.
-    let _ = unsafe { sys::call(nr::__NR_madvise, [at, len, advice as usize]) };
+    let _ = unsafe { try_advise(at, len, advice) };
+}
+
+/// The same, and says whether it was taken.
+///
+/// # Errors
+/// What the kernel says.
+///
+/// # Safety
+/// As `advise`.
+pub unsafe fn try_advise(at: usize, len: usize, advice: u32) -> Result<()> {
+    // SAFETY: contents stay as they are used, by the caller's promise.
+    unsafe { sys::call(nr::__NR_madvise, [at, len, advice as usize]) }.map(drop)
 }

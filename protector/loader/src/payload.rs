@@ -7,9 +7,10 @@ use std::slice;
 use linux_raw_sys::auxvec::{AT_PHDR, AT_PHENT, AT_PHNUM};
 use linux_raw_sys::general::{MADV_DONTNEED, MADV_POPULATE_READ};
 
-use crate::memory::{self, page_down, page_up};
+use crate::memory::{self, PAGE_LEN, page_down, page_up};
 use crate::resident::Refusal;
 use crate::resident::reasons;
+use crate::resident::sys::Errno;
 use crate::stack::InitialStack;
 
 /// First bytes of the payload, as of all files of the toolkit.
@@ -46,7 +47,7 @@ impl Payload {
     /// Finds it by the headers that the kernel names.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or the file ends before it does.
     pub fn find(stack: &InitialStack) -> Result<Self, Refusal> {
         let headers = headers(stack).ok_or_else(reasons::no_payload)?;
         let own = headers.iter().find(|header| header.kind == PT_PHDR);
@@ -61,6 +62,9 @@ impl Payload {
             // SAFETY: the kernel has mapped this segment, which is read-only and stays until
             // `discard`.
             let bytes: &'static [u8] = unsafe { slice::from_raw_parts(at as *const u8, len) };
+            if is_cut(bytes) {
+                return Err(reasons::cut_short());
+            }
             if bytes.starts_with(&MAGIC) {
                 return Ok(Self { bytes });
             }
@@ -101,6 +105,16 @@ impl Payload {
         // SAFETY: the segment is the payload's alone and unused, by the caller's promise.
         unsafe { memory::unmap(start, end - start) };
     }
+}
+
+/// Whether the file ends before the last page of a segment: reading there would be the end by
+/// SIGBUS. What is missing within the last page is for the seal of the last chunk to tell.
+fn is_cut(bytes: &[u8]) -> bool {
+    let last = page_down(bytes.as_ptr() as usize + bytes.len().saturating_sub(1));
+    // SAFETY: this only reads a page in.
+    let read = unsafe { memory::try_advise(last, PAGE_LEN, MADV_POPULATE_READ) };
+    // Kernels before 5.14 do not know the advice, which is another error.
+    matches!(read, Err(Errno::FAULT))
 }
 
 fn headers(stack: &InitialStack) -> Option<&'static [Header]> {

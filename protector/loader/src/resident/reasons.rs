@@ -15,6 +15,15 @@ pub fn no_payload() -> Refusal {
     )
 }
 
+/// The file ends before the protected program does.
+pub fn cut_short() -> Refusal {
+    Refusal::new(
+        0x0107,
+        "this protected program is cut short",
+        "install it again; it was cut or never completed",
+    )
+}
+
 /// The protected program is of a kind or version that this loader does not know.
 pub fn unknown_payload(kind: u8, version: u8) -> Refusal {
     let hint = "install it again; if that does not help, tell the vendor";
@@ -158,6 +167,7 @@ mod tests {
         let errno = Errno::PERM;
         let all = [
             no_payload(),
+            cut_short(),
             unknown_payload(1, 1),
             raised_rights(),
             traced(),

@@ -19,6 +19,8 @@ impl Errno {
     pub const ACCES: Self = Self(errno::EACCES as i32);
     /// Already there.
     pub const EXIST: Self = Self(errno::EEXIST as i32);
+    /// No such memory, or nothing behind it.
+    pub const FAULT: Self = Self(errno::EFAULT as i32);
 }
 
 /// Result of a system call.
