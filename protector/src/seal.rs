@@ -212,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    const DOCUMENT: &str = include_str!("../../docs/formats/30-protected-program.md");
+    const DOCUMENT: &str = include_str!("../../docs/formats/32-protected-program.md");
 
     #[test]
     fn the_worked_example_of_the_document_holds() {

@@ -1,6 +1,7 @@
 //! Cryptography and channel from outside, beside other implementations and published vectors.
 
 mod channel;
+mod examples;
 mod hpke;
 mod primitives;
 mod snow;
