@@ -1,12 +1,13 @@
 //! The simulated dongle: the engine on simulated flash, with keys of its own and the host's clock
 //! as its RTC.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::journal::{FlashCounter, Journal, Layout};
+use engine::journal::{COUNTER_BLOCKS, FlashCounter, Journal, Layout};
 use engine::platform::{Keys, Parts, Platform, Random};
 use engine::{Engine, Profile, SeatTimes};
 use protocol::crypto::RandomFailed;
@@ -14,6 +15,7 @@ use protocol::ids::{ContainerKind, Serial};
 use protocol::objects::device::{AnchorClass, ClockClass};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::clock::SimClock;
 use crate::flash::{FlashConfig, SimFlash};
@@ -122,8 +124,12 @@ impl Platform for SimPlatform {
     }
 }
 
-/// First block of the journal: the counter has two blocks in front of it.
-const JOURNAL_BLOCK: u32 = 2;
+/// Erase blocks of a segment of the journal, which lies behind the counter.
+const SEGMENT_BLOCKS: u32 = 4;
+
+fn whole_segments(blocks: u32) -> u32 {
+    blocks / SEGMENT_BLOCKS * SEGMENT_BLOCKS
+}
 
 /// A dongle that can lose its power.
 pub struct Dongle {
@@ -133,6 +139,8 @@ pub struct Dongle {
     random: SimRandom,
     clock_offset_s: Arc<AtomicI64>,
     engine: Option<Engine<SimPlatform>>,
+    /// Held as long as this process plays the dongle.
+    _lock: Option<File>,
 }
 
 impl Dongle {
@@ -142,10 +150,12 @@ impl Dongle {
     /// What the system says of the files there.
     pub fn open(state: &Path, profile: SimProfile, seed: Option<u64>) -> io::Result<Self> {
         std::fs::create_dir_all(state)?;
+        let lock = lock(&state.join("lock"))?;
         let mut random = SimRandom::new(seed);
         let keys = SimKeys::open(&state.join("identity"), profile.rtc, &mut random)?;
         let flash = SimFlash::in_file(profile.flash, seed.unwrap_or(0), &flash_path(state))?;
-        Self::assemble(profile, flash, keys, random)
+        let dongle = Self::assemble(profile, flash, keys, random)?;
+        Ok(Dongle { _lock: Some(lock), ..dongle })
     }
 
     /// A dongle in memory, the same for the same seed.
@@ -171,6 +181,7 @@ impl Dongle {
             random,
             clock_offset_s: Arc::default(),
             engine: None,
+            _lock: None,
         })
     }
 
@@ -203,8 +214,11 @@ impl Dongle {
             return Ok(());
         }
         let failed = |error| io::Error::other(format!("the flash cannot be used: {error:?}"));
-        let blocks = self.profile.flash.geometry.blocks - JOURNAL_BLOCK;
-        let layout = Layout { first_block: JOURNAL_BLOCK, blocks, blocks_per_segment: 2 };
+        let layout = Layout {
+            first_block: COUNTER_BLOCKS,
+            blocks: whole_segments(self.profile.flash.geometry.blocks - COUNTER_BLOCKS),
+            blocks_per_segment: SEGMENT_BLOCKS,
+        };
         let counter = FlashCounter::open(self.flash.clone(), 0).map_err(failed)?;
         let store = Journal::open(self.flash.clone(), layout).map_err(failed)?;
         let clock = SimClock::power_up(self.profile.rtc, self.clock_offset_s.clone());
@@ -240,6 +254,16 @@ impl Dongle {
     pub fn is_powered(&self) -> bool {
         self.engine.is_some() && self.flash.is_powered()
     }
+}
+
+/// Two processes on one flash would destroy it.
+fn lock(path: &Path) -> io::Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        let what = "another simulator runs on this folder";
+        io::Error::new(io::ErrorKind::ResourceBusy, what)
+    })?;
+    Ok(file)
 }
 
 fn flash_path(state: &Path) -> PathBuf {

@@ -24,7 +24,7 @@ pub struct Board {
 impl Board {
     /// Mounts the flash and starts the engine.
     pub fn power_up() -> Option<Engine<Board>> {
-        let layout = Layout { first_block: 2, blocks: 62, blocks_per_segment: 2 };
+        let layout = Layout { first_block: 2, blocks: 60, blocks_per_segment: 4 };
         let board = Board {
             store: Journal::open(Chip, layout).ok()?,
             counter: FlashCounter::open(Chip, 0).ok()?,
