@@ -3,6 +3,7 @@
 
 mod defeat;
 mod deps;
+mod errors;
 mod firmware;
 mod fuzz;
 mod repo;
@@ -42,6 +43,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--all | --tenth [N]]",
         about: "remove one defense at a time; the test that guards it must turn red",
         run: defeat::run,
+    },
+    Command {
+        name: "errors",
+        arguments: "[--check]",
+        about: "write the guide's table of error codes from the one in protocol",
+        run: errors::run,
     },
     Command {
         name: "firmware",
