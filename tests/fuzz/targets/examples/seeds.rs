@@ -24,8 +24,8 @@ const TIME: TimeInfo = TimeInfo { floor_s: 9, now_s: 10, class: ClockClass::Rtc,
 
 fn main() {
     let root = test_root::object().expect("the test root");
-    write("root", &[root.clone()]);
-    write("object", &[root.clone()]);
+    write("root", std::slice::from_ref(&root));
+    write("object", std::slice::from_ref(&root));
     write("file", &[file::write(FileKind::Root, &[&root]), file::write(FileKind::Update, &[])]);
     write("command", &commands());
     write("reply", &replies());
@@ -37,6 +37,9 @@ fn main() {
     write("report", &[reports(10), reports(300)]);
     write("handshake", &[first_message()]);
     write("transport", &[vec![0; 16], vec![5; 40]]);
+    write("content", &[file::write(FileKind::Artifact, &[&root]), vec![7; 200]]);
+    write("elf", &[elf_header(2), elf_header(3)]);
+    write("journal", &[vec![0xff; 64], vec![0; 4096]]);
 }
 
 fn write(target: &str, inputs: &[Vec<u8>]) {
@@ -45,6 +48,18 @@ fn write(target: &str, inputs: &[Vec<u8>]) {
     for (n, input) in inputs.iter().enumerate() {
         std::fs::write(dir.join(format!("seed-{n}")), input).expect("the corpus can be written");
     }
+}
+
+/// The header of a 64-bit program for x86-64 with one program header, `LOAD`.
+fn elf_header(kind: u8) -> Vec<u8> {
+    let mut bytes = vec![0; 64 + 56];
+    bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    (bytes[16], bytes[18], bytes[20], bytes[32]) = (kind, 62, 1, 64);
+    (bytes[52], bytes[54], bytes[56]) = (64, 56, 1);
+    (bytes[64], bytes[68]) = (1, 5);
+    bytes[64 + 32] = 120;
+    bytes[64 + 40] = 120;
+    bytes
 }
 
 fn requirement() -> Requirement {

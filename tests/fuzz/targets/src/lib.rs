@@ -4,6 +4,10 @@
 //! accepted keeps its bounds, and writing it again gives the very same bytes.
 #![forbid(unsafe_code)]
 
+use std::io::Write;
+
+use engine::journal::{Flash, FlashError, Geometry, Journal, Layout, WriteKind};
+use engine::platform::{RECORD_LEN_MAX, Store};
 use protocol::codec;
 use protocol::command::{Command, Reply};
 use protocol::crypto::channel::{Responder, TRANSPORT_LEN, Transport};
@@ -29,9 +33,12 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("artifact", artifact),
     ("command", command),
+    ("content", content),
     ("device", device),
+    ("elf", elf),
     ("file", file),
     ("handshake", handshake),
+    ("journal", journal),
     ("object", object),
     ("receipt", receipt),
     ("reply", reply),
@@ -142,6 +149,70 @@ pub fn transport(bytes: &[u8]) {
     match channel.open(&mut message) {
         Ok(len) => assert!(len <= bytes.len()),
         Err(_) => assert!(message.iter().all(|&byte| byte == 0), "a refused message is kept"),
+    }
+}
+
+/// A protected file: its head, and content under a key that nobody sealed it with.
+pub fn content(bytes: &[u8]) {
+    if let Ok(head) = content::artifact::parse_artifact_head(bytes) {
+        assert!(head.content_offset <= bytes.len() as u64, "a head behind the end");
+    }
+    assert!(content::RandomAccess::open(&[1; 32], &[], bytes).is_err(), "a key that fits anything");
+}
+
+/// A program to be protected, by its headers.
+pub fn elf(bytes: &[u8]) {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(bytes).expect("room for a small file");
+    let _ = protector::elf::examine_file(&file).expect("a readable file");
+}
+
+/// What stands in a flash memory: a journal mounts or refuses, and what it shows can be read.
+pub fn journal(bytes: &[u8]) {
+    let layout = Layout { first_block: 0, blocks: 3, blocks_per_segment: 1 };
+    let Ok(mut journal) = Journal::mount(Chip::holding(bytes), layout) else { return };
+    let mut value = [0; RECORD_LEN_MAX];
+    let mut from = 0;
+    while let Ok(Some(key)) = journal.next_key(from) {
+        let _ = journal.read(key, &mut value);
+        let Some(next) = key.checked_add(1) else { return };
+        from = next;
+    }
+}
+
+/// A flash memory of three blocks.
+struct Chip([u8; 3 * Chip::BLOCK_LEN]);
+
+impl Chip {
+    const BLOCK_LEN: usize = 4096;
+
+    /// `bytes`, and erased cells behind them.
+    fn holding(bytes: &[u8]) -> Self {
+        let mut cells = [0xff; 3 * Self::BLOCK_LEN];
+        let len = bytes.len().min(cells.len());
+        cells[..len].copy_from_slice(&bytes[..len]);
+        Chip(cells)
+    }
+}
+
+impl Flash for Chip {
+    fn geometry(&self) -> Geometry {
+        Geometry { block_len: Self::BLOCK_LEN as u32, blocks: 3, word_len: 4 }
+    }
+
+    fn read(&mut self, at: u32, out: &mut [u8]) -> Result<(), FlashError> {
+        out.copy_from_slice(&self.0[at as usize..at as usize + out.len()]);
+        Ok(())
+    }
+
+    fn program(&mut self, at: u32, words: &[u8], _: WriteKind) -> Result<(), FlashError> {
+        self.0[at as usize..at as usize + words.len()].copy_from_slice(words);
+        Ok(())
+    }
+
+    fn erase(&mut self, block: u32) -> Result<(), FlashError> {
+        self.0[block as usize * Self::BLOCK_LEN..][..Self::BLOCK_LEN].fill(0xff);
+        Ok(())
     }
 }
 
