@@ -1,4 +1,4 @@
-//! A dongle on a bench: the engine on simulated flash, its records in sight, its clock in the test's hand.
+//! A dongle on a bench: the engine on simulated flash, its records in sight, its clock in hand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -151,9 +151,8 @@ impl<F: Flash + Clone> Bench<F> {
     /// Gives it an update, and returns the first answer that is not a mere "go on".
     pub fn apply(&mut self, update: &Update) -> Reply {
         let commands = update.commands();
-        let answers = commands.into_iter().map(|command| self.command(command));
-        let mut answers = answers.skip_while(|answer| matches!(answer, Reply::Done));
-        answers.next().unwrap_or(Reply::Done)
+        let mut answers = commands.into_iter().map(|command| self.command(command));
+        answers.find(|answer| !matches!(answer, Reply::Done)).unwrap_or(Reply::Done)
     }
 
     /// All records, in the order of their keys.
@@ -170,7 +169,7 @@ impl<F: Flash + Clone> Bench<F> {
         found
     }
 
-    /// Records of firms: their state, entries, keys and receipts. Neither counts nor what is staged.
+    /// Records of firms: state, entries, keys and receipts. Neither counts nor what is staged.
     pub fn firm_records(&mut self) -> Vec<(u64, Vec<u8>)> {
         let of_firms = 0x10 << 56..0x30 << 56;
         self.records().into_iter().filter(|(key, _)| of_firms.contains(key)).collect()

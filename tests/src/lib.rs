@@ -1,4 +1,4 @@
-//! What the system tests share: a vendor, a dongle on a bench, a wire between, and ways to do damage.
+//! What the system tests share: a vendor, a dongle on a bench, a wire, and ways to do damage.
 //!
 //! Everything follows from a seed, and time stands still unless a test moves it.
 #![forbid(unsafe_code)]

@@ -66,15 +66,19 @@ impl Vendor {
         Role::Recovery,
     ];
 
-    /// A new firm.
+    /// A new firm with all roles.
     pub fn new(name: &str, dice: &mut Dice) -> Self {
+        Vendor::with_roles(name, &Self::ROLES, dice)
+    }
+
+    /// A new firm with some roles, that of the root first.
+    pub fn with_roles(name: &str, roles: &[Role], dice: &mut Dice) -> Self {
         let mut random = |out: &mut [u8]| {
             out.iter_mut().for_each(|byte| *byte = dice.number() as u8);
             Ok(())
         };
-        let keys = Self::ROLES.map(|role| {
-            (role, SigningKey::generate(&mut random).expect("a stream that does not fail"))
-        });
+        let mut draw = || SigningKey::generate(&mut random).expect("a stream that does not fail");
+        let keys: Vec<_> = roles.iter().map(|role| (*role, draw())).collect();
         let roles = keys.iter().map(|(role, key)| RoleKeys {
             role: *role,
             threshold: 1,
@@ -90,7 +94,7 @@ impl Vendor {
         let root_object = root_object.expect("a small root");
         let (object, _) = UnverifiedObject::read(&root_object, 4096).expect("our own root");
         let root = Root::verify_first(&object).expect("our own root");
-        Vendor { keys: keys.into(), firm_key: dice.bytes(), root, root_object }
+        Vendor { keys, firm_key: dice.bytes(), root, root_object }
     }
 
     /// The firm.

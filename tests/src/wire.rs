@@ -1,4 +1,4 @@
-//! The wire between the host library and a dongle on the bench. It remembers how long each message was.
+//! The wire between host library and bench. It remembers how long each message was.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! A dongle and a host in one process: they use a key, close, and the process looks whether it is still there.
+//! A dongle and a host in one process use a key, close, and look whether it is still there.
 
 use std::io::Read;
 

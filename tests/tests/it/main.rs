@@ -4,6 +4,7 @@ mod heap;
 mod keys;
 mod memory;
 mod parsers;
+mod power;
 mod reports;
 mod signatures;
 mod updates;

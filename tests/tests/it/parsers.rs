@@ -1,4 +1,4 @@
-//! Bytes that lie: lengths, depth, leftovers, encodings that are not the one, buffers that are not clean.
+//! Bytes that lie: lengths, depth, leftovers, second encodings, buffers that are not clean.
 
 use std::hint::black_box;
 

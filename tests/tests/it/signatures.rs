@@ -1,7 +1,10 @@
 //! Forged updates, and signatures used for what they were not made for.
 
 use container::{Channel, Container, Error};
-use protocol::command::Reply;
+use protocol::codec;
+use protocol::command::{ContainerHello, Reply};
+use protocol::crypto::channel::Responder;
+use protocol::crypto::ecdh::SoftwareKey;
 use protocol::errors::ErrorCode;
 use protocol::ids::KeyId;
 use protocol::objects::root::Root;
@@ -18,8 +21,8 @@ use strongroom_tests::vendor::{Update, Vendor, commands};
 
 /// Applies an update of any bytes, and returns the first answer that is not a mere "go on".
 fn apply(bench: &mut Bench, root: &[u8], head: &[u8], body: &[u8]) -> Reply {
-    let answers = commands(root, head, body).into_iter().map(|command| bench.command(command));
-    answers.skip_while(|answer| matches!(answer, Reply::Done)).next().unwrap_or(Reply::Done)
+    let mut answers = commands(root, head, body).into_iter().map(|command| bench.command(command));
+    answers.find(|answer| !matches!(answer, Reply::Done)).unwrap_or(Reply::Done)
 }
 
 /// A dongle that holds one update of a firm, and the firm's next one.
@@ -151,9 +154,9 @@ fn sec_s02_the_message_does_not_choose_the_suite() {
 fn sec_s02_the_message_does_not_choose_the_form_of_its_proof() {
     let (mut bench, vendor, update) = stage();
     let key = vendor.key(Role::Licensing);
-    let signature = protocol::codec::Fixed(key.sign(&update.header.preimage(), &[7; 32]));
+    let signature = codec::Fixed(key.sign(&update.header.preimage(), &[7; 32]));
     let signatures = vec![(key.verifying_key().id(), signature)];
-    let list = protocol::codec::List::new(signatures).expect("one signature");
+    let list = codec::List::new(signatures).expect("one signature");
     for proof in [Proof::Direct(signature), Proof::Threshold(list)] {
         let answer = bench.apply(&Update { proof, ..update.clone() });
         let Reply::UpdateRefused { failure, .. } = answer else { panic!("accepted") };
@@ -171,7 +174,7 @@ fn sec_s04_no_kind_takes_the_signature_of_another() {
         let header = Header { root_fp: vendor.fp(), ..Header::new(made_for, b"body") };
         let (header, batch) = vendor.sign(header, Role::Licensing);
         let signature = vendor.key(Role::Licensing).sign(&header.preimage(), &[7; 32]);
-        let direct = Proof::Direct(protocol::codec::Fixed(signature));
+        let direct = Proof::Direct(codec::Fixed(signature));
         for used_as in Kind::ALL {
             let other = Header { kind: used_as, role: used_as.role(), ..header };
             let batch = verify_batch(&other, &batch, used_as.role(), &key);
@@ -225,21 +228,48 @@ fn sec_s04_a_root_is_no_update_and_an_update_no_root() {
     assert_eq!(root.header().key_id, KeyId::default());
 }
 
-/// A relay that says yes to everything has no certificate, and one with a copied certificate has not its key.
+/// What answers without being a dongle: always the same bytes, or a handshake with its own key.
+enum StandIn {
+    Same(Vec<u8>),
+    Handshake { key: SoftwareKey, certificate: Vec<u8> },
+}
+
+impl Channel for StandIn {
+    fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
+        let (key, certificate) = match self {
+            StandIn::Same(answer) => return Ok(answer.clone()),
+            StandIn::Handshake { key, certificate } => (key, certificate),
+        };
+        let hello = ContainerHello {
+            boot: Default::default(),
+            firmware: 1,
+            certificate: codec::Bytes::new(certificate.clone()).expect("a certificate's length"),
+        };
+        let mut request = request.to_vec();
+        let (responder, _) = Responder::accept(key, &mut request).expect("a first message");
+        let mut answer = vec![0; 4096];
+        let mut random = |out: &mut [u8]| {
+            out.fill(3);
+            Ok(())
+        };
+        let done = responder.reply(&mut random, &codec::encode(&hello), &mut answer);
+        answer.truncate(done.expect("a large buffer").1);
+        Ok(answer)
+    }
+}
+
+/// What says yes to everything has no certificate; with a copied certificate it lacks the key.
 #[test]
 fn sec_k02_a_stand_in_for_the_dongle_opens_nothing() {
-    struct Yes(Vec<u8>);
-    impl Channel for Yes {
-        fn exchange(&mut self, _: &[u8]) -> Result<Vec<u8>, Error> {
-            Ok(self.0.clone())
-        }
-    }
     let certificate = engine::platform::Keys::certificate(&*new_keys(1)).to_vec();
-    let done = protocol::codec::encode(&Reply::Done);
-    for answer in [done, vec![1; 300], certificate, vec![0; 4096]] {
+    let done = codec::encode(&Reply::Done);
+    let key = SoftwareKey::from_bytes(&[1; 32]).expect("a number below the order");
+    let same = [done, vec![1; 300], certificate.clone(), vec![0; 4096]].map(StandIn::Same);
+    let copied = StandIn::Handshake { key, certificate };
+    for stand_in in same.into_iter().chain([copied]) {
         let address = container::Address::ReportSocket("nowhere".into());
         let makers = container::Makers::standard();
-        let opened = Container::open(Box::new(Yes(answer)), address, &makers);
+        let opened = Container::open(Box::new(stand_in), address, &makers);
         assert!(opened.is_err(), "a stand-in is taken for a container");
     }
 }

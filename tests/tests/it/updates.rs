@@ -1,4 +1,4 @@
-//! Updates in the wrong place: replayed, for another container, for another firm, twice with one number.
+//! Updates in the wrong place: replayed, for others, two with one number.
 
 use protocol::codec;
 use protocol::command::{Command, Reply};
@@ -199,4 +199,18 @@ fn an_update_left_behind_by_a_closed_channel_is_forgotten() {
     assert!(!matches!(bench.apply(&update), Reply::Receipt(_)), "two at a time");
     bench.engine().closed(77);
     assert!(matches!(bench.apply(&update), Reply::Receipt(_)), "the first one is in the way");
+}
+
+/// A host that takes no notice of a refusal does not commit the update before it.
+#[test]
+fn a_refused_update_leaves_nothing_to_commit() {
+    let (mut bench, vendor) = (Bench::new(1), firm(1));
+    let update = vendor.update(&vendor.first_place(bench.id()), &[UpdateOp::Nop]);
+    let mut all = update.commands();
+    let commit = all.pop().expect("a commit");
+    assert!(all.into_iter().all(|command| bench.command(command) == Reply::Done));
+    let ahead = vendor.update(&update.after(), &[UpdateOp::Nop]);
+    assert!(matches!(bench.apply(&ahead), Reply::UpdateRefused { .. }));
+    assert!(matches!(bench.command(commit), Reply::Failed(_)));
+    assert!(bench.firm_records().is_empty());
 }

@@ -1,0 +1,183 @@
+//! What happens to a container next, drawn over all commands that change something.
+
+use protocol::codec::{List, Text};
+use protocol::command::Command;
+use protocol::crypto::ecdh::PublicKey;
+use protocol::ids::{ContainerId, EntryNumber, Generation, OpId, ProductCode};
+use protocol::objects::license::{ItemOption, ItemRef, ProductItem};
+use protocol::objects::update::UpdateOp;
+use strongroom_tests::dice::Dice;
+use strongroom_tests::vendor::{Place, Update, Vendor, commands};
+
+use super::model::{FirmState, GENERATIONS, PRODUCTS, State};
+
+/// Commands that belong together, and what they lead to.
+pub(super) struct Plan {
+    /// What it covers, for the count.
+    pub(super) covers: Vec<&'static str>,
+    pub(super) commands: Vec<Command>,
+    /// Whether the last command changes the state; it is then answered by a receipt or by `Done`.
+    pub(super) succeeds: bool,
+    /// The state after the last command.
+    pub(super) after: State,
+}
+
+/// Who writes to the container, and the container.
+pub(super) struct World {
+    pub(super) vendors: Vec<Vendor>,
+    pub(super) container: ContainerId,
+    pub(super) sealing_key: PublicKey,
+}
+
+impl World {
+    /// Draws what happens next in `state`.
+    pub(super) fn draw(&self, state: &State, dice: &mut Dice) -> Plan {
+        if dice.one_in(4) {
+            return rename(state, dice);
+        }
+        let vendor = &self.vendors[dice.below(self.vendors.len())];
+        let place = self.place(vendor, state);
+        let mut after = state.clone();
+        let firm = after.firms.entry(vendor.fp()).or_default();
+        let mut covers = Vec::new();
+        if firm.seq == 0 {
+            covers.push("firm enters");
+        }
+        let ops = self.ops(vendor, &place, firm, &mut covers, dice);
+        let update = vendor.update(&place, &ops);
+        after.advance(vendor.fp(), &update);
+        if dice.one_in(3) {
+            return self.goes_wrong(vendor, update, state, dice);
+        }
+        if update.commands().len() > 3 {
+            covers.push("several chunks");
+        }
+        Plan { covers, commands: update.commands(), succeeds: true, after }
+    }
+
+    fn place(&self, vendor: &Vendor, state: &State) -> Place {
+        let first = vendor.first_place(self.container);
+        match state.firms.get(&vendor.fp()) {
+            Some(firm) => Place { seq: firm.seq + 1, state: firm.state, ..first },
+            None => first,
+        }
+    }
+
+    fn ops(
+        &self,
+        vendor: &Vendor,
+        place: &Place,
+        firm: &mut FirmState,
+        covers: &mut Vec<&'static str>,
+        dice: &mut Dice,
+    ) -> Vec<UpdateOp> {
+        let (count, text_len) = match dice.below(16) {
+            0 => (8, 200),
+            1 => (5, 120),
+            _ => (1 + dice.below(2), 0),
+        };
+        (0..count).map(|_| self.op(vendor, place, firm, covers, text_len, dice)).collect()
+    }
+
+    fn op(
+        &self,
+        vendor: &Vendor,
+        place: &Place,
+        firm: &mut FirmState,
+        covers: &mut Vec<&'static str>,
+        text_len: usize,
+        dice: &mut Dice,
+    ) -> UpdateOp {
+        let item = ItemRef {
+            product: ProductCode(dice.below(PRODUCTS as usize) as u32),
+            entry: EntryNumber(dice.below(3) as u16),
+        };
+        let key = (item.product, Generation(dice.below(GENERATIONS.into()) as u16));
+        let (covered, op) = match dice.below(8) {
+            0 => ("nop", UpdateOp::Nop),
+            1 if !firm.items.is_empty() => {
+                let (item, _) = firm.items.pop_first().expect("not empty");
+                ("remove item", UpdateOp::RemoveItem(item))
+            }
+            2 | 3 => {
+                firm.keys.insert(key);
+                ("set key", vendor.set_key(&self.sealing_key, place, key))
+            }
+            4 if !firm.keys.is_empty() => {
+                let (product, generation) = firm.keys.pop_first().expect("not empty");
+                ("remove key", UpdateOp::RemoveKey { product, generation })
+            }
+            _ => {
+                let new = entry(item, text_len, dice);
+                let covered = match firm.items.insert(item, new.clone()) {
+                    Some(_) => "replace item",
+                    None => "add item",
+                };
+                (covered, UpdateOp::SetItem(new))
+            }
+        };
+        if !covers.contains(&covered) {
+            covers.push(covered);
+        }
+        op
+    }
+
+    /// The update does not come through, in one of the ways there are.
+    fn goes_wrong(&self, vendor: &Vendor, update: Update, state: &State, dice: &mut Dice) -> Plan {
+        let mut place = self.place(vendor, state);
+        let ops = [UpdateOp::Nop];
+        let (covered, commands) = match dice.below(6) {
+            0 => {
+                let mut all = update.commands();
+                *all.last_mut().expect("a commit") = Command::UpdateAbort;
+                ("aborted", all)
+            }
+            1 => {
+                let mut all = update.commands();
+                all.pop();
+                ("left behind", all)
+            }
+            2 => {
+                let mut body = update.body.clone();
+                body[0] ^= 1;
+                ("refused: body", commands(&update.root, &update.head(), &body))
+            }
+            3 => {
+                // The first operation is done and must be undone.
+                let gone = ItemRef { product: ProductCode(99), entry: EntryNumber(0) };
+                let item = entry(ItemRef { product: ProductCode(0), ..gone }, 0, dice);
+                let ops = [UpdateOp::SetItem(item), UpdateOp::RemoveItem(gone)];
+                ("refused: second operation", vendor.update(&place, &ops).commands())
+            }
+            4 => {
+                place.seq = place.seq.wrapping_add_signed([-1, 1][dice.below(2)]);
+                ("refused: number", vendor.update(&place, &ops).commands())
+            }
+            _ => {
+                place.state[0] ^= 1;
+                ("refused: state", vendor.update(&place, &ops).commands())
+            }
+        };
+        let covers = vec![covered];
+        Plan { covers, commands, succeeds: false, after: state.clone() }
+    }
+}
+
+fn rename(state: &State, dice: &mut Dice) -> Plan {
+    let name = format!("desk {}", dice.below(1 << 20));
+    let text = Text::new(&name).expect("a short name");
+    let commands = vec![Command::Rename { op: OpId::new(dice.bytes()), name: text }];
+    Plan {
+        covers: vec!["rename"],
+        commands,
+        succeeds: true,
+        after: State { name, ..state.clone() },
+    }
+}
+
+/// An entry that every use without conditions may use.
+fn entry(item: ItemRef, text_len: usize, dice: &mut Dice) -> ProductItem {
+    let text = Text::new(&"x".repeat(text_len)).expect("a text within its bound");
+    let options = vec![ItemOption::Text(text), ItemOption::FeatureMap(dice.number())];
+    ProductItem { item, options: List::new(options).expect("two options") }
+}
