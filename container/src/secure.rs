@@ -73,6 +73,9 @@ impl Secure {
 /// answer is as short as one may be that begins with this byte and decodes, but for a chance of one
 /// in 2^100.
 fn check_refusal(answer: &[u8]) -> Result<(), Error> {
+    if answer.is_empty() {
+        return Err(ErrorCode::Interrupted.failure().into());
+    }
     let Some((&REFUSAL, rest)) = answer.split_first() else { return Ok(()) };
     match codec::decode::<Failure>(rest, 32) {
         Ok(failure) => Err(failure.into()),

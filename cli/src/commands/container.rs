@@ -21,7 +21,11 @@ pub(super) fn run(command: &ContainerCommand, args: &Args, output: &Output) -> R
 }
 
 fn list(args: &Args, output: &Output) -> Result<()> {
-    let found = reach::all(args)?.discover();
+    let registry = reach::all(args)?;
+    let found = registry.discover();
+    if found.containers.is_empty() {
+        return registry.find(None).map(drop).map_err(CliError::from);
+    }
     let mut lines = Vec::new();
     let mut rows = Vec::new();
     for (source, container) in &found.containers {
@@ -37,9 +41,6 @@ fn list(args: &Args, output: &Output) -> Result<()> {
         found.broken.into_iter().map(|(source, error)| (source, CliError::from(error))).collect();
     for (source, error) in &broken {
         output.say(format!("{source}: [{}] {}\n  {}", error.code, error.title, error.hint));
-    }
-    if lines.is_empty() {
-        output.say("no container that works was found");
     }
     let broken: Vec<_> = broken
         .iter()

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use protector::artifact::{Firm, Protection, Signer, SlotSpec};
 use protector::atomic::Existing;
+use protector::elf::{Concern, Verdict};
 use protector::protect::{
     Paths, ProgramSettings, ProtectError, Protected, protect_file, protect_program,
 };
@@ -162,7 +163,7 @@ fn app(
     let desk = Desk::open(args, input)?;
     if args.dry_run {
         let suitability = protector::elf::examine(input).map_err(|e| CliError::io(input, &e))?;
-        output.say(format!("{:?}", suitability.verdict));
+        output.say(verdict(&suitability.verdict));
         return would(&desk, input, path, output);
     }
     let mut progress = output.progress("encrypting");
@@ -178,6 +179,18 @@ fn app(
     }
     done(&desk, &made, path, output);
     Ok(())
+}
+
+/// Whether a program can be protected, in words.
+fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Fit => "the program fits the loader".to_owned(),
+        Verdict::NeedsFlag(concerns) => {
+            let each = |concern: &Concern| format!("{concern} (--accept {})", concern.flag());
+            concerns.iter().map(each).collect::<Vec<_>>().join("\n")
+        }
+        Verdict::Refused(refusal) => format!("it cannot be protected: {refusal}"),
+    }
 }
 
 fn would(desk: &Desk, input: &Path, path: &Path, output: &Output) -> Result<()> {

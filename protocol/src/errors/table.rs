@@ -85,7 +85,7 @@ error_table! {
         "many programs use it at the same time",
         "Close programs that use this container and try again.";
     DeviceSilent = 0x0204, Container, NotFound,
-        "the container did not answer within {a} ms",
+        "the container did not answer in time",
         "it was unplugged, or it hangs",
         "Unplug it, plug it in again and retry.";
     DeviceGarbage = 0x0205, Container, Tamper,
@@ -284,7 +284,8 @@ error_table! {
     SourceFailed = 0x0805, Machine, NotFound,
         "a source of containers cannot be reached",
         "the simulator or service is not running",
-        "Start it, or remove it from the list of sources.";
+        "Plug the container in, start its simulator or service, or remove it from the list of \
+         sources.";
     NoPermission = 0x0806, Machine, Permission,
         "{a} devices are there but may not be opened by this user",
         "the udev rule is missing, or the session is not local",
@@ -311,21 +312,21 @@ error_table! {
         "it was started from a debugger or tracer",
         "Start it without one.";
     SetUserId = 0x0905, Machine, Permission,
-        "the program was started with raised privileges (set-user-id)",
-        "the file has the set-user-id or set-group-id bit",
-        "Remove the bit.";
+        "a protected program does not run with raised rights (set-user-id, capabilities)",
+        "the file has the set-user-id bit or capabilities",
+        "Remove such bits and capabilities from the file; start it as the user it needs.";
     NoMemory = 0x0906, Machine, Failure,
-        "no memory for the program: {a} bytes were asked for",
+        "no memory for the program",
         "a limit on address space, or strict overcommit",
-        "Raise the limit (ulimit -v, vm.overcommit_memory).";
+        "Raise the limit of memory (ulimit -v, vm.overcommit_memory), or free some.";
     ExecRefused = 0x0907, Machine, Permission,
         "the system does not let memory of this program become executable",
         "a security setting forbids it",
         "Look at SELinux execmem, PaX MPROTECT or MemoryDenyWriteExecute.";
     AddressTaken = 0x0908, Machine, Failure,
-        "the address {a:x} that the program needs is taken",
+        "the address that the program was linked for is in use",
         "an unusual kernel setting",
-        "Tell the vendor of the program.";
+        "Ask the vendor for this program in another form.";
     LoaderMissing = 0x0909, Machine, NotFound,
         "the loader that protected programs carry was not found",
         "only part of Strongroom was built or installed",
@@ -334,6 +335,34 @@ error_table! {
         "the program's interpreter cannot be opened",
         "the system's dynamic loader is missing",
         "Install the package that brings it.";
+    NoProc = 0x0910, Machine, Failure,
+        "/proc/self/status cannot be read",
+        "the program runs where /proc is not mounted",
+        "Mount /proc where this program runs.";
+    LicenseSilent = 0x0911, License, Denied,
+        "the license was lost: its container no longer answers",
+        "it was unplugged, or its service has ended",
+        "Plug the container in or start its service, then start the program again.";
+    NoTimer = 0x0912, Machine, Failure,
+        "the license cannot be watched: the system refuses a timer",
+        "a limit of pending signals",
+        "Raise the limit of pending signals (ulimit -i).";
+    NoThread = 0x0913, Machine, Failure,
+        "the license cannot be watched: the system refuses another thread",
+        "a limit of processes or tasks",
+        "Raise the limit of processes (ulimit -u), or of tasks in the service.";
+    NoForkHook = 0x0914, Vendor, Failure,
+        "the C library of this program offers no place for the license of forked children",
+        "it is not the library that the program was protected for",
+        "The vendor can protect the program so that children without a license are accepted.";
+    LoaderFailed = 0x0915, Vendor, Failure,
+        "the loader of this program failed",
+        "a defect of Strongroom",
+        "Tell the vendor what is written above this line.";
+    NotMappable = 0x0916, Vendor, Failure,
+        "the protected program cannot be mapped",
+        "it was built in a way that the loader does not know",
+        "Ask the vendor for this program in another form.";
     // vendor
     VendorDirectory = 0x0A01, Vendor, NotFound,
         "this is no vendor directory, or it cannot be read",

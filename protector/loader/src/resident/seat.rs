@@ -1,7 +1,9 @@
 //! A seat in a container, held from inside the program: its own channel, its own session, no heap.
 //!
-//! Whoever needs a seat, at first, after a lost answer or in a forked child, does the same: connect, open a session
-//! with the container's known key, join the seat by its secret.
+//! Whoever needs a seat, at first, after a lost answer or in a forked child, does the same:
+//! connect, open a session with the container's known key, join the seat by its secret.
+
+use core::mem;
 
 use linux_raw_sys::general as nr;
 use protocol::codec;
@@ -19,8 +21,16 @@ use protocol::objects::license::Requirement;
 use super::text::Text;
 use super::{Refusal, Renew, Renewal, Timing, sys};
 
-/// Bytes of the largest message here: the second of a handshake, with room for what may be added to it.
+/// Bytes of the largest message here: the second of a handshake, with room for what may be added to
+/// it.
 const MESSAGE_LEN: usize = 1024;
+
+/// First pause after the dongle said that it is busy with others, in milliseconds; it doubles each
+/// time.
+const BUSY_PAUSE_MS: u64 = 4;
+
+/// Longest such pause, in milliseconds.
+const BUSY_PAUSE_MAX_MS: u64 = 64;
 
 /// Bytes of a command or its answer with the tag; two reports.
 const SEAT_MESSAGE_LEN: usize = 128;
@@ -98,7 +108,8 @@ impl ContainerSeat {
         let join = SeatCommand::Join { op: draw_op()?, token: self.ticket.token };
         let joined = self.wire.call(cid, &mut transport, join, until_ms);
         let answer = match joined {
-            // The container was without power meanwhile and has forgotten the seat: the use is asked for anew.
+            // The container was without power meanwhile and has forgotten the seat: the use is
+            // asked for anew.
             Err(Trouble::Refused(failure)) if failure.known() == Some(ErrorCode::SeatUnknown) => {
                 let Ticket { requirement, artifact, .. } = self.ticket;
                 let open = SeatCommand::Open { op: draw_op()?, requirement, artifact };
@@ -137,12 +148,18 @@ impl ContainerSeat {
         }
     }
 
-    /// Joins again over a new connection.
+    /// Joins again: over a new connection, or over the one there is where none can be opened. The
+    /// watcher of a program that runs as root has no rights left, and the container may be root's.
+    /// What was there before lives until then, so that nobody else gets the seat meanwhile.
     fn rejoin(&mut self, until_ms: u64) -> Attempt<()> {
-        self.session = None;
-        let wire = Wire::open(&self.ticket.place).map_err(|_| Trouble::Silence)?;
-        self.wire = wire;
-        self.establish(until_ms)
+        let before = self.session.take().map(|session| session.cid);
+        let wire = Wire::open(&self.ticket.place).ok();
+        let replaced = wire.map(|wire| mem::replace(&mut self.wire, wire));
+        let joined = self.establish(until_ms);
+        if let (None, Some(cid)) = (&replaced, before) {
+            self.wire.close_channel(cid);
+        }
+        joined
     }
 }
 
@@ -164,7 +181,8 @@ impl Renew for ContainerSeat {
         let until_ms = now_ms().saturating_add(u64::from(budget_ms));
         let held = self.session.is_some();
         let attempt = match self.beat(until_ms) {
-            // The seat ran out, or the container has no such session any more: one attempt to have it back.
+            // The seat ran out, or the container has no such session any more: one attempt to have
+            // it back.
             Err(Trouble::Refused(failure)) if !is_forgotten(&failure) => {
                 Err(Trouble::Refused(failure))
             }
@@ -247,21 +265,50 @@ impl Wire {
         answer: &mut [u8],
         until_ms: u64,
     ) -> Attempt<usize> {
-        for report in split(cid, Command::Msg, request).map_err(|_| Trouble::Silence)? {
-            self.send(&report)?;
+        let mut pause_ms = BUSY_PAUSE_MS;
+        loop {
+            for report in split(cid, Command::Msg, request).map_err(|_| Trouble::Silence)? {
+                self.send(&report)?;
+            }
+            if let Some(len) = self.listen(cid, answer, until_ms)? {
+                return Ok(len);
+            }
+            // Neighbors that were refused together shall not come back together.
+            let pause_until_ms = now_ms().saturating_add(pause_ms + u64::from(cid.0 % 4));
+            if pause_until_ms >= until_ms {
+                return Err(Trouble::Silence);
+            }
+            self.pause(pause_until_ms)?;
+            pause_ms = (pause_ms * 2).min(BUSY_PAUSE_MAX_MS);
         }
+    }
+
+    /// Waits for the answer to the request just sent; none if others kept the dongle busy, which
+    /// then has not seen it.
+    fn listen(&self, cid: Cid, answer: &mut [u8], until_ms: u64) -> Attempt<Option<usize>> {
         let mut listener = Listener::new(cid, [0u8; MESSAGE_LEN]);
         loop {
             let report = self.receive(until_ms)?;
             match listener.hear(&report, now_ms()) {
                 Heard::Nothing | Heard::Working => {}
+                Heard::Busy => return Ok(None),
                 Heard::Answer(bytes) => {
                     let room = answer.get_mut(..bytes.len()).ok_or(Trouble::Silence)?;
                     room.copy_from_slice(bytes);
-                    return Ok(bytes.len());
+                    return Ok(Some(bytes.len()));
                 }
-                // Others keep the dongle busy. The watcher asks again soon.
-                Heard::Busy | Heard::Refused(_) | Heard::Lost(_) => return Err(Trouble::Silence),
+                Heard::Refused(_) | Heard::Lost(_) => return Err(Trouble::Silence),
+            }
+        }
+    }
+
+    /// Lets time pass, reading on so that nothing piles up.
+    fn pause(&self, until_ms: u64) -> Attempt<()> {
+        loop {
+            match self.receive(until_ms) {
+                Ok(_) => {}
+                Err(_) if now_ms() >= until_ms => return Ok(()),
+                Err(trouble) => return Err(trouble),
             }
         }
     }
@@ -288,6 +335,13 @@ impl Wire {
             Ok(ShortReply::Seat(reply)) => Ok(reply),
             Ok(ShortReply::Failed(failure)) => Err(Trouble::Refused(failure)),
             Err(_) => Err(Trouble::Silence),
+        }
+    }
+
+    /// Ends a channel; where that is lost, the dongle reclaims it by itself.
+    fn close_channel(&self, cid: Cid) {
+        for report in split(cid, Command::Close, &[]).into_iter().flatten() {
+            let _ = self.send(&report);
         }
     }
 

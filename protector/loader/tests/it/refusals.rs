@@ -60,7 +60,7 @@ fn other_kinds_and_versions_are_named() {
         let mut bytes = payload(&fs::read(ECHO).expect("a program"), &[]);
         bytes[at] = 99;
         seal_payload(&bytes, &out);
-        refused(&world, &out, "protected in a way its loader does not know (type ");
+        refused(&world, &out, "(S0103)");
     }
 }
 
@@ -86,11 +86,7 @@ fn bad_bytes_are_refused_and_never_run() {
 fn a_missing_dynamic_linker_is_named() {
     let world = World::new();
     let plain = world.build("fork.c", "odd-linker", &["-Wl,--dynamic-linker=/nowhere/ld.so"]);
-    refused(
-        &world,
-        &world.seal_without_seat(&plain),
-        "the dynamic linker of this program cannot be used: /nowhere/ld.so (S090A)",
-    );
+    refused(&world, &world.seal_without_seat(&plain), ": /nowhere/ld.so (S090A)");
 }
 
 #[test]
@@ -143,12 +139,12 @@ fn sealed_bytes_that_were_changed_are_refused_and_never_run() {
         let mut changed = sealed.clone();
         changed[at] ^= 1;
         seal_payload(&payload(&changed, std::slice::from_ref(&key)), &out);
-        refused(&world, &out, "the protected program was changed or damaged");
+        refused(&world, &out, "(S0902)");
     }
     for len in [0, 40, 20_000, last] {
         seal_payload(&payload(&sealed[..len], std::slice::from_ref(&key)), &out);
-        refused(&world, &out, "the protected program was changed or damaged");
+        refused(&world, &out, "(S0902)");
     }
     seal_payload(&payload(&sealed, &[format!("key={}", "5b".repeat(32))]), &out);
-    refused(&world, &out, "the protected program was changed or damaged");
+    refused(&world, &out, "(S0902)");
 }
