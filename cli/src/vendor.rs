@@ -78,10 +78,10 @@ impl Vendor {
             CliError::usage(format!("{name:?} cannot be a vendor's name"), "Use at most 64 bytes.")
         };
         let name = Text::new(name).filter(|name| !name.is_empty()).ok_or_else(too_long)?;
-        if dir.exists() && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
-        {
+        let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
+        if dir.exists() && !std::fs::read_dir(dir).is_ok_and(is_empty) {
             return Err(CliError::conflict(
-                format!("{} is there already, and not empty", dir.display()),
+                format!("{} is there already, and is no empty folder", dir.display()),
                 "Choose another folder.",
             ));
         }
