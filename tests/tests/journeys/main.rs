@@ -1,0 +1,13 @@
+//! Journeys through the built programs: what users, vendors and attackers type and what comes of it.
+//!
+//! Needs `strongroom` and `strongroom-loader` in the target folder (`./dev build`), the programs
+//! that `./dev test` installs, and root: attackers and ordinary users run as another user.
+
+// mod bad_input;
+mod first_run;
+mod programs;
+mod seats;
+// mod secrecy;
+// mod shim;
+mod terminal;
+mod world;

@@ -1,0 +1,56 @@
+//! A program under a pseudo terminal, stopped by Ctrl-Z and taken up again by `fg`.
+
+use std::path::Path;
+
+use crate::world::{Outcome, World};
+
+/// Runs a command line by an interactive shell under a pseudo terminal: types a line, Ctrl-Z,
+/// `jobs`, `fg`, a second line and Ctrl-D, and prints what came of each step. Arguments: the
+/// command, and twice what is typed and what the program answers to it at once.
+const SCRIPT: &str = r"
+import os, pty, sys, time
+command, first, answer, second, other = (arg.encode() for arg in sys.argv[1:])
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ['PS1'] = '$ '
+    os.execv('/bin/bash', ['bash', '--norc', '--noprofile', '--noediting', '-i'])
+def until(text, seen=[b'']):
+    while text not in seen[0]:
+        seen[0] += os.read(fd, 4096)
+    at = seen[0].index(text) + len(text)
+    said, seen[0] = seen[0][:at], seen[0][at:]
+    return said
+def say(text): os.write(fd, text)
+until(b'$ ')
+shell = os.tcgetpgrp(fd)
+say(b'stty -echo\n'); until(b'$ ')
+def job():
+    # Not the shell, and the first process of the job waits for something: input or its child.
+    group = os.tcgetpgrp(fd)
+    if group == shell: return None
+    try: fields = open('/proc/%d/stat' % group).read().rsplit(') ', 1)[1].split()
+    except FileNotFoundError: return None
+    return group if fields[0] == 'S' and int(fields[5]) == group else None
+def wait_for_job():
+    while job() is None: time.sleep(.005)
+say(command + b'\n'); wait_for_job()
+say(first + b'\n'); until(answer); print('answers')
+say(b'\x1a'); until(b'Stopped'); until(b'$ '); print('stopped')
+say(b'jobs\n'); until(b'Stopped'); until(b'$ '); print('listed')
+say(b'fg\n'); wait_for_job()
+say(second + b'\n'); until(other); print('goes on')
+say(b'\x04'); print([line for line in until(b'$ ').decode().split('\r\n') if 'last' in line])
+say(b'echo status $?\n'); until(b'status '); print(until(b'\r\n').decode().strip())
+say(b'exit\n'); print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+/// A conversation: a line and what must come back before anything else is done.
+pub(crate) type Talk<'a> = [(&'a str, &'a str); 2];
+
+/// Stops and goes on with `line`, a shell's command line in which `PROGRAM` is the program.
+pub(crate) fn stop_and_go_on(world: &World, program: &Path, line: &str, talk: Talk<'_>) -> Outcome {
+    let line = line.replace("PROGRAM", program.to_str().expect("UTF-8"));
+    let [(first, answer), (second, other)] = talk;
+    let python = Path::new("/usr/bin/python3.11");
+    world.run(python, &["-c", SCRIPT, &line, first, answer, second, other], "")
+}

@@ -1,0 +1,365 @@
+//! A folder with a vendor and a simulated dongle, and the commands that one types there.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The ordinary user of these tests.
+pub(crate) const NOBODY: u32 = 65534;
+
+/// Whatever takes so long hangs, and its test fails. Nothing is asserted of time.
+const HANG_S: i64 = 120;
+
+const HANG: Duration = Duration::from_secs(HANG_S as u64);
+
+/// A world of its own for one test. Everything in it ends with it.
+pub(crate) struct World {
+    dir: TempDir,
+    dongles: Vec<(String, Child)>,
+    user: Option<u32>,
+}
+
+/// What a command gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// Exit code, or 128 and the signal.
+    pub(crate) code: i32,
+}
+
+impl Outcome {
+    /// The `data` of a command with `--json`.
+    pub(crate) fn data(&self) -> Value {
+        let envelope: Value = serde_json::from_str(&self.stdout).expect("one JSON envelope");
+        envelope["data"].clone()
+    }
+
+    /// Asserts success.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// Asserts an exit code and that the message has all these words.
+    #[track_caller]
+    pub(crate) fn refused(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is not in: {}", self.stderr);
+        }
+        self
+    }
+}
+
+impl World {
+    /// A vendor `acme` with product 7, and no dongle yet.
+    pub(crate) fn new() -> Self {
+        Self::of(None)
+    }
+
+    fn of(user: Option<u32>) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
+        let world = World { dir, dongles: Vec::new(), user };
+        for sub in ["work", "sealed", "port"] {
+            fs::create_dir(world.path(sub)).expect("a folder");
+            chown(world.path(sub), user, user).expect("root");
+        }
+        world.cli("vendor init acme --name Acme --firm-code 100 --test").ok();
+        world.cli("vendor product add 7 --name Editor --vendor acme").ok();
+        world
+    }
+
+    /// The same with a dongle of a profile that holds a license with these options of
+    /// `vendor issue`.
+    pub(crate) fn licensed(profile: &str, options: &str) -> Self {
+        let mut world = Self::new();
+        world.plug("usb", profile);
+        world.license(options);
+        world
+    }
+
+    /// The same for an ordinary user, who also runs the programs.
+    pub(crate) fn licensed_to_nobody(profile: &str, options: &str) -> Self {
+        let mut world = Self::of(Some(NOBODY));
+        world.plug("usb", profile);
+        world.license(options);
+        world
+    }
+
+    /// Starts a simulated dongle at the socket `port/NAME` and waits until it is ready.
+    pub(crate) fn plug(&mut self, name: &str, profile: &str) {
+        let mut command = self.strongroom();
+        command.args(["sim", "run", "--profile", profile]);
+        command.arg("--state").arg(self.path("port").join(format!("{name}.state")));
+        command.arg("--socket").arg(self.socket(name)).stdin(Stdio::null());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the simulator starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        self.dongles.push((name.to_owned(), child));
+        assert!(line.starts_with("simulated dongle"), "{line}");
+    }
+
+    /// Waits for the end of the dongle at `usb`, which was told to stop, and starts it again.
+    pub(crate) fn restart(&mut self) {
+        let (name, mut dongle) = self.dongles.remove(0);
+        dongle.wait().expect("a child of this process");
+        self.plug(&name, "rtc");
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Where a dongle is plugged in.
+    pub(crate) fn socket(&self, name: &str) -> PathBuf {
+        self.path("port").join(name)
+    }
+
+    /// Issues a license for the dongle at `usb` and applies it.
+    pub(crate) fn license(&self, options: &str) {
+        self.context("license.context");
+        self.cli(&format!(
+            "vendor issue --vendor acme --context license.context --product 7 {options} \
+             -o license.update"
+        ))
+        .ok();
+        self.cli("update apply license.update --yes").ok();
+        fs::remove_file(self.path("license.update")).expect("own file");
+    }
+
+    /// Writes a new context file of the one dongle for `acme`.
+    pub(crate) fn context(&self, file: &str) {
+        let _ = fs::remove_file(self.path(file));
+        self.cli(&format!("container context --firm acme -o {file}")).ok();
+    }
+
+    /// Runs `strongroom` with words between spaces.
+    pub(crate) fn cli(&self, line: &str) -> Outcome {
+        self.cli_words(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs `strongroom`.
+    pub(crate) fn cli_words(&self, words: &[impl AsRef<OsStr>]) -> Outcome {
+        let mut command = self.strongroom();
+        run(command.args(words), "")
+    }
+
+    fn strongroom(&self) -> Command {
+        let mut command = Command::new(built("strongroom"));
+        command.current_dir(self.dir.path());
+        self.environment(&mut command);
+        command
+    }
+
+    /// Does something bad to the dongle at `usb`.
+    pub(crate) fn fault(&self, fault: &str) {
+        self.cli(&format!("sim fault --socket port/usb {fault}")).ok();
+    }
+
+    /// Protects a program under its own name in `sealed/`.
+    pub(crate) fn protect(&self, plain: &Path, options: &str) -> PathBuf {
+        let out = self.path("sealed").join(plain.file_name().expect("a file"));
+        self.protect_as(plain, &out, options);
+        out
+    }
+
+    /// Protects a program.
+    pub(crate) fn protect_as(&self, plain: &Path, out: &Path, options: &str) {
+        let line = format!(
+            "protect app {} -o {} --vendor acme --product 7 --force {options}",
+            plain.display(),
+            out.display()
+        );
+        self.cli(&line).ok();
+    }
+
+    /// A command in `work/` with a fixed environment, all streams piped. Its name is that of the
+    /// file, and its folder the first to be searched for programs.
+    pub(crate) fn command(&self, program: &Path, args: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.path("work"));
+        self.environment(&mut command);
+        if let (Some(name), Some(folder)) = (program.file_name(), program.parent()) {
+            let folder = folder.display();
+            command.arg0(name).env("PATH", format!("{folder}:/usr/bin:/bin"));
+        }
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a program with all streams piped. One that hangs is ended, and with it its test.
+    pub(crate) fn spawn(&self, program: &Path, args: &[impl AsRef<OsStr>]) -> Child {
+        let child = self.command(program, args).spawn().expect("the program starts");
+        let pid = Pid::from_child(&child);
+        let process = pidfd_open(pid, PidfdFlags::empty()).expect("a child of this process");
+        thread::spawn(move || {
+            let hang = Timespec { tv_sec: HANG_S, tv_nsec: 0 };
+            let mut ends = [PollFd::new(&process, PollFlags::IN)];
+            if matches!(poll(&mut ends, Some(&hang)), Ok(0)) {
+                // Not by SIGKILL: some tests wait for that one.
+                let _ = pidfd_send_signal(&process, Signal::ABORT);
+                let _ = pidfd_send_signal(&process, Signal::CONT);
+            }
+        });
+        child
+    }
+
+    fn environment(&self, command: &mut Command) {
+        let ports = self.dongles.iter().map(|(name, _)| self.socket(name));
+        let sources: Vec<_> = ports.map(|port| format!("sim:{}", port.display())).collect();
+        let sources = if sources.is_empty() { "sim:/nowhere".into() } else { sources.join(",") };
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
+        command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path("home"));
+        command.env("HOME", self.path("work")).env("TZ", "UTC");
+    }
+
+    /// Runs a program, protected or not.
+    pub(crate) fn run(&self, program: &Path, args: &[&str], input: &str) -> Outcome {
+        run(&mut self.command(program, args), input)
+    }
+
+    /// Seats that the dongle at `usb` counts.
+    pub(crate) fn seats(&self) -> u64 {
+        let shown = self.cli("container show --json").ok().data();
+        shown["container"]["seats"].as_u64().expect("a number")
+    }
+
+    /// Waits until the dongle counts so many seats.
+    #[track_caller]
+    pub(crate) fn wait_for_seats(&self, count: u64) {
+        until(&format!("{count} seats"), || self.seats() == count);
+    }
+
+    /// All that a user can see of what the containers hold, without the time.
+    pub(crate) fn state(&self) -> String {
+        let mut shown = self.cli("container show --json").ok().data();
+        shown["container"]["time"] = Value::Null;
+        let licenses = self.cli("license list --json").ok().data();
+        format!("{shown}\n{licenses}")
+    }
+
+    /// All that the vendor keeps.
+    pub(crate) fn vendor_state(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut folders = vec![self.path("acme")];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => files.push((path.clone(), fs::read(path).expect("a file"))),
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for (_, mut dongle) in self.dongles.drain(..) {
+            // One that has ended already is no loss.
+            let _ = dongle.kill();
+            let _ = dongle.wait();
+        }
+    }
+}
+
+/// A built program, in the target folder that this test was built in.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("a running test");
+    let folder = this.parent().and_then(Path::parent).expect("target/debug/deps");
+    let path = folder.join(name);
+    assert!(path.is_file(), "{} is missing: ./dev build makes it", path.display());
+    path
+}
+
+/// Builds a small C program of the loader's tests, or of these, with `cc`.
+pub(crate) fn cc(source: &Path, out: &Path, flags: &[&str]) {
+    let mut cc = Command::new("/usr/bin/cc");
+    cc.args(["-O1", "-g0", "-pthread", "-o"]).arg(out).arg(source).args(flags);
+    let made = cc.output().expect("cc");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A small program that the loader's tests and these share.
+pub(crate) fn probe(world: &World, source: &str, name: &str, flags: &[&str]) -> PathBuf {
+    let probes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protector/loader/tests/it/probes");
+    let out = world.path(name);
+    cc(&probes.join(source), &out, flags);
+    out
+}
+
+/// Runs a command with all streams piped and `input` on its standard input.
+#[track_caller]
+pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_owned();
+    // A program may end without reading.
+    let feeder = thread::spawn(move || stdin.write_all(input.as_bytes()).is_ok());
+    let outcome = outcome(child);
+    feeder.join().expect("no panic");
+    outcome
+}
+
+/// Waits for a child and gives all that it said.
+#[track_caller]
+pub(crate) fn outcome(child: Child) -> Outcome {
+    let pid = Pid::from_child(&child);
+    let (told, tell) = mpsc::channel();
+    thread::spawn(move || told.send(child.wait_with_output()));
+    match tell.recv_timeout(HANG) {
+        Ok(output) => outcome_of(&output.expect("a child of this process")),
+        Err(_) => {
+            let _ = kill_process(pid, Signal::KILL);
+            panic!("it hangs");
+        }
+    }
+}
+
+fn outcome_of(output: &Output) -> Outcome {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let status = output.status;
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().expect("code or signal"));
+    Outcome { stdout: text(&output.stdout), stderr: text(&output.stderr), code }
+}
+
+/// Asks again and again until something is so.
+#[track_caller]
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !so() {
+        assert!(start.elapsed() < HANG, "waited for {what}");
+        thread::yield_now();
+    }
+}
+
+/// Sends a signal.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("the child lives");
+}
