@@ -25,7 +25,8 @@ pub(crate) fn parse(text: &str) -> Result<u64> {
         None => date(text).or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second)),
     };
     seconds.and_then(|s| u64::try_from(s).ok()).ok_or_else(|| {
-        let hint = "Write a date such as 2027-03-31, a time such as 2027-03-31T12:00:00Z, or a span \
+        let hint = "Write a date such as 2027-03-31, a time such as 2027-03-31T12:00:00Z, or a \
+            span \
             such as +30d.";
         CliError::usage(format!("{text:?} is no time"), hint)
     })

@@ -225,7 +225,7 @@ impl Flash for SimFlash {
         let mut chip = self.chip();
         chip.powered()?;
         let start = chip.range(at, words.len())?.start;
-        if start % word_len != 0 || words.len() % word_len != 0 {
+        if start % word_len != 0 || !words.len().is_multiple_of(word_len) {
             return Err(FlashError::Range);
         }
         for (i, word) in words.chunks(word_len).enumerate() {

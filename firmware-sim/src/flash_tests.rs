@@ -310,7 +310,7 @@ fn outlive(
     flash: &SimFlash,
     layout: Layout,
 ) {
-    if key % 16 != 0 {
+    if !key.is_multiple_of(16) {
         return;
     }
     for _ in 0..12 {

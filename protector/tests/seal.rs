@@ -40,7 +40,7 @@ int main(void) {
 }
 "#;
 
-/// Held by each test: a child that another test forks while a program is being written keeps it open
+/// Held by each test: a child that another test forks while a program is written keeps it open
 /// for writing until its own exec, and the kernel runs no such file.
 fn alone() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());

@@ -41,7 +41,7 @@ impl Flash for Ram {
 
     fn program(&mut self, at: u32, words: &[u8], _: WriteKind) -> Result<(), FlashError> {
         let word_len = self.geometry.word_len as usize;
-        assert!(at as usize % word_len == 0 && words.len() % word_len == 0);
+        assert!((at as usize).is_multiple_of(word_len) && words.len().is_multiple_of(word_len));
         let mut cells = self.cells.borrow_mut();
         for (cell, new) in cells[at as usize..].iter_mut().zip(words) {
             assert_eq!(*cell & new, *new, "a bit would rise");

@@ -231,7 +231,7 @@ fn sec_s21_no_key_and_nonce_repeat_over_a_million_messages() {
         let (mut program_random, mut container_random) = (seeded(100), seeded(200));
         for _ in 0..200 {
             match reverted {
-                _ if rng.next_u32() % 2 == 0 => {}
+                _ if rng.next_u32().is_multiple_of(2) => {}
                 Reverted::Program => program_random = seeded(100),
                 Reverted::Container => container_random = seeded(200),
             }

@@ -1,4 +1,5 @@
 //! A dongle and a host in one process use a key, close, and look whether it is still there.
+#![forbid(unsafe_code)]
 
 use std::io::Read;
 

@@ -8,7 +8,7 @@ use std::process::Command;
 const ENTRIES: [&str; 3] = ["watcher4main", "spawn10after_fork", "strongroom_fork_hook"];
 
 /// All of libc that is meant to be called: what moves bytes. Formatting in `core` neither allocates
-/// nor uses thread-local storage; its functions are named where messages of panics are put together.
+/// nor uses thread-local storage; its functions are named where panic messages are put together.
 const ALLOWED: [&str; 6] = ["memcpy", "memset", "memmove", "memcmp", "strlen", "4core3fmt"];
 
 /// Where broken invariants lead, in libraries below the seat. They end the process at once: the

@@ -152,7 +152,7 @@ impl Transport {
 }
 
 fn rekey_when_due(cipher: &mut Cipher) {
-    if cipher.next % REKEY_MESSAGES == 0 {
+    if cipher.next.is_multiple_of(REKEY_MESSAGES) {
         cipher.rekey();
     }
 }

@@ -16,7 +16,7 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// An input that panics names its file by the panic's message, since each is printed before it runs.
+/// An input that panics names its file by the message, since each is printed before it runs.
 #[test]
 fn every_stored_input_runs() {
     for (target, run) in TARGETS {
