@@ -1,13 +1,14 @@
-//! Journeys through the built programs: what users, vendors and attackers type and what comes of it.
+//! Journeys through the built programs: what users and attackers type, what comes of it.
 //!
 //! Needs `strongroom` and `strongroom-loader` in the target folder (`./dev build`), the programs
 //! that `./dev test` installs, and root: attackers and ordinary users run as another user.
 
 // mod bad_input;
+mod clock;
 mod first_run;
 mod programs;
 mod seats;
-// mod secrecy;
-// mod shim;
+mod secrecy;
+mod shim;
 mod terminal;
 mod world;

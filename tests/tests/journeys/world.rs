@@ -352,7 +352,7 @@ fn outcome_of(output: &Output) -> Outcome {
 /// Asks again and again until something is so.
 #[track_caller]
 pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
+    let start = crate::clock::start();
     while !so() {
         assert!(start.elapsed() < HANG, "waited for {what}");
         thread::yield_now();
