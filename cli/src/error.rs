@@ -62,6 +62,12 @@ impl CliError {
         self
     }
 
+    /// Says another thing to do next.
+    pub(crate) fn hinting(mut self, hint: impl Display) -> Self {
+        self.hint = hint.to_string();
+        self
+    }
+
     fn plain(code: &str, exit: Exit, title: impl Display, hint: impl Display) -> Self {
         CliError { code: code.into(), title: title.to_string(), hint: hint.to_string(), exit }
     }

@@ -1,10 +1,10 @@
 //! Files in and out: bounded reading, atomic writing.
 
 use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
-use protector::atomic::{self, Existing, WriteError};
+use protector::atomic::{self, AtomicFile, Existing, WriteError};
 use protocol::errors::ErrorCode;
 
 use crate::error::{CliError, Result};
@@ -38,6 +38,37 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 
 fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result<()> {
     atomic::write_file(path, mode, existing, bytes).map_err(|error| write_error(path, error))
+}
+
+/// A new file on its way: nothing is in its place before [`NewFile::commit`].
+pub(crate) struct NewFile {
+    path: PathBuf,
+    file: AtomicFile,
+}
+
+impl NewFile {
+    /// Begins a file where none may be yet: early, so that what cannot be written is known before
+    /// anything else is done.
+    pub(crate) fn begin(path: &Path) -> Result<Self> {
+        let file = AtomicFile::create(path, 0o644, Existing::Keep);
+        let file = file.map_err(|error| write_error(path, error))?;
+        Ok(NewFile { path: path.to_owned(), file })
+    }
+
+    /// Where it will be.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes its contents.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| CliError::io(&self.path, &error))
+    }
+
+    /// Puts it in its place.
+    pub(crate) fn commit(self) -> Result<()> {
+        self.file.commit().map_err(|error| write_error(&self.path, error))
+    }
 }
 
 /// An atomic write that failed.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::shown;
 use crate::args::{Args, UpdateCommand};
 use crate::error::{CliError, Result};
+use crate::files::NewFile;
 use crate::output::Output;
 use crate::{files, reach, times};
 
@@ -262,6 +263,7 @@ fn apply(
     }
     output.say(&text);
     output.confirm("apply this update?", yes)?;
+    let receipt_file = receipt_path.map(NewFile::begin).transpose()?;
     let mut progress = output.progress("applying");
     let applied = container.apply_update(
         update.root_object(),
@@ -274,20 +276,38 @@ fn apply(
         Ok(receipt) => (Some(receipt), None),
         Err(UpdateError { error, receipt }) => (receipt, Some(error)),
     };
-    if let (Some(path), Some(receipt)) = (receipt_path, &receipt) {
-        let bytes = file::write(FileKind::Receipt, &[container.certificate(), receipt]);
-        files::write_new(path, &bytes)?;
-        output.say(format!("receipt written to {}: send it back to the vendor", path.display()));
-    }
+    let kept = match (receipt_file, &receipt) {
+        (Some(file), Some(receipt)) => keep_receipt(file, &container, receipt, output),
+        _ => Ok(()),
+    };
     if let Some(error) = refusal {
         return Err(error.into());
     }
+    kept.map_err(|error| {
+        let firm = update.header.root_fp;
+        error.about("the update is applied, but not its receipt written").hinting(format!(
+            "Have it written again: strongroom update receipt --firm {firm} -o FILE"
+        ))
+    })?;
     let serial = container.serial().to_string();
     let number = update.header.seq;
     let data = json!({
         "serial": serial, "number": number, "receipt": receipt_path, "changes": changes,
     });
     output.data("update-apply", data, format!("update {number} is applied to {serial}"));
+    Ok(())
+}
+
+fn keep_receipt(
+    mut file: NewFile,
+    container: &Container,
+    receipt: &[u8],
+    output: &Output,
+) -> Result<()> {
+    file.write(&file::write(FileKind::Receipt, &[container.certificate(), receipt]))?;
+    let path = file.path().display().to_string();
+    file.commit()?;
+    output.say(format!("receipt written to {path}: send it back to the vendor"));
     Ok(())
 }
 

@@ -13,11 +13,12 @@ use serde_json::json;
 use super::shown;
 use crate::args::{IssueArgs, KeyStoreArgs, ProductCommand, VendorCommand};
 use crate::error::{CliError, Result};
+use crate::files::NewFile;
 use crate::output::Output;
+use crate::times;
 use crate::vendor::{
     Change, Issue, Ledger, Passphrase, Point, Product, Vendor, VerifiedStatement, read_statement,
 };
-use crate::{files, times};
 
 pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
     match command {
@@ -177,7 +178,7 @@ impl Delivery<'_> {
     /// Signs the update and writes it.
     fn send(
         &self,
-        issue: Issue<'_>,
+        mut issue: Issue<'_>,
         change: Change,
         until_s: u64,
         about: &str,
@@ -201,8 +202,11 @@ impl Delivery<'_> {
         }
         let test = issue.vendor.root.body.mode == Mode::Test;
         let keys = issue.vendor.keys(&Passphrase::obtain(self.keys, test, false)?)?;
-        let bytes = issue.finish(change, until_s, &keys)?;
-        files::write_new(path, &bytes)?;
+        // Written, then recorded, then in its place: what cannot be written was not issued.
+        let mut file = NewFile::begin(path)?;
+        file.write(&issue.sign(change, until_s, &keys)?)?;
+        issue.record()?;
+        file.commit()?;
         let text = format!(
             "update {number} for {serial} written to {}: send it to the user\n  {about}",
             path.display()

@@ -75,9 +75,9 @@ impl<'a> Issue<'a> {
         Ok(Issue { vendor, context, ledger, before })
     }
 
-    /// Signs the update, records it, and returns the file.
-    pub(crate) fn finish(
-        mut self,
+    /// Signs the update and returns the file. It may go out once it is recorded.
+    pub(crate) fn sign(
+        &mut self,
         change: Change,
         until_s: u64,
         keys: &VendorKeys,
@@ -124,8 +124,12 @@ impl<'a> Issue<'a> {
             superseded: false,
         };
         self.ledger.add(issued);
-        self.ledger.save(&self.vendor.containers_dir(), device.id)?;
         Ok(file::write(FileKind::Update, &[root, &update]))
+    }
+
+    /// Records what was signed.
+    pub(crate) fn record(self) -> Result<()> {
+        self.ledger.save(&self.vendor.containers_dir(), self.context.device.id)
     }
 
     fn sealed_key(
