@@ -1,6 +1,6 @@
 //! What stands in place of the dongle and says yes to everything.
 //!
-//! A certificate of the test root is no secret, so it gets one. What it cannot have is the item key.
+//! A certificate of the test root is no secret, so it gets one. It cannot have the item key.
 
 use std::collections::HashMap;
 use std::path::Path;
