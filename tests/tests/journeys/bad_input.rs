@@ -1,5 +1,5 @@
-//! Damaged and foreign files, dongles that fail in the middle, disks that are full: what is wrong is
-//! said, and nothing is half done.
+//! Damaged and foreign files, dongles that fail in the middle, full disks: what is wrong is said,
+//! and nothing is half done.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
