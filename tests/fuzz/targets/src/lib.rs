@@ -89,10 +89,10 @@ pub fn root(bytes: &[u8]) {
 
 /// The body of an update: operations, each behind its length.
 pub fn update_ops(bytes: &[u8]) {
-    if let Ok(ops) = read_ops(bytes) {
-        if bytes.len() <= UPDATE_BODY_LEN_MAX {
-            assert_eq!(write_ops(&ops).as_deref(), Ok(bytes), "another encoding is accepted");
-        }
+    if let Ok(ops) = read_ops(bytes)
+        && bytes.len() <= UPDATE_BODY_LEN_MAX
+    {
+        assert_eq!(write_ops(&ops).as_deref(), Ok(bytes), "another encoding is accepted");
     }
 }
 
