@@ -17,7 +17,7 @@ use protocol::signed::{UnverifiedObject, write_object};
 use protocol::testing::decoded;
 use strongroom_tests::bench::Bench;
 use strongroom_tests::dice::Dice;
-use strongroom_tests::mutate::{flipped_bits, long_varints, lying_lengths};
+use strongroom_tests::mutate::{flipped_bits, long_varints, lying_lengths, varint};
 use strongroom_tests::samples::{self, Sample};
 use strongroom_tests::vendor::{Update, Vendor, commands};
 
@@ -51,6 +51,21 @@ fn sec_p01_a_length_that_lies_costs_no_memory_in_any_type() {
         }
     }
     println!("figure: lying lengths refused: {refused}");
+}
+
+/// As many bytes are there as elements are declared, but an element takes more memory than a byte.
+#[test]
+fn sec_p01_a_length_reserves_no_memory_even_where_so_many_bytes_follow() {
+    let tail = [&varint(60_000)[..], &[0; 60_000]].concat();
+    for Sample { name, decode, encodings } in types() {
+        for bytes in &encodings {
+            for at in 0..bytes.len() {
+                let long = [&bytes[..at], &tail].concat();
+                let taken = bounded(name, &long, |long| decode(long, usize::MAX));
+                assert!(taken.is_err(), "{name}: 60,000 of something");
+            }
+        }
+    }
 }
 
 #[test]
@@ -276,11 +291,14 @@ fn sec_p05_no_certificate_is_decoded_before_its_proof_holds() {
     let certificate = engine::platform::Keys::certificate(&*keys);
     let (object, _) = UnverifiedObject::read(certificate, 1024).expect("a certificate");
     let body_at = certificate.len() - object.header().body_len as usize;
-    let before = decoded::<DeviceBody>();
-    for forged in flipped_bits(&certificate[..body_at]) {
+    let (before, mut judged) = (decoded::<DeviceBody>(), 0);
+    for head in flipped_bits(&certificate[..body_at]) {
+        let forged = [&head, &certificate[body_at..]].concat();
         let Ok((object, _)) = UnverifiedObject::read(&forged, 1024) else { continue };
         assert!(Device::verify(&object, &maker).is_err(), "a forged certificate is accepted");
+        judged += 1;
     }
+    assert!(judged > 1000, "only {judged} forgeries could be read");
     assert_eq!(decoded::<DeviceBody>(), before, "a body was decoded before its proof held");
     assert!(Device::verify(&object, &maker).is_ok() && decoded::<DeviceBody>() > before);
 }
