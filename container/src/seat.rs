@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use protocol::command::{SeatCommand, SeatGrant, SeatReply};
 use protocol::crypto::wipe_stack;
-use protocol::errors::ErrorCode;
 use protocol::objects::artifact::{PartId, SecretKey, WrappedKey};
 use zeroize::Zeroizing;
 
@@ -125,11 +124,6 @@ impl KeptSeat {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
-    }
-
-    /// Whether `error` means that the same use may be tried again at once.
-    pub fn is_passing(error: &Error) -> bool {
-        error.is(ErrorCode::ChannelDead) || error.is(ErrorCode::DeviceSilent)
     }
 }
 

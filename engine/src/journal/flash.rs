@@ -3,9 +3,10 @@
 /// A NOR flash, or a stretch of one.
 ///
 /// A cell reads 1 after an erase and is programmed to 0, word by word. The formats of this crate
-/// program each word once between two erases, with one exception: a flag word that a power cut left
-/// half programmed is programmed a second time, with zeros only. Parts that allow two writes per
-/// word, and parts with error correction that allow overwriting by zeros, both qualify.
+/// program each word once between two erases, with one exception: what a power cut left half
+/// programmed without a trace, or a flag word, is programmed a second time. Parts that allow two
+/// writes per word, and parts with error correction that allow overwriting by zeros, both qualify;
+/// one that counts its writes may answer `Refused`, and another place is taken.
 pub trait Flash {
     /// The shape of the memory. Never changes.
     fn geometry(&self) -> Geometry;

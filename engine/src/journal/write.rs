@@ -1,7 +1,7 @@
 //! How the journal writes: entries at the end of the log, and new segments when the head is full.
 
 use super::entry::{CRC, Entry, FLAG_LEN, HEAD_LEN, Kind, Slot};
-use super::flash::{Flash, WriteKind};
+use super::flash::{Flash, FlashError, WriteKind};
 use super::pending::Change;
 use super::segment::{ADOPTED_AT, CLOSED_AT, Preamble, SEGMENT_HEAD_LEN, SegmentHead};
 use super::{Journal, StoreError};
@@ -35,10 +35,18 @@ impl<F: Flash> Journal<F> {
         value: &[u8],
         kind: WriteKind,
     ) -> Result<u32, StoreError> {
-        let size = entry.size(self.shape.word_len);
-        let at = self.make_room(size)?;
+        let (size, head) = (entry.size(self.shape.word_len), entry.encode());
+        let (first, rest) = head.split_at(self.shape.word_len as usize);
+        let mut at = self.make_room(size)?;
         self.used = entry.seq;
-        self.program(at, &entry.encode(), kind)?;
+        if !self.program_if_taken(at, first, kind)? {
+            // A word that looks blank may have been torn before without a trace, and be spent. The
+            // next segment is erased first.
+            self.full = true;
+            at = self.make_room(size)?;
+            self.program(at, first, kind)?;
+        }
+        self.program(at + self.shape.word_len, rest, kind)?;
         let whole = value.len() - value.len() % self.shape.word_len as usize;
         self.program(at + HEAD_LEN, &value[..whole], kind)?;
         if whole < value.len() {
@@ -56,7 +64,12 @@ impl<F: Flash> Journal<F> {
     fn finish_close(&mut self) -> Result<(), StoreError> {
         if self.close_due {
             let closed = self.shape.base(self.head - 1) + CLOSED_AT;
-            self.program(closed, &FLAG_SET, WriteKind::Segment)?;
+            let word_len = self.shape.word_len as usize;
+            for (at, word) in (closed..).step_by(word_len).zip(FLAG_SET.chunks(word_len)) {
+                // A word that cuts have torn too often stays as it is: only what the flag is for
+                // hangs on it.
+                self.program_if_taken(at, word, WriteKind::Segment)?;
+            }
             self.close_due = false;
         }
         Ok(())
@@ -209,6 +222,18 @@ impl<F: Flash> Journal<F> {
         result
     }
 
+    /// The same, but `false` where the part does not take another write to these words.
+    fn program_if_taken(
+        &mut self,
+        at: u32,
+        words: &[u8],
+        kind: WriteKind,
+    ) -> Result<bool, StoreError> {
+        let result = program_if_taken(&mut self.flash, at, words, kind);
+        self.failed |= result.is_err();
+        result
+    }
+
     /// The head of the segment with this ordinal; `None` where another or none stands.
     pub(super) fn segment_head(&mut self, ordinal: u64) -> Result<Option<SegmentHead>, StoreError> {
         let mut bytes = [0; SEGMENT_HEAD_LEN as usize];
@@ -233,6 +258,24 @@ pub(super) fn program_checked<F: Flash>(
     kind: WriteKind,
 ) -> Result<(), StoreError> {
     flash.program(at, words, kind)?;
+    compare(flash, at, words)
+}
+
+/// The same, but `false` where the part does not take another write to these words.
+pub(super) fn program_if_taken<F: Flash>(
+    flash: &mut F,
+    at: u32,
+    words: &[u8],
+    kind: WriteKind,
+) -> Result<bool, StoreError> {
+    match flash.program(at, words, kind) {
+        Ok(()) => compare(flash, at, words).map(|()| true),
+        Err(FlashError::Refused) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn compare<F: Flash>(flash: &mut F, at: u32, words: &[u8]) -> Result<(), StoreError> {
     let mut from = at;
     for part in words.chunks(CHUNK_LEN) {
         let mut found = [0; CHUNK_LEN];

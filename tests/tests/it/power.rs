@@ -175,14 +175,16 @@ impl Probe {
         seen: &mut Seen,
     ) {
         self.chip.restore(&cut.image).expect("an image of an equal chip");
-        if dice.one_in(16) {
-            seen.cut_again += u64::from(self.cut_while_starting(dice));
+        let wears_words = matches!(cut.kind, WriteKind::Segment | WriteKind::Counter);
+        if wears_words || dice.one_in(16) {
+            seen.cut_again += self.cut_again(dice);
         }
         let mut bench = self.bench();
         let what = || format!("{:?} {:?} in {:?}", cut.torn, cut.kind, plan.covers);
         bench.power_up().unwrap_or_else(|error| panic!("does not start: {error:?}, {}", what()));
         let found = observe(&mut bench).unwrap_or_else(|why| panic!("{why}: {}", what()));
         assert!(allowed.contains(&&found), "a third state after {}: {found:?}", what());
+        assert!(touch(&mut bench, dice), "it takes no change any more after {}", what());
         seen.found_new += u64::from(plan.succeeds && found == *allowed[1]);
         if dice.one_in(16) {
             seen.retried += 1;
@@ -192,13 +194,18 @@ impl Probe {
         }
     }
 
-    /// Cuts the first write of the start itself, if it writes.
-    fn cut_while_starting(&self, dice: &mut Dice) -> bool {
-        self.chip.cut_power_after(0, [TornMode::Before, TornMode::During][dice.below(2)]);
-        let started = self.bench().power_up();
-        let was_cut = self.chip.power_up().is_some();
-        assert_eq!(started.is_err(), was_cut, "a start that was cut must not succeed");
-        was_cut
+    /// Some starts in a row, each of which loses its power at its first write, or at that of a
+    /// command that changes nothing that can be seen. Returns how many were cut.
+    fn cut_again(&self, dice: &mut Dice) -> u64 {
+        let cut = |_| {
+            let mut bench = self.bench();
+            self.chip.cut_power_after(0, TornMode::During);
+            let answer = bench.power_up().map(|()| touch(&mut bench, dice));
+            let was_cut = self.chip.power_up().is_some();
+            assert!(!(was_cut && answer == Ok(true)), "confirmed without power");
+            u64::from(was_cut)
+        };
+        (0..4).map(cut).sum()
     }
 
     /// The same plan from the same state, with the power really going away at write number `at`.
@@ -224,6 +231,13 @@ impl Probe {
     }
 }
 
+/// Gives the container the name that it has. Whether it took it.
+fn touch(bench: &mut Bench, dice: &mut Dice) -> bool {
+    let Reply::Info(info) = bench.command(Command::Info) else { return false };
+    let op = OpId::new(dice.bytes());
+    matches!(bench.command(Command::Rename { op, name: info.name }), Reply::Done)
+}
+
 /// Sends commands up to the first that is refused. Whether none was.
 fn send<F: Flash + Clone>(bench: &mut Bench<F>, commands: &[Command]) -> bool {
     let done = |command: &Command| {
@@ -244,7 +258,7 @@ impl Seen {
             self.cuts, self.sequences
         );
         println!(
-            "figure: of these {} left the new state, {} were retried, {} cut again at the start",
+            "figure: of these {} left the new state, {} were retried, {} cuts hit the next start",
             self.found_new, self.retried, self.cut_again
         );
         println!("figure: further power cuts in the running engine: {}", self.cut_live);

@@ -1,4 +1,4 @@
-//! The clock of these tests: only watchdogs against hanging read it.
+//! The clock of these tests: for watchdogs against hanging, and for promised ends of use.
 
 use std::time::Instant;
 

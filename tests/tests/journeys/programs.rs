@@ -229,6 +229,9 @@ fn gcc() {
         ],
     );
     program_of(&world, &plain, &sealed);
+    // The driver of the job reads nothing; its child does.
+    let line = "PROGRAM -E -P -x c -";
+    same_job(&world, &plain.0, &sealed.0, line, [("", ""), ("int last;", "")]);
     let args = ["-c", "hello.c", "-o", "trace"];
     refuses_without_dongle(&world, &sealed.0, &args, &world.path("work/trace"));
     let args = ["-quiet", "alone.c", "-o", "other-trace"];

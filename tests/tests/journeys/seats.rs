@@ -4,13 +4,18 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::clock;
 use crate::world::{World, outcome, probe, run, signal, until};
 
 const CAT: &str = "/bin/cat";
 const PYTHON: &str = "/usr/bin/python3.11";
+
+/// The heartbeat time-out of the profile `quick`.
+const QUICK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Starts a protected program and waits until it holds its seat.
 fn start(world: &World, sealed: &Path, args: &[&str]) -> Child {
@@ -184,8 +189,12 @@ fn a_dongle_that_falls_silent_ends_the_program() {
         let mut child = start(&world, &sealed, &[]);
         echo(&mut child);
         world.fault(fault);
+        // Not its speed is asserted but a promise: no use beyond this time.
+        let silent = clock::start();
         let _stdin = child.stdin.take();
         let got = outcome(child).refused(125, &["the license was lost"]);
+        let used = silent.elapsed();
+        assert!(used <= QUICK_TIMEOUT + Duration::from_secs(1), "{fault}: ran on for {used:?}");
         assert_eq!(got.stdout, "");
         world.fault(if fault == "unplug" { "plug" } else { "stall off" });
         world.wait_for_seats(0);

@@ -6,7 +6,8 @@ use crate::world::{Outcome, World};
 
 /// Runs a command line by an interactive shell under a pseudo terminal: types a line, Ctrl-Z,
 /// `jobs`, `fg`, a second line and Ctrl-D, and prints what came of each step. Arguments: the
-/// command, and twice what is typed and what the program answers to it at once.
+/// command, and twice what is typed and what the program answers to it at once. A program that does
+/// not answer at once is given no first line: a stop right behind a line throws typed text away.
 const SCRIPT: &str = r"
 import os, pty, sys, time
 command, first, answer, second, other = (arg.encode() for arg in sys.argv[1:])
@@ -25,19 +26,33 @@ until(b'$ ')
 shell = os.tcgetpgrp(fd)
 say(b'stty -echo\n'); until(b'$ ')
 def job():
-    # Not the shell, and the first process of the job waits for something: input or its child.
+    # (state, call) of each process of the foreground job; none while that is the shell.
     group = os.tcgetpgrp(fd)
-    if group == shell: return None
-    try: fields = open('/proc/%d/stat' % group).read().rsplit(') ', 1)[1].split()
-    except FileNotFoundError: return None
-    return group if fields[0] == 'S' and int(fields[5]) == group else None
-def wait_for_job():
-    while job() is None: time.sleep(.005)
-say(command + b'\n'); wait_for_job()
-say(first + b'\n'); until(answer); print('answers')
-say(b'\x1a'); until(b'Stopped'); until(b'$ '); print('stopped')
+    return processes(group) if group != shell else []
+def processes(group):
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            fields = open('/proc/%s/stat' % pid).read().rsplit(') ', 1)[1].split()
+            if int(fields[2]) == group:
+                found.append((fields[0], open('/proc/%s/syscall' % pid).read()))
+        except OSError: continue
+    return found
+def wait_for_reader():
+    # Some process of the job is in read(0, ...): neither what is typed now nor the stop can come
+    # while a program starts or is waited for by its parent without signals.
+    reads = lambda: any(state == 'S' and call.startswith('0 0x0 ') for state, call in job())
+    while not reads(): time.sleep(.005)
+    return os.tcgetpgrp(fd)
+def stop(group):
+    # The shell looks at the first process of the job only; another may still be reading.
+    say(b'\x1a'); until(b'Stopped'); until(b'$ ')
+    while any(state not in 'TZ' for state, _ in processes(group)): time.sleep(.005)
+say(command + b'\n'); group = wait_for_reader()
+if first: say(first + b'\n'); until(answer)
+stop(group); print('stopped')
 say(b'jobs\n'); until(b'Stopped'); until(b'$ '); print('listed')
-say(b'fg\n'); wait_for_job()
+say(b'fg\n'); wait_for_reader()
 say(second + b'\n'); until(other); print('goes on')
 say(b'\x04'); print([line for line in until(b'$ ').decode().split('\r\n') if 'last' in line])
 say(b'echo status $?\n'); until(b'status '); print(until(b'\r\n').decode().strip())
