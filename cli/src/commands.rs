@@ -5,11 +5,11 @@ mod demo;
 mod explain;
 mod inspect;
 mod license;
-mod protect;
+pub(crate) mod protect;
 mod shown;
 mod sim;
 mod update;
-mod vendor;
+pub(crate) mod vendor;
 
 use crate::args::{Args, Command};
 use crate::error::Result;

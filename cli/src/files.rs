@@ -26,6 +26,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The text that a file holds. What is none is refused: a guess would be shown, signed or written
+/// back.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| CliError::usage(error, "Save the file as text in UTF-8."))
+}
+
 /// Writes a file whole or not at all. What is there already is kept, and that is an error.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, 0o644, Existing::Keep)

@@ -1,39 +1,8 @@
-//! The command line of Strongroom, for vendors, users and administrators.
+//! The program `strongroom`: all of it is in the library, where the fuzzer reaches its parsers.
 #![forbid(unsafe_code)]
-
-mod args;
-mod clock;
-mod commands;
-mod error;
-mod files;
-mod output;
-mod reach;
-mod times;
-mod vendor;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::Args;
-use output::Output;
-
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(error) => {
-            // Help and version are no errors; the rest is usage, code 2. Nothing can be done if
-            // stderr is gone.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
-    };
-    let output = Output::new(args.json);
-    match commands::run(&args, &output) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output.error(&error);
-            ExitCode::from(error.exit())
-        }
-    }
+    strongroom_cli::main()
 }

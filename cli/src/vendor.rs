@@ -10,8 +10,9 @@
 
 mod context;
 mod issue;
-mod keys;
-mod ledger;
+pub(crate) mod keys;
+pub(crate) mod ledger;
+pub(crate) mod products;
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,6 @@ use protocol::limits::ROOT_BODY_LEN_MAX;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use protocol::signed::Role;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{CliError, Result};
 use crate::files;
@@ -32,6 +32,7 @@ pub(crate) use issue::{Change, Issue};
 pub(crate) use keys::entropy as fresh_nonce;
 pub(crate) use keys::{Passphrase, SystemRandom, VendorKeys};
 pub(crate) use ledger::{Ledger, Point};
+pub(crate) use products::Product;
 
 /// Name of the public root in a vendor directory.
 pub(crate) const ROOT_FILE: &str = "root.strgroom";
@@ -46,23 +47,6 @@ pub(crate) struct Vendor {
     pub(crate) root_object: Vec<u8>,
     /// The root.
     pub(crate) root: Root,
-}
-
-/// A product.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Product {
-    /// Its number.
-    pub(crate) code: u32,
-    /// Its name.
-    pub(crate) name: String,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Products {
-    #[serde(default)]
-    product: Vec<Product>,
 }
 
 impl Vendor {
@@ -129,11 +113,7 @@ impl Vendor {
     /// The products.
     pub(crate) fn products(&self) -> Result<Vec<Product>> {
         let path = self.dir.join(PRODUCTS_FILE);
-        let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
-        let products: Products = toml::from_str(&text).map_err(|error| {
-            CliError::usage(format!("{}: {error}", path.display()), "Mend the file.")
-        })?;
-        Ok(products.product)
+        products::parse(&files::read(&path)?).map_err(|error| error.about(path.display()))
     }
 
     /// The product of this number.
@@ -151,8 +131,7 @@ impl Vendor {
         }
         products.push(product);
         products.sort_by_key(|product| product.code);
-        let text = toml::to_string(&Products { product: products })
-            .map_err(|error| CliError::usage(error, "Use a plain name."))?;
+        let text = products::write(products)?;
         files::replace(&self.dir.join(PRODUCTS_FILE), text.as_bytes(), 0o644)
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::journal::{COUNTER_BLOCKS, FlashCounter, Journal, Layout};
+use engine::journal::{COUNTER_BLOCKS, FlashCounter, Geometry, Journal, Layout};
 use engine::platform::{Keys, Parts, Platform, Random};
 use engine::{Engine, Profile, SeatTimes};
 use protocol::crypto::RandomFailed;
@@ -243,9 +243,15 @@ impl Dongle {
     /// Flips random bits anywhere in the flash.
     ///
     /// # Errors
-    /// The flash has no power.
+    /// More than there are, which would keep the simulator busy for hours; or the flash has no
+    /// power.
     pub fn flip_bits(&self, count: u32) -> io::Result<()> {
-        let blocks = self.profile.flash.geometry.blocks;
+        let Geometry { block_len, blocks, .. } = self.profile.flash.geometry;
+        let bits = u64::from(block_len) * u64::from(blocks) * 8;
+        if u64::from(count) > bits {
+            let what = format!("the flash has only {bits} bits");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         let flipped = self.flash.flip_random_bits(0, blocks, count);
         flipped.map(drop).map_err(|error| io::Error::other(format!("{error:?}")))
     }

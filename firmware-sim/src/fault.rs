@@ -49,6 +49,14 @@ impl Fault {
     /// The faults as they are written.
     pub const USAGE: &'static str = "unplug, plug, stall on|off, cut-power WRITES \
         [before|during|after], flip-bits COUNT, jump-clock SECONDS, slow MILLISECONDS, stop";
+
+    /// Reads a line from the control socket. Bytes that are no text are in no fault's name.
+    ///
+    /// # Errors
+    /// It names no fault.
+    pub fn from_line(line: &[u8]) -> Result<Self, UnknownFault> {
+        String::from_utf8_lossy(line).trim().parse()
+    }
 }
 
 impl FromStr for Fault {
@@ -158,9 +166,9 @@ const LINE_LEN_MAX: u64 = 256;
 
 fn serve(mut stream: UnixStream, control: &Control<SimDevice>) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let mut line = String::new();
-    BufReader::new(stream.try_clone()?.take(LINE_LEN_MAX)).read_line(&mut line)?;
-    let answer = match line.trim().parse::<Fault>() {
+    let mut line = Vec::new();
+    BufReader::new(stream.try_clone()?.take(LINE_LEN_MAX)).read_until(b'\n', &mut line)?;
+    let answer = match Fault::from_line(&line) {
         Ok(fault) => match inflict(fault, control) {
             Ok(()) => "ok".to_owned(),
             Err(error) => format!("failed: {error}"),
@@ -191,6 +199,7 @@ pub fn request(socket: &Path, fault: Fault) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::{Dongle, SimProfile};
 
     #[test]
     fn every_fault_is_read_as_it_is_written() {
@@ -209,5 +218,16 @@ mod tests {
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }
         assert!("cut-power many".parse::<Fault>().is_err() && "".parse::<Fault>().is_err());
+        assert_eq!(Fault::from_line(b" slow  7 \n"), Ok(Fault::Slow(7)));
+        assert!(Fault::from_line(b"stop\xff\n").is_err());
+    }
+
+    #[test]
+    fn no_more_bits_are_flipped_than_there_are() {
+        let profile = SimProfile::named("plain").expect("a known profile");
+        let dongle = Dongle::in_memory(profile, 1).expect("in memory");
+        let refused = dongle.flip_bits(u32::MAX).expect_err("too many");
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        dongle.flip_bits(8).expect("few");
     }
 }

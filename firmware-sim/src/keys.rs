@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 const MAGIC: &[u8; 8] = b"SIMKEYS1";
 /// Id, three private keys, storage key.
 const SECRETS_LEN: usize = 16 + 4 * 32;
+/// All of the file.
+const FILE_LEN: usize = MAGIC.len() + SECRETS_LEN;
 
 /// Keys of a simulated dongle. Wiped on drop.
 pub struct SimKeys {
@@ -38,12 +40,10 @@ impl SimKeys {
     /// What the system says, or `InvalidData` for a file that is not one of keys.
     pub fn open(path: &Path, rtc: bool, random: &mut impl Random) -> io::Result<Self> {
         match File::open(path) {
-            Ok(mut file) => {
-                let mut bytes = Zeroizing::new(Vec::new());
-                file.read_to_end(&mut bytes)?;
-                let secrets = bytes.strip_prefix(MAGIC).and_then(|rest| rest.try_into().ok());
-                let secrets = secrets.ok_or_else(|| invalid("not a file of simulated keys"))?;
-                Self::from_secrets(secrets, rtc)
+            Ok(file) => {
+                let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_LEN + 1));
+                file.take(FILE_LEN as u64 + 1).read_to_end(&mut bytes)?;
+                Self::from_file(&bytes, rtc)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let secrets = Self::draw(random)?;
@@ -56,6 +56,15 @@ impl SimKeys {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Reads the bytes of a file of keys.
+    ///
+    /// # Errors
+    /// `InvalidData` for what is not one.
+    pub fn from_file(bytes: &[u8], rtc: bool) -> io::Result<Self> {
+        let secrets = bytes.strip_prefix(MAGIC).and_then(|rest| rest.try_into().ok());
+        Self::from_secrets(secrets.ok_or_else(|| invalid("not a file of simulated keys"))?, rtc)
     }
 
     /// New keys that are kept nowhere.

@@ -166,7 +166,7 @@ impl<H: MessageHandler> ReportDevice<H> {
                 self.handler.message(cid.0, message.payload, &mut answer);
                 self.channels.touch(cid, now_ms);
                 let (done_ms, keepalive_ms) =
-                    (now_ms + self.work_ms, now_ms + KEEPALIVE_INTERVAL_MS);
+                    (now_ms.saturating_add(self.work_ms), now_ms + KEEPALIVE_INTERVAL_MS);
                 self.work = Some(Work { cid, answer, done_ms, keepalive_ms });
                 self.work_on(now_ms);
             }

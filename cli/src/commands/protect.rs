@@ -1,7 +1,7 @@
 //! `strongroom protect`: encrypt programs and files, and check the result.
 
 mod open;
-mod texts;
+pub(crate) mod texts;
 
 use std::path::{Path, PathBuf};
 

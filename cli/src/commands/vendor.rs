@@ -158,7 +158,7 @@ fn options(args: &IssueArgs) -> Result<List<ItemOption, { protocol::limits::ITEM
 }
 
 /// Reads a feature map, decimal or hexadecimal.
-pub(super) fn features(text: &str) -> Result<u64> {
+pub(crate) fn features(text: &str) -> Result<u64> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

@@ -42,10 +42,12 @@ impl Passphrase {
     pub(crate) fn obtain(args: &KeyStoreArgs, test: bool, new: bool) -> Result<Self> {
         if let Some(path) = &args.passphrase_file {
             let bytes = Zeroizing::new(files::read(path)?);
-            let text = String::from_utf8_lossy(&bytes);
-            return Ok(Passphrase(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())));
+            return Self::from_file(&bytes).map_err(|error| error.about(path.display()));
         }
-        if let Ok(text) = std::env::var("STRONGROOM_PASSPHRASE") {
+        if let Some(text) = std::env::var_os("STRONGROOM_PASSPHRASE") {
+            let text = text.into_string().map_err(|_| {
+                CliError::usage("STRONGROOM_PASSPHRASE is no text in UTF-8", "Set it anew.")
+            })?;
             return Ok(Passphrase(Zeroizing::new(text)));
         }
         if test {
@@ -66,6 +68,13 @@ impl Passphrase {
         }
         Ok(Passphrase(first))
     }
+
+    /// What a passphrase file holds, without the end of its line. Bytes that are no text are
+    /// refused: read as replacement characters, many files would open one key store.
+    pub(crate) fn from_file(bytes: &[u8]) -> Result<Self> {
+        let text = files::text(bytes)?.trim_end_matches(['\r', '\n']);
+        Ok(Passphrase(Zeroizing::new(text.to_owned())))
+    }
 }
 
 fn ask(prompt: &str) -> Result<Zeroizing<String>> {
@@ -75,11 +84,29 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>> {
     typed.map(Zeroizing::new).map_err(|error| CliError::io(Path::new("terminal"), &error))
 }
 
+/// The file's contents. The cost of opening it is no field: nobody chooses it for us.
 #[derive(Serialize, Deserialize)]
-struct Sealed {
+pub(crate) struct Sealed {
     salt: Fixed<16>,
     nonce: Fixed<12>,
     sealed: Fixed<{ 4 * 32 + 16 }>,
+}
+
+impl Sealed {
+    /// Takes a file's bytes apart.
+    pub(crate) fn parse(file: &[u8]) -> Result<Self> {
+        let damaged = || CliError::from(ErrorCode::Malformed.failure());
+        let rest = file.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(&[VERSION]));
+        codec::decode(rest.ok_or_else(damaged)?, LEN_MAX).map_err(|_| damaged())
+    }
+
+    /// The file's bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut file = MAGIC.to_vec();
+        file.push(VERSION);
+        file.extend_from_slice(&codec::encode(self));
+        file
+    }
 }
 
 impl VendorKeys {
@@ -108,19 +135,14 @@ impl VendorKeys {
         let key = stretch(passphrase, &sealed.salt.0)?;
         let tag = aead::seal_in_place(&key, &sealed.nonce.0, MAGIC, &mut bytes[..128]);
         bytes[128..].copy_from_slice(&tag);
-        let mut file = MAGIC.to_vec();
-        file.push(VERSION);
-        file.extend_from_slice(&codec::encode(&sealed));
-        files::replace(path, &file, 0o600)
+        files::replace(path, &sealed.to_bytes(), 0o600)
     }
 
     /// Reads them back.
     pub(crate) fn read(path: &Path, passphrase: &Passphrase) -> Result<Self> {
-        let file = files::read(path)?;
         let damaged = || CliError::from(ErrorCode::Malformed.failure()).about(path.display());
-        let rest = file.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(&[VERSION]));
-        let mut sealed: Sealed =
-            codec::decode(rest.ok_or_else(damaged)?, LEN_MAX).map_err(|_| damaged())?;
+        let mut sealed =
+            Sealed::parse(&files::read(path)?).map_err(|error| error.about(path.display()))?;
         let key = stretch(passphrase, &sealed.salt.0)?;
         let (bytes, tag) = sealed.sealed.0.split_at_mut(128);
         let tag: &[u8; 16] = (&*tag).try_into().map_err(|_| damaged())?;
@@ -170,4 +192,17 @@ pub(crate) fn entropy() -> Result<[u8; 32]> {
 
 fn fill(out: &mut [u8]) -> Result<()> {
     Ok(SystemRandom.fill(out).map_err(|_| ErrorCode::RandomFailed.failure())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_what_the_file_says_or_is_refused() {
+        assert_eq!(*Passphrase::from_file("süß\r\n".as_bytes()).unwrap().0, "süß");
+        for other in [b"\xff\n", b"\xfe\n"] {
+            assert_eq!(Passphrase::from_file(other).err().map(|error| error.exit()), Some(2));
+        }
+    }
 }

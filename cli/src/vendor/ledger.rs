@@ -15,7 +15,7 @@ use crate::error::{CliError, Result};
 use crate::files;
 
 /// The record of one container.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ledger {
     /// The container's serial, for people.
@@ -38,7 +38,7 @@ pub(crate) struct Point {
 }
 
 /// An update without a receipt.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Issued {
     /// State that it follows.
@@ -77,15 +77,23 @@ impl Ledger {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        serde_json::from_slice(&files::read(path)?).map_err(|error| {
-            CliError::usage(format!("{}: {error}", path.display()), "Put a backup of it back.")
-        })
+        Self::parse(&files::read(path)?).map_err(|error| error.about(path.display()))
+    }
+
+    /// Reads a record's bytes.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes)
+            .map_err(|error| CliError::usage(error, "Put a backup of it back."))
+    }
+
+    /// The record's bytes.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).unwrap_or_default()
     }
 
     /// Writes the record, before what it tells of goes out.
     pub(crate) fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
-        let json = serde_json::to_vec_pretty(self).unwrap_or_default();
-        files::replace(&path_of(dir, id), &json, 0o600)
+        files::replace(&path_of(dir, id), &self.to_json(), 0o600)
     }
 
     /// Takes in a state that the container signed. It settles everything up to its number.
@@ -102,8 +110,20 @@ impl Ledger {
         Ok(())
     }
 
-    /// Where the next update follows, or where it takes the place of number `supersede`.
+    /// Where the next update follows, or where it takes the place of number `supersede`. Never the
+    /// last number that there is, so that one more can be counted.
     pub(crate) fn next(&self, supersede: Option<u64>) -> Result<Point> {
+        let point = self.place(supersede)?;
+        if point.seq == u64::MAX {
+            return Err(CliError::conflict(
+                "no number is left for an update: the record or the container is damaged",
+                "Put a backup of the record back, or ask the user for a new context file.",
+            ));
+        }
+        Ok(point)
+    }
+
+    fn place(&self, supersede: Option<u64>) -> Result<Point> {
         let unsettled = self.outstanding.iter().find(|issued| issued.superseded);
         if let Some(seq) = supersede {
             let target = self.outstanding.iter().rfind(|i| i.after.seq == seq && !i.superseded);
@@ -221,6 +241,16 @@ mod tests {
         assert_eq!(first.outstanding.len(), 1);
         ledger.settle(point(1, 9)).unwrap();
         assert_eq!((ledger.outstanding.len(), ledger.next(None).unwrap()), (0, point(1, 9)));
+    }
+
+    #[test]
+    fn behind_the_last_number_nothing_is_issued() {
+        let mut ledger = Ledger { base: point(u64::MAX, 0), ..ledger() };
+        assert_eq!(ledger.next(None).unwrap_err().exit(), 7);
+        ledger.base = point(u64::MAX - 1, 0);
+        assert_eq!(ledger.next(None).unwrap(), ledger.base);
+        ledger.outstanding = vec![issued(point(u64::MAX, 1), point(1, 1))];
+        assert_eq!(ledger.next(Some(1)).unwrap_err().exit(), 7);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use container::dongle::{DongleLink, PipeError, ReportPipe};
 use container::{Address, Backend, Channel, Error, Found, Makers, Registry};
 use protocol::errors::ErrorCode;
 
-pub use configuration::configured_sources;
+pub use configuration::{configured_sources, parse_configuration};
 
 /// Where containers are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +150,12 @@ mod tests {
         assert_eq!(sources, [Source::Usb, Source::Sim("/run/a".into()), Source::Sim("b".into())]);
         assert_eq!(sources[1].to_string().parse(), Ok(sources[1].clone()));
         assert!(parse_sources("").unwrap().is_empty());
+        let file = b"sources = [\"sim:a\", \"usb\"]";
+        assert_eq!(parse_configuration(file).unwrap(), [Source::Sim("a".into()), Source::Usb]);
+        assert_eq!(parse_configuration(b"").unwrap(), DEFAULT);
+        for broken in [&b"sources = \"usb\""[..], b"source = []", b"sources = [\"\xff\"]"] {
+            assert!(parse_configuration(broken).unwrap_err().is(ErrorCode::Configuration));
+        }
         for unknown in ["sim:", "usbx", "usb:1", "serial:/dev/x"] {
             assert!(parse_sources(unknown).unwrap_err().is(ErrorCode::SourceUnknown));
         }

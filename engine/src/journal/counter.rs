@@ -7,8 +7,8 @@
 //! old one. The last word of the head is the commit point.
 //!
 //! Power cuts: after any of them the value is the old or the new one. A tick counts by the majority
-//! of its bits, so a torn one reads as either, and a flipped bit changes nothing. Of two whole heads
-//! the higher base counts; the next step erases the other.
+//! of its bits, so a torn one reads as either, and a flipped bit changes nothing. Of two whole
+//! heads the higher base counts; the next step erases the other.
 //!
 //! Damage: as the old block is erased, a damaged head leaves none, and that is an error, never an
 //! older value.
@@ -40,8 +40,8 @@ pub struct FlashCounter<F> {
     ticks: u32,
     /// The other block is not blank.
     erase_due: bool,
-    /// The other block was erased since power came. An erase that was cut short may leave what only
-    /// looks blank.
+    /// The other block was erased since power came. An erase that was cut short may leave what
+    /// only looks blank.
     other_erased: bool,
     /// A write failed: only a new start tells what holds.
     failed: bool,

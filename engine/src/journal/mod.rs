@@ -42,9 +42,9 @@
 //! or deleted, and the mark of damage moves with it. Two flags make damage to the end of the log
 //! tellable from a torn write, as each is programmed after what it vouches for: a segment is
 //! *closed* once its successor is adopted; a commit entry is followed by its *done* flag. One
-//! limit: after a power cut exactly between the two, or cuts that tore the flag *closed* as often as
-//! the part lets a word be programmed, damage to the very words just written looks like a write that
-//! did not happen. Erased bits of deleted values stay readable in the flash until
+//! limit: after a power cut exactly between the two, or cuts that tore the flag *closed* as often
+//! as the part lets a word be programmed, damage to the very words just written looks like a write
+//! that did not happen. Erased bits of deleted values stay readable in the flash until
 //! their segment is erased.
 //!
 //! # Capacity

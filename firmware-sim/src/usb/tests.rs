@@ -289,6 +289,16 @@ fn a_cancelled_answer_is_never_heard() {
 }
 
 #[test]
+fn work_without_end_is_no_answer() {
+    let mut device = device();
+    device.set_work_ms(u64::MAX);
+    let a = open(&mut device, PORT, [1; 8], 0);
+    send(&mut device, PORT, a, b"ab", 1_000);
+    device.tick(u64::MAX / 2);
+    assert_eq!(said(&mut device), [Said::Working(a)]);
+}
+
+#[test]
 fn an_answer_that_is_too_long_is_an_error() {
     let mut device = device();
     let a = open(&mut device, PORT, [1; 8], 0);

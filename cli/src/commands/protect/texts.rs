@@ -29,13 +29,16 @@ struct Entry {
 }
 
 pub(super) fn read(path: &Path) -> Result<List<RefusalText, 8>> {
+    parse(&files::read(path)?).map_err(|error| error.about(path.display()))
+}
+
+/// Reads the file's bytes.
+pub(crate) fn parse(bytes: &[u8]) -> Result<List<RefusalText, 8>> {
     let wrong = |why: &dyn std::fmt::Display| {
         let hint = "Write [[text]] with text, and if wanted language, shop and support.";
-        CliError::usage(format!("{}: {why}", path.display()), hint)
+        CliError::usage(why, hint)
     };
-    let bytes = files::read(path)?;
-    let texts: Texts =
-        toml::from_str(&String::from_utf8_lossy(&bytes)).map_err(|error| wrong(&error))?;
+    let texts: Texts = toml::from_str(files::text(bytes)?).map_err(|error| wrong(&error))?;
     let convert = |entry: Entry| {
         Some(RefusalText {
             language: Text::new(&entry.language)?,
@@ -49,4 +52,18 @@ pub(super) fn read(path: &Path) -> Result<List<RefusalText, 8>> {
     list.ok_or_else(|| {
         wrong(&"a text is too long, holds control characters, or there are more than 8")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_as_written_or_refused() {
+        let read = parse("[[text]]\ntext = \"Läuft ab\"\n".as_bytes()).unwrap();
+        assert_eq!(&*read[0].text, "Läuft ab");
+        for wrong in [&b"[[text]]\ntext = \"L\xe4uft ab\"\n"[..], b"", b"[[text]]\nshop = \"x\""] {
+            assert_eq!(parse(wrong).unwrap_err().exit(), 2);
+        }
+    }
 }

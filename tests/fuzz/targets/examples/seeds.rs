@@ -40,6 +40,26 @@ fn main() {
     write("content", &[file::write(FileKind::Artifact, &[&root]), vec![7; 200]]);
     write("elf", &[elf_header(2), elf_header(3)]);
     write("journal", &[vec![0xff; 64], vec![0; 4096]]);
+    texts();
+}
+
+/// What people write. Files beside these, named by what is wrong with them, are written by hand.
+fn texts() {
+    let texts: [(&str, &[u8]); 7] = [
+        ("configuration", b"# in order\nsources = [\"usb\", \"sim:/run/dongle\"]\n"),
+        ("sources", b"usb, sim:/run/a"),
+        ("products", b"[[product]]\ncode = 7\nname = \"Tool\"\n"),
+        ("refusal_texts", b"[[text]]\ntext = \"No license\"\nlanguage = \"en\"\n"),
+        ("time", b"2027-03-31"),
+        ("arguments", b"5"),
+        ("fault", b"cut-power 7 after\n"),
+    ];
+    texts.iter().for_each(|(target, text)| write(target, &[text.to_vec()]));
+    let state = "0a".repeat(32);
+    let ledger = format!(r#"{{"serial":"","base":{{"seq":1,"state":"{state}"}}}}"#);
+    write("ledger", &[ledger.into_bytes()]);
+    write("key_store", &[[&b"STRGKEYS\x01"[..], &[7; 16 + 12 + 144]].concat()]);
+    write("sim_identity", &[[&b"SIMKEYS1"[..], &[9; 16 + 4 * 32]].concat()]);
 }
 
 fn write(target: &str, inputs: &[Vec<u8>]) {

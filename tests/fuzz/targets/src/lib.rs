@@ -4,6 +4,8 @@
 //! accepted keeps its bounds, and writing it again gives the very same bytes.
 #![forbid(unsafe_code)]
 
+mod texts;
+
 use std::io::Write;
 
 use engine::journal::{Flash, FlashError, Geometry, Journal, Layout, WriteKind};
@@ -26,25 +28,37 @@ use protocol::objects::{file, test_root};
 use protocol::signed::{Role, UnverifiedObject, write_object};
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use texts::*;
+
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("arguments", arguments),
     ("artifact", artifact),
     ("command", command),
+    ("configuration", configuration),
     ("content", content),
     ("device", device),
     ("elf", elf),
+    ("fault", fault),
     ("file", file),
     ("handshake", handshake),
     ("journal", journal),
+    ("key_store", key_store),
+    ("ledger", ledger),
     ("object", object),
+    ("products", products),
     ("receipt", receipt),
+    ("refusal_texts", refusal_texts),
     ("reply", reply),
     ("report", report),
     ("root", root),
+    ("sim_identity", sim_identity),
+    ("sources", sources),
     ("statement", statement),
+    ("time", time),
     ("transport", transport),
     ("update_ops", update_ops),
 ];

@@ -1,0 +1,73 @@
+//! The command line's parsers, for the fuzzer alone: nothing here is meant to be built upon.
+//!
+//! Each takes any bytes and returns what it read, or `None` for what is refused. Where there is a
+//! writer, the bytes that it makes come along.
+
+use std::fmt::Debug;
+
+use crate::commands::protect::texts;
+use crate::commands::vendor::features;
+use crate::error::CliError;
+use crate::times;
+use crate::vendor::keys::{Passphrase, Sealed};
+use crate::vendor::ledger::Ledger;
+use crate::vendor::products;
+
+/// The list of products.
+pub fn read_products(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<u8>)> {
+    let products = shown(products::parse(bytes))?;
+    let written = shown(products::write(products.clone()))?;
+    Some((products, written.into_bytes()))
+}
+
+/// The record of what a container was sent. Whatever it says, a place is found or refused.
+pub fn read_ledger(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<u8>)> {
+    let ledger = shown(Ledger::parse(bytes))?;
+    let numbers = ledger.outstanding.iter().take(16).map(|issued| Some(issued.after.seq));
+    for supersede in numbers.chain([None]) {
+        if let Some(before) = shown(ledger.next(supersede)) {
+            assert!(before.seq < u64::MAX, "no number is left");
+        }
+    }
+    if let Some(last) = ledger.outstanding.last() {
+        let mut settled = ledger.clone();
+        assert!(settled.settle(last.after).is_ok(), "what was issued is not known");
+    }
+    let written = ledger.to_json();
+    Some((ledger, written))
+}
+
+/// The key store, as far as it is read without a passphrase: the bytes that it is written as.
+pub fn read_key_store(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(shown(Sealed::parse(bytes))?.to_bytes())
+}
+
+/// A passphrase file: whether it is one.
+pub fn is_passphrase(bytes: &[u8]) -> bool {
+    shown(Passphrase::from_file(bytes)).is_some()
+}
+
+/// The vendor's texts for a refusal: how many there are.
+pub fn read_refusal_texts(bytes: &[u8]) -> Option<usize> {
+    Some(shown(texts::parse(bytes))?.len())
+}
+
+/// A time, in Unix seconds.
+pub fn read_time(text: &str) -> Option<u64> {
+    shown(times::parse(text))
+}
+
+/// A time in words.
+pub fn show_time(unix_s: u64) -> String {
+    times::show(unix_s)
+}
+
+/// A feature map.
+pub fn read_features(text: &str) -> Option<u64> {
+    shown(features(text))
+}
+
+/// What was read. A refusal has words, and never the exit code of success.
+fn shown<T>(read: Result<T, CliError>) -> Option<T> {
+    read.map_err(|error| assert!(error.exit() != 0 && !error.title.is_empty(), "{error:?}")).ok()
+}
