@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use protocol::objects::license::AccessMode;
+
+use crate::vendor::OptionArgs;
+
 /// Hardware-bound software licenses: protect programs, issue licenses, use them.
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, propagate_version = true)]
@@ -156,7 +160,7 @@ pub(crate) enum VendorCommand {
     #[command(subcommand)]
     Product(ProductCommand),
     /// Issue a license: make an update file for one container
-    Issue(IssueArgs),
+    Issue(Box<IssueArgs>),
     /// Cancel an update that has no receipt yet, by one that changes nothing under the same number
     Cancel {
         /// The vendor directory
@@ -219,26 +223,16 @@ pub(crate) struct IssueArgs {
     /// Which of several entries of the product
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) entry: u16,
-    /// First moment in which use is refused: 2027-03-31, 2027-03-31T12:00:00Z, +30d
-    #[arg(long, value_name = "TIME")]
-    pub(crate) expires: Option<String>,
-    /// First moment of use
-    #[arg(long, value_name = "TIME")]
-    pub(crate) activates: Option<String>,
-    /// Seats at the same time; 0 = local use, not counted
-    #[arg(long, value_name = "N")]
-    pub(crate) quantity: Option<u32>,
-    /// Features, as a number (0x… for hexadecimal); each bit is one
-    #[arg(long, value_name = "MAP")]
-    pub(crate) features: Option<String>,
-    /// Text shown with the entry
-    #[arg(long)]
-    pub(crate) text: Option<String>,
+    #[command(flatten)]
+    pub(crate) options: OptionArgs,
+    /// TOML file with options, by the names of the flags; a flag goes before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template: Option<PathBuf>,
     /// Generation of the item key
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) generation: u16,
     /// Remove the entry instead
-    #[arg(long, conflicts_with_all = ["expires", "activates", "quantity", "features", "text"])]
+    #[arg(long, conflicts_with_all = ["options", "template"])]
     pub(crate) remove: bool,
     /// Put this update in the place of number N, which has no receipt yet
     #[arg(long, value_name = "N")]
@@ -310,6 +304,15 @@ pub(crate) enum LicenseCommand {
         /// Features that the use needs
         #[arg(long, value_name = "MAP")]
         features: Option<String>,
+        /// How the use is counted
+        #[arg(long, value_enum, default_value = "user-limit")]
+        access: Access,
+        /// Release date of what is used
+        #[arg(long, value_name = "TIME")]
+        release: Option<String>,
+        /// Age of the container's certified time, at most, in seconds; 0 = any
+        #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+        certified_age: u32,
         /// Generation of the item key
         #[arg(long, default_value_t = 0, value_name = "N")]
         generation: u16,
@@ -331,6 +334,15 @@ pub(crate) enum Access {
     UserLimit,
     /// Not counted
     NoUserLimit,
+}
+
+impl From<Access> for AccessMode {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::UserLimit => AccessMode::UserLimit,
+            Access::NoUserLimit => AccessMode::NoUserLimit,
+        }
+    }
 }
 
 /// What happens when the license is lost while the program runs.

@@ -9,7 +9,7 @@ pub(crate) mod protect;
 mod shown;
 mod sim;
 mod update;
-pub(crate) mod vendor;
+mod vendor;
 
 use crate::args::{Args, Command};
 use crate::error::Result;

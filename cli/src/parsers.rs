@@ -6,12 +6,11 @@
 use std::fmt::Debug;
 
 use crate::commands::protect::texts;
-use crate::commands::vendor::features;
 use crate::error::CliError;
 use crate::times;
 use crate::vendor::keys::{Passphrase, Sealed};
 use crate::vendor::ledger::Ledger;
-use crate::vendor::products;
+use crate::vendor::{features, parse_template, products};
 
 /// The list of products.
 pub fn read_products(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<u8>)> {
@@ -50,6 +49,13 @@ pub fn is_passphrase(bytes: &[u8]) -> bool {
 /// The vendor's texts for a refusal: how many there are.
 pub fn read_refusal_texts(bytes: &[u8]) -> Option<usize> {
     Some(shown(texts::parse(bytes))?.len())
+}
+
+/// A license template, and the options that come of it: how many there are.
+pub fn read_template(bytes: &[u8]) -> Option<usize> {
+    let options = shown(shown(parse_template(bytes))?.options())?;
+    assert!(options.windows(2).all(|pair| pair[0].kind() < pair[1].kind()), "not in order");
+    Some(options.len())
 }
 
 /// A time, in Unix seconds.

@@ -22,7 +22,7 @@ pub(crate) fn sources(args: &Args) -> Result<Vec<Source>> {
 
 /// All containers.
 pub(crate) fn all(args: &Args) -> Result<Registry> {
-    Ok(registry(&sources(args)?))
+    Ok(registry(&sources(args)?)?)
 }
 
 /// The one container that is meant.

@@ -32,6 +32,18 @@ pub(crate) fn parse(text: &str) -> Result<u64> {
     })
 }
 
+/// Reads a length of time from now on, such as `30d` or `1 year`, in seconds.
+pub(crate) fn span_s(text: &str) -> Result<u32> {
+    let now = clock::now_here();
+    let span: Option<Span> = text.trim().parse().ok();
+    let end = span.and_then(|span| now.checked_add(span).ok());
+    let length = end.map(|end| end.timestamp().as_second() - now.timestamp().as_second());
+    length.and_then(|length_s| u32::try_from(length_s).ok()).ok_or_else(|| {
+        let hint = "Write a number and a unit, such as 30d, 12h or 1y.";
+        CliError::usage(format!("{text:?} is no length of time"), hint)
+    })
+}
+
 fn from_now(span: &str) -> Option<i64> {
     let span: Span = span.trim().parse().ok()?;
     Some(clock::now_here().checked_add(span).ok()?.timestamp().as_second())
@@ -51,6 +63,8 @@ mod tests {
         assert_eq!(parse("1970-01-02T00:00:00Z").unwrap(), 86_400);
         let day_s = parse("+1d").unwrap() - clock::now_s();
         assert!((86_000..87_000).contains(&day_s) || (82_000..91_000).contains(&day_s));
+        assert_eq!((span_s("12h").unwrap(), span_s("1 h 1 s").unwrap()), (43_200, 3_601));
+        assert!(span_s("-1h").is_err() && span_s("200y").is_err() && span_s("2027").is_err());
         assert!(parse("2027-03-31").unwrap() > parse("2027-03-30").unwrap());
         for wrong in ["", "+", "tomorrow", "2027-13-01", "-5"] {
             assert_eq!(parse(wrong).unwrap_err().exit(), 2, "{wrong}");

@@ -12,6 +12,7 @@ mod context;
 mod issue;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod options;
 pub(crate) mod products;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub(crate) use issue::{Change, Issue};
 pub(crate) use keys::entropy as fresh_nonce;
 pub(crate) use keys::{Passphrase, SystemRandom, VendorKeys};
 pub(crate) use ledger::{Ledger, Point};
+pub(crate) use options::{OptionArgs, features, parse_template};
 pub(crate) use products::Product;
 
 /// Name of the public root in a vendor directory.

@@ -1,16 +1,18 @@
 //! A container, opened: its certificate is checked, its commands have types.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use protocol::codec::{Bytes, Fixed, Text};
-use protocol::command::{Command, ContainerInfo, FirmInfo, Reply, SeatCommand, SeatReply};
+use protocol::command::{
+    Command, ContainerInfo, FirmInfo, ItemState, Reply, SeatCommand, SeatReply,
+};
 use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, RootFp, Serial};
 use protocol::limits::{DEVICE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX};
 use protocol::objects::device::Device;
-use protocol::objects::license::{ProductItem, Requirement};
+use protocol::objects::license::{ItemRef, ProductItem, Requirement};
 use protocol::objects::root::{Mode, Root};
 use protocol::objects::test_root;
 use protocol::signed::UnverifiedObject;
@@ -19,6 +21,7 @@ use crate::backend::{Address, Channel};
 use crate::error::Error;
 use crate::seat::Seat;
 use crate::secure::{FirstContact, Secure, system_random};
+use crate::who::Who;
 
 /// Roots whose `device` role may certify containers.
 #[derive(Debug, Clone)]
@@ -40,6 +43,8 @@ pub struct Container {
     certificate: Arc<[u8]>,
     address: Address,
     mode: Mode,
+    who: Arc<Who>,
+    introduced: Arc<OnceLock<()>>,
 }
 
 impl Container {
@@ -70,7 +75,21 @@ impl Container {
             certificate: Arc::from(&hello.certificate[..]),
             address,
             mode: maker.body.mode,
+            who: Arc::default(),
+            introduced: Arc::default(),
         })
+    }
+
+    /// For uses by `who`. Without this nothing is said of the user.
+    pub fn used_by(mut self, who: Arc<Who>) -> Self {
+        self.who = who;
+        self.introduced = Arc::default();
+        self
+    }
+
+    /// By whom it is used.
+    pub fn who(&self) -> &Who {
+        &self.who
     }
 
     /// Its serial.
@@ -233,8 +252,20 @@ impl Container {
     /// # Errors
     /// The refusal that a use would meet.
     pub fn why(&self, requirement: &Requirement) -> Result<(), Error> {
-        match self.call(&Command::Why(*requirement))? {
+        self.introduce()?;
+        match self.call(&Command::Why(*requirement)).map_err(|error| self.by_whom(error))? {
             Reply::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// What it keeps of an entry.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn item_state(&self, firm: RootFp, item: ItemRef) -> Result<ItemState, Error> {
+        match self.call(&Command::ItemState { firm, item })? {
+            Reply::ItemState(state) => Ok(state),
             _ => Err(unexpected()),
         }
     }
@@ -248,8 +279,9 @@ impl Container {
         requirement: &Requirement,
         artifact: ArtifactId,
     ) -> Result<Seat, Error> {
+        self.introduce()?;
         let open = SeatCommand::Open { op: draw_op()?, requirement: *requirement, artifact };
-        match self.seat_call(open)? {
+        match self.seat_call(open).map_err(|error| self.by_whom(error))? {
             SeatReply::Opened(grant) => Ok(Seat::new(self.clone(), grant)),
             _ => Err(unexpected()),
         }
@@ -264,6 +296,28 @@ impl Container {
         match self.call(&Command::Seat(command))? {
             Reply::Seat(reply) => Ok(reply),
             _ => Err(unexpected()),
+        }
+    }
+
+    /// Says once on this channel who asks.
+    fn introduce(&self) -> Result<(), Error> {
+        if self.introduced.get().is_some() || *self.who == Who::default() {
+            return Ok(());
+        }
+        match self.seat_call(SeatCommand::Introduce(self.who.client))? {
+            SeatReply::Introduced => {
+                self.introduced.get_or_init(|| ());
+                Ok(())
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The container knows no names, so the refusal of a user is told here with his.
+    fn by_whom(&self, error: Error) -> Error {
+        match error.is(ErrorCode::OtherUser) {
+            true => Error { detail: format!("asked as {:?}", self.who.user), ..error },
+            false => error,
         }
     }
 

@@ -18,9 +18,11 @@ mod error;
 mod registry;
 mod seat;
 mod secure;
+mod who;
 
 pub use backend::{Address, Backend, Channel, Found};
 pub use container::{Container, Makers, UpdateError};
 pub use error::Error;
 pub use registry::{Discovery, Registry};
 pub use seat::{KeptSeat, Seat};
+pub use who::{RUNTIME_VERSION, Who};

@@ -1,5 +1,7 @@
 //! All containers within reach: sources in order, and what is wrong with those that do not work.
 
+use std::sync::Arc;
+
 use protocol::errors::ErrorCode;
 use protocol::ids::ArtifactId;
 use protocol::objects::artifact::{ArtifactBody, Slot};
@@ -8,11 +10,13 @@ use crate::backend::Backend;
 use crate::container::{Container, Makers};
 use crate::error::Error;
 use crate::seat::Seat;
+use crate::who::Who;
 
 /// Backends in the order in which they are asked.
 pub struct Registry {
     backends: Vec<Box<dyn Backend>>,
     makers: Makers,
+    who: Arc<Who>,
 }
 
 /// What a search found.
@@ -26,9 +30,9 @@ pub struct Discovery {
 }
 
 impl Registry {
-    /// A registry of these backends.
-    pub fn new(backends: Vec<Box<dyn Backend>>, makers: Makers) -> Self {
-        Registry { backends, makers }
+    /// A registry of these backends, for uses by `who`.
+    pub fn new(backends: Vec<Box<dyn Backend>>, makers: Makers, who: Who) -> Self {
+        Registry { backends, makers, who: Arc::new(who) }
     }
 
     /// Opens whatever is there.
@@ -119,7 +123,8 @@ impl Registry {
         if let Some(hindrance) = &found.hindrance {
             return Err(hindrance.clone());
         }
-        Container::open(backend.open(found)?, found.address.clone(), &self.makers)
+        let opened = Container::open(backend.open(found)?, found.address.clone(), &self.makers)?;
+        Ok(opened.used_by(self.who.clone()))
     }
 }
 

@@ -14,7 +14,7 @@ use protocol::objects::root::Root;
 use crate::platform::{Clock, Counter, Keys, Platform, RecordKey, Store, StoreError};
 use crate::records::{self, Meta};
 use crate::seats::{SeatTimes, Seats};
-use crate::session::Sessions;
+use crate::session::{Clients, Sessions};
 use crate::time::Timekeeper;
 use crate::update::Staging;
 
@@ -49,6 +49,7 @@ pub struct Engine<P: Platform> {
     pub(crate) seats: Seats,
     pub(crate) staging: Option<Staging>,
     pub(crate) locked: Locked,
+    pub(crate) clients: Clients,
     sessions: Sessions,
     boot: [u8; 16],
 }
@@ -86,6 +87,7 @@ impl<P: Platform> Engine<P> {
             seats: Seats::new(profile.seats),
             staging: None,
             locked,
+            clients: Clients::default(),
             sessions: Sessions::default(),
             boot,
         })
@@ -110,6 +112,7 @@ impl<P: Platform> Engine<P> {
     /// An update left behind would keep everybody else from updating until it is stale.
     fn end_session(&mut self, channel: u32) {
         self.seats.close_session(channel);
+        self.clients.forget(channel);
         if self.staging.as_ref().map(Staging::channel) == Some(channel) {
             self.staging = None;
         }
@@ -149,7 +152,10 @@ impl<P: Platform> Engine<P> {
         let made = self
             .sessions
             .make_room(|channel| seats.has_session(channel) || updating == Some(channel))
-            .and_then(|()| hello.answer(parts.keys, parts.random, request, response));
+            .and_then(|gone| {
+                gone.into_iter().for_each(|gone| self.clients.forget(gone));
+                hello.answer(parts.keys, parts.random, request, response)
+            });
         match made {
             Ok(session) => self.sessions.put(channel, session),
             Err(failure) => crate::session::refuse(failure, response),
@@ -210,7 +216,8 @@ impl<P: Platform> Engine<P> {
             Command::UpdateCommit => return self.update_commit(channel),
             Command::UpdateAbort => self.update_abort(channel),
             Command::Receipt { firm, seq } => self.receipt(firm, seq).map(Reply::Receipt),
-            Command::Why(requirement) => self.why(&requirement),
+            Command::Why(requirement) => self.why(channel, &requirement),
+            Command::ItemState { firm, item } => self.item_state(firm, item).map(Reply::ItemState),
             _ => Err(ErrorCode::UnknownCommand.failure()),
         };
         done.unwrap_or_else(Reply::Failed)

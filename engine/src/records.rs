@@ -22,6 +22,7 @@ const FIRM: u8 = 0x10;
 const RECEIPT: u8 = 0x11;
 const ITEM: u8 = 0x20;
 const ITEM_KEY: u8 = 0x21;
+const USAGE: u8 = 0x22;
 const STAGED: u8 = 0x30;
 
 /// The container's own record.
@@ -72,6 +73,13 @@ pub(crate) struct StoredKey {
     pub sealed: Fixed<48>,
 }
 
+/// What the container itself keeps of an entry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    /// When it was used first, Unix seconds UTC; 0 = not yet.
+    pub first_use_s: u64,
+}
+
 /// Key of a firm's record.
 pub(crate) fn firm_key(slot: FirmSlot) -> RecordKey {
     key(FIRM, slot, 0, 0)
@@ -85,6 +93,11 @@ pub(crate) fn receipt_key(slot: FirmSlot, seq: u64) -> RecordKey {
 /// Key of a Product Item.
 pub(crate) fn item_key(slot: FirmSlot, item: ItemRef) -> RecordKey {
     key(ITEM, slot, item.product.0, item.entry.0)
+}
+
+/// Key of what the container keeps of a Product Item.
+pub(crate) fn usage_key(slot: FirmSlot, item: ItemRef) -> RecordKey {
+    key(USAGE, slot, item.product.0, item.entry.0)
 }
 
 /// Key of an item key.

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
 use protocol::limits::SEAT_ENTRIES_MAX;
-use protocol::objects::license::{AccessMode, ItemRef, Requirement};
+use protocol::objects::license::{AccessMode, Client, ItemRef, Requirement};
 use subtle::ConstantTimeEq;
 
 use crate::records::FirmSlot;
@@ -37,6 +37,7 @@ pub(crate) struct Seat {
     pub item: ItemRef,
     pub requirement: Requirement,
     pub artifact: ArtifactId,
+    pub client: Client,
 }
 
 /// One holder of a seat.
@@ -215,6 +216,7 @@ mod tests {
             item: ITEM,
             requirement,
             artifact: ArtifactId::default(),
+            client: Client::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use protocol::crypto::Random;
 use protocol::crypto::channel::{Pattern, Responder, Transport};
 use protocol::errors::{ErrorCode, Failure};
 use protocol::limits::{COMMAND_LEN_MAX, MESSAGE_LEN_MAX, SESSIONS_MAX};
+use protocol::objects::license::Client;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::platform::Keys;
@@ -19,6 +20,26 @@ pub const REFUSAL: u8 = 0;
 #[derive(Default)]
 pub(crate) struct Sessions(Vec<(u32, Session)>);
 
+/// Who speaks on which channel, as far as they said so.
+#[derive(Default)]
+pub(crate) struct Clients(Vec<(u32, Client)>);
+
+impl Clients {
+    pub(crate) fn of(&self, channel: u32) -> Client {
+        let said = self.0.iter().find(|(known, _)| *known == channel);
+        said.map(|(_, client)| *client).unwrap_or_default()
+    }
+
+    pub(crate) fn put(&mut self, channel: u32, client: Client) {
+        self.forget(channel);
+        self.0.push((channel, client));
+    }
+
+    pub(crate) fn forget(&mut self, channel: u32) {
+        self.0.retain(|(known, _)| *known != channel);
+    }
+}
+
 impl Sessions {
     pub(crate) fn take(&mut self, channel: u32) -> Option<Session> {
         let at = self.0.iter().position(|(known, _)| *known == channel)?;
@@ -29,15 +50,18 @@ impl Sessions {
         self.0.push((channel, session));
     }
 
-    /// Makes room for one more: the session longest unused that is in no use goes.
-    pub(crate) fn make_room(&mut self, in_use: impl Fn(u32) -> bool) -> Result<(), Failure> {
+    /// Makes room for one more: the session longest unused that is in no use goes, and its channel
+    /// is returned.
+    pub(crate) fn make_room(
+        &mut self,
+        in_use: impl Fn(u32) -> bool,
+    ) -> Result<Option<u32>, Failure> {
         if self.0.len() < SESSIONS_MAX {
-            return Ok(());
+            return Ok(None);
         }
         let idle = self.0.iter().position(|(channel, _)| !in_use(*channel));
         let at = idle.ok_or(ErrorCode::TooManySessions.with(SESSIONS_MAX as u64, 0))?;
-        self.0.remove(at);
-        Ok(())
+        Ok(Some(self.0.remove(at).0))
     }
 }
 

@@ -3,31 +3,39 @@
 use alloc::vec::Vec;
 
 use protocol::codec::{self, Bytes, Fixed, List, Text};
-use protocol::command::{FirmInfo, PartKey, Reply, SeatCommand, SeatGrant, SeatReply};
+use protocol::command::{FirmInfo, ItemState, PartKey, Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::crypto::aead;
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::{OpId, RootFp, SeatHandle, SeatToken};
+use protocol::ids::{ArtifactId, OpId, RootFp, SeatHandle, SeatToken};
 use protocol::limits::{CONTAINER_NAME_LEN_MAX, STATEMENT_LEN_MAX};
 use protocol::objects::artifact::{PartId, SecretKey, WrappedKey, part_key, unwrap_content_key};
-use protocol::objects::license::{ItemRef, ProductItem, Requirement};
+use protocol::objects::license::{Client, ItemRef, ProductItem, Requirement};
 use protocol::objects::statement::{ContextBody, genesis_hash};
 use protocol::signed::{Header, Kind, Proof, write_object};
 use zeroize::Zeroizing;
 
 use crate::engine::{Engine, read_meta, store_failure};
-use crate::evaluate::{Circumstances, evaluate, still_allowed};
+use crate::evaluate::{Circumstances, end_s, evaluate, still_allowed};
 use crate::platform::{Clock, Keys, Platform};
-use crate::records::{self, Firm, FirmSlot, StoredKey, StoredReceipt};
+use crate::records::{self, Firm, FirmSlot, StoredKey, StoredReceipt, Usage};
 use crate::seats::Seat;
 
 /// A statement as an object.
 pub(crate) type Statement = Bytes<STATEMENT_LEN_MAX>;
 
-/// Most entries in one reply: four of the largest fit a message.
+/// Most entries in one reply: so many of the largest fit a message.
 const ITEMS_PER_REPLY: usize = 3;
 
 /// Most firms in one reply.
 const FIRMS_PER_REPLY: usize = 16;
+
+/// An entry that allows a use, and what was known when it was judged.
+struct Usable {
+    slot: FirmSlot,
+    firm: Firm,
+    item: ProductItem,
+    at: Circumstances,
+}
 
 impl<P: Platform> Engine<P> {
     pub(crate) fn firm_list(&mut self, from: u8) -> Result<Reply, Failure> {
@@ -138,10 +146,27 @@ impl<P: Platform> Engine<P> {
         Ok(Reply::Done)
     }
 
-    pub(crate) fn why(&mut self, requirement: &Requirement) -> Result<Reply, Failure> {
-        let (slot, _) = self.usable_item(requirement)?;
-        self.item_key(slot, requirement)?;
+    pub(crate) fn why(
+        &mut self,
+        channel: u32,
+        requirement: &Requirement,
+    ) -> Result<Reply, Failure> {
+        let found = self.usable_item(requirement, self.clients.of(channel))?;
+        self.item_key(found.slot, requirement)?;
         Ok(Reply::Done)
+    }
+
+    pub(crate) fn item_state(
+        &mut self,
+        root_fp: RootFp,
+        item: ItemRef,
+    ) -> Result<ItemState, Failure> {
+        let (slot, _) = self.firm(root_fp)?;
+        self.item(slot, item)?;
+        Ok(ItemState {
+            first_use_s: self.first_use_s(slot, item)?,
+            seats: self.seats.used(slot, item),
+        })
     }
 
     pub(crate) fn seat_command(
@@ -155,13 +180,7 @@ impl<P: Platform> Engine<P> {
                 if let Some((handle, token)) = self.seats.repeated(op, channel, now_ms) {
                     return self.grant(handle, token);
                 }
-                let (slot, item) = self.usable_item(&requirement)?;
-                self.item_key(slot, &requirement)?;
-                self.seats.check_room()?;
-                let token = self.seat_token()?;
-                let seat = Seat { token, slot, item: item.item, requirement, artifact };
-                let handle = self.seats.open(seat, op, channel, now_ms);
-                self.grant(handle, token)
+                self.open_seat(channel, op, requirement, artifact, now_ms)
             }
             SeatCommand::Join { op, token } => {
                 let handle = match self.seats.repeated(op, channel, now_ms) {
@@ -178,8 +197,51 @@ impl<P: Platform> Engine<P> {
             SeatCommand::KeyRelease { handle, wrapped, part } => {
                 self.release_key(channel, handle, &wrapped, part)
             }
+            SeatCommand::Introduce(client) => {
+                self.clients.put(channel, client);
+                Ok(SeatReply::Introduced)
+            }
             _ => Err(ErrorCode::UnknownCommand.failure()),
         }
+    }
+
+    /// Everything is judged first. Then the beginning of a usage period is made durable, then the
+    /// seat is taken: what is refused has changed nothing.
+    fn open_seat(
+        &mut self,
+        channel: u32,
+        op: OpId,
+        requirement: Requirement,
+        artifact: ArtifactId,
+        now_ms: u64,
+    ) -> Result<SeatReply, Failure> {
+        let client = self.clients.of(channel);
+        let found = self.usable_item(&requirement, client)?;
+        let (slot, item) = (found.slot, found.item.item);
+        self.item_key(slot, &requirement)?;
+        self.seats.check_room()?;
+        let token = self.seat_token()?;
+        if found.item.usage_period_s().is_some() && found.at.first_use_s == 0 {
+            self.begin_usage(slot, found.firm, item, found.at.now_s)?;
+        }
+        let seat = Seat { token, slot, item, requirement, artifact, client };
+        let handle = self.seats.open(seat, op, channel, now_ms);
+        self.grant(handle, token)
+    }
+
+    fn begin_usage(
+        &mut self,
+        slot: FirmSlot,
+        mut firm: Firm,
+        item: ItemRef,
+        first_use_s: u64,
+    ) -> Result<(), Failure> {
+        firm.commits += 1;
+        let usage = Usage { first_use_s };
+        self.commit(Vec::from([
+            (records::usage_key(slot, item), Some(codec::encode(&usage))),
+            (records::firm_key(slot), Some(codec::encode(&firm))),
+        ]))
     }
 
     /// A sign of life keeps the seat only while the license still allows the use.
@@ -202,11 +264,8 @@ impl<P: Platform> Engine<P> {
     fn seat_still_allowed(&mut self, seat: &Seat) -> Result<(), Failure> {
         self.check_unlocked()?;
         let (slot, firm) = self.firm(seat.requirement.root_fp)?;
-        let at = self.circumstances(slot, &firm, seat.item);
-        let store = self.platform.parts().store;
-        let item: Option<ProductItem> =
-            records::read(store, records::item_key(slot, seat.item)).map_err(store_failure)?;
-        let item = item.ok_or(ErrorCode::ProductUnknown.with(seat.item.product.0.into(), 0))?;
+        let item = self.item(slot, seat.item)?;
+        let at = self.circumstances(slot, &firm, seat.item, seat.client)?;
         still_allowed(&item, &seat.requirement, at)
     }
 
@@ -229,16 +288,14 @@ impl<P: Platform> Engine<P> {
     fn grant(&mut self, handle: SeatHandle, token: SeatToken) -> Result<SeatReply, Failure> {
         let seat = self.seats.seat_of(token).ok_or(ErrorCode::SeatUnknown.failure())?.clone();
         let (slot, firm) = self.firm(seat.requirement.root_fp)?;
-        let at = self.circumstances(slot, &firm, seat.item);
-        let store = self.platform.parts().store;
-        let item: Option<ProductItem> =
-            records::read(store, records::item_key(slot, seat.item)).map_err(store_failure)?;
+        let at = self.circumstances(slot, &firm, seat.item, seat.client)?;
+        let item = self.item(slot, seat.item)?;
         Ok(SeatReply::Opened(SeatGrant {
             handle,
             token,
             interval_s: self.profile.seats.interval_s,
             timeout_s: self.profile.seats.timeout_s,
-            ends_s: item.and_then(|item| item.expiration_s()).unwrap_or(0),
+            ends_s: end_s(&item, at.first_use_s).unwrap_or(0),
             now_s: at.now_s,
         }))
     }
@@ -247,7 +304,8 @@ impl<P: Platform> Engine<P> {
     fn usable_item(
         &mut self,
         requirement: &Requirement,
-    ) -> Result<(FirmSlot, ProductItem), Failure> {
+        client: Client,
+    ) -> Result<Usable, Failure> {
         self.check_unlocked()?;
         let (slot, firm) = self.firm(requirement.root_fp)?;
         let mut refusal = ErrorCode::ProductUnknown.with(requirement.product.0.into(), 0);
@@ -257,9 +315,9 @@ impl<P: Platform> Engine<P> {
             let next = records::next_item_of(store, slot, requirement.product, after)
                 .map_err(store_failure)?;
             let Some(item) = next else { return Err(refusal) };
-            let at = self.circumstances(slot, &firm, item.item);
+            let at = self.circumstances(slot, &firm, item.item, client)?;
             match evaluate(&item, requirement, at) {
-                Ok(()) => return Ok((slot, item)),
+                Ok(()) => return Ok(Usable { slot, firm, item, at }),
                 // Numbers of refusals rise in evaluation order.
                 Err(failure) if failure.code > refusal.code => refusal = failure,
                 Err(_) => {}
@@ -268,13 +326,35 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    fn circumstances(&mut self, slot: FirmSlot, firm: &Firm, item: ItemRef) -> Circumstances {
+    fn circumstances(
+        &mut self,
+        slot: FirmSlot,
+        firm: &Firm,
+        item: ItemRef,
+        client: Client,
+    ) -> Result<Circumstances, Failure> {
         let clock = self.platform.parts().clock;
-        Circumstances {
+        Ok(Circumstances {
             now_s: self.time.now_s(clock, slot, firm.floor_s),
             certified_s: firm.floor_s,
+            first_use_s: self.first_use_s(slot, item)?,
             seats_used: self.seats.used(slot, item),
-        }
+            client,
+        })
+    }
+
+    fn item(&mut self, slot: FirmSlot, item: ItemRef) -> Result<ProductItem, Failure> {
+        let store = self.platform.parts().store;
+        let found: Option<ProductItem> =
+            records::read(store, records::item_key(slot, item)).map_err(store_failure)?;
+        found.ok_or(ErrorCode::ProductUnknown.with(item.product.0.into(), 0))
+    }
+
+    fn first_use_s(&mut self, slot: FirmSlot, item: ItemRef) -> Result<u64, Failure> {
+        let store = self.platform.parts().store;
+        let usage: Option<Usage> =
+            records::read(store, records::usage_key(slot, item)).map_err(store_failure)?;
+        Ok(usage.unwrap_or_default().first_use_s)
     }
 
     fn item_key(

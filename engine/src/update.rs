@@ -17,6 +17,7 @@ use protocol::limits::{
     FIRMS_MAX, OP_LEN_MAX, ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
     UPDATE_IDLE_S, UPDATE_OPS_MAX,
 };
+use protocol::objects::license::ItemRef;
 use protocol::objects::root::Root;
 use protocol::objects::statement::{ReceiptBody, genesis_hash, next_state_hash};
 use protocol::objects::update::{SealedKey, UpdateOp, read_op};
@@ -339,9 +340,14 @@ impl<P: Platform> Application<'_, '_, P> {
             UpdateOp::Nop => Ok(()),
             UpdateOp::SetItem(item) => {
                 records::write(store, records::item_key(self.slot, item.item), &item)
-                    .map_err(store_failure)
+                    .map_err(store_failure)?;
+                // A usage period goes on when it is set again, and is forgotten when it is not.
+                if item.usage_period_s().is_none() { self.forget_usage(item.item) } else { Ok(()) }
             }
-            UpdateOp::RemoveItem(item) => self.remove(records::item_key(self.slot, item), at),
+            UpdateOp::RemoveItem(item) => {
+                self.remove(records::item_key(self.slot, item), at)?;
+                self.forget_usage(item)
+            }
             UpdateOp::SetKey(sealed) => self.set_key(&sealed, at),
             UpdateOp::RemoveKey { product, generation } => {
                 self.remove(records::item_key_key(self.slot, product, generation), at)
@@ -354,6 +360,14 @@ impl<P: Platform> Application<'_, '_, P> {
         let store = &mut *self.parts.store;
         if store.next_key(record).map_err(store_failure)? != Some(record) {
             return Err(ErrorCode::ItemUnknown.with(at, 0));
+        }
+        store.delete(record).map_err(store_failure)
+    }
+
+    fn forget_usage(&mut self, item: ItemRef) -> Result<(), Failure> {
+        let (store, record) = (&mut *self.parts.store, records::usage_key(self.slot, item));
+        if store.next_key(record).map_err(store_failure)? != Some(record) {
+            return Ok(());
         }
         store.delete(record).map_err(store_failure)
     }

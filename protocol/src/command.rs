@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::objects::artifact::{PartId, WrappedKey};
 use crate::objects::device::{AnchorClass, ClockClass};
-use crate::objects::license::{ItemRef, ProductItem, Requirement};
+use crate::objects::license::{Client, ItemRef, ProductItem, Requirement};
 use crate::objects::root::Mode;
 use crate::objects::statement::TimeInfo;
 
@@ -80,6 +80,13 @@ pub enum Command {
     },
     /// Evaluates a requirement without using anything.
     Why(Requirement),
+    /// What the container itself keeps of an entry.
+    ItemState {
+        /// Firm.
+        firm: RootFp,
+        /// Entry.
+        item: ItemRef,
+    },
 }
 
 /// Commands on seats and keys. Each fits the report counts that `docs/formats/21-reports.md`
@@ -124,6 +131,8 @@ pub enum SeatCommand {
         /// Part.
         part: PartId,
     },
+    /// Says who asks on this channel from now on, for entries that depend on it.
+    Introduce(Client),
 }
 
 /// What a container answers.
@@ -154,6 +163,8 @@ pub enum Reply {
         /// The signed object, or empty where the firm has none.
         receipt: Bytes<STATEMENT_LEN_MAX>,
     },
+    /// To `ItemState`.
+    ItemState(ItemState),
 }
 
 /// Replies to seat commands.
@@ -171,6 +182,8 @@ pub enum SeatReply {
     Closed,
     /// To `KeyRelease`: the key of the part.
     Key(PartKey),
+    /// To `Introduce`.
+    Introduced,
 }
 
 /// A released key. Wiped when dropped, never shown.
@@ -209,6 +222,15 @@ pub enum ShortReply {
 pub enum ShortCommand {
     /// Seats and keys.
     Seat(SeatCommand),
+}
+
+/// What the container itself keeps of an entry; it is no part of the vendor's configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemState {
+    /// When it was used first, Unix seconds UTC, if it has a usage period; 0 = not yet.
+    pub first_use_s: u64,
+    /// Seats that are taken.
+    pub seats: u32,
 }
 
 /// What a container is.

@@ -2,8 +2,8 @@
 //!
 //! Numbers are in blocks of 256 and are never reused; a number that goes out of use keeps its row,
 //! its name with a leading underscore. A row says whose fault it is, what happened, why that is
-//! likely, and what to do next. In texts `{a}` and `{b}` stand for the failure's values, `{a:time}`
-//! for a value that is a time.
+//! likely, and what to do next. In texts `{a}` and `{b}` stand for the failure's values, `{a:x}`
+//! for one in hexadecimal, `{a:time}`, `{a:version}`, `{a:country}` for one that is such a thing.
 
 mod table;
 
@@ -13,6 +13,8 @@ use core::fmt::{self, Write};
 use serde::{Deserialize, Serialize};
 
 pub use table::ErrorCode;
+
+use crate::objects::option::{Country, Version};
 
 /// Whose fault an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +170,10 @@ impl Failure {
                 "b:x" => write!(out, "{:#x}", self.b)?,
                 "a:time" => time(self.a, out)?,
                 "b:time" => time(self.b, out)?,
+                "a:version" => write_version(self.a, out)?,
+                "b:version" => write_version(self.b, out)?,
+                "a:country" => write_country(self.a, out)?,
+                "b:country" => write_country(self.b, out)?,
                 other => write!(out, "{{{other}}}")?,
             }
             rest = tail;
@@ -178,6 +184,17 @@ impl Failure {
 
 /// How a time, Unix seconds, is written.
 pub type ShowTime<'a> = &'a dyn Fn(u64, &mut dyn Write) -> fmt::Result;
+
+fn write_version(value: u64, out: &mut dyn Write) -> fmt::Result {
+    write!(out, "{}", Version(u32::try_from(value).unwrap_or(u32::MAX)))
+}
+
+fn write_country(value: u64, out: &mut dyn Write) -> fmt::Result {
+    match Country::from_number(value) {
+        Some(country) => write!(out, "{country}"),
+        None => out.write_str("(none named)"),
+    }
+}
 
 /// Writes Unix seconds as `2027-03-31 12:00:00 UTC`: for who has no time zones at hand.
 ///

@@ -88,6 +88,12 @@ pub const FIRM_NAME_LEN_MAX: usize = 64;
 /// Bytes of the text of a Product Item.
 pub const ITEM_TEXT_LEN_MAX: usize = 256;
 
+/// Bytes of a user's name.
+pub const USER_NAME_LEN_MAX: usize = 64;
+
+/// Countries of one Product Item.
+pub const REGIONS_MAX: usize = 32;
+
 /// Seconds for which a begun update waits for its next chunk.
 pub const UPDATE_IDLE_S: u64 = 60;
 

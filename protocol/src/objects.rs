@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod device;
 pub mod file;
 pub mod license;
+pub mod option;
 pub mod root;
 pub mod statement;
 pub mod test_root;

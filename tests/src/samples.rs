@@ -2,8 +2,8 @@
 
 use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::{
-    Command, ContainerHello, ContainerInfo, FirmInfo, PartKey, Reply, SeatCommand, SeatGrant,
-    SeatReply,
+    Command, ContainerHello, ContainerInfo, FirmInfo, ItemState, PartKey, Reply, SeatCommand,
+    SeatGrant, SeatReply,
 };
 use protocol::errors::Failure;
 use protocol::ids::*;
@@ -11,7 +11,10 @@ use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
-use protocol::objects::license::{AccessMode, ItemOption, ItemRef, ProductItem, Requirement};
+use protocol::objects::license::{
+    AccessMode, Checkpoint, Client, Country, ItemOption, ItemRef, Modes, Period, ProductItem,
+    Requirement, Status, Version, user_id,
+};
 use protocol::objects::root::{Mode, RootBody};
 use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
 use protocol::objects::update::{SealedKey, UpdateOp};
@@ -96,8 +99,28 @@ pub fn item() -> ProductItem {
         ItemOption::LicenseQuantity(3),
         ItemOption::ActivationTime(1),
         ItemOption::ExpirationTime(2_000_000_000),
+        ItemOption::CustomerInfo(text("Example")),
+        ItemOption::DeniedModes(Modes(0b1000)),
+        ItemOption::MinimumRuntime(Version(1 << 16)),
+        ItemOption::MaintenancePeriod(Period { from_s: 300, until_s: 2_000_000_000 }),
+        ItemOption::UsagePeriod(86_400),
+        ItemOption::Checkpoint(Checkpoint {
+            lapse_s: 2_000_000_000,
+            period_s: 3000,
+            renew_s: 2000,
+            grace_s: 1000,
+        }),
+        ItemOption::NamedUser(text("anna")),
+        ItemOption::Region(list(vec![Country(*b"AT"), Country(*b"DE")])),
+        ItemOption::Status(Status::Enabled),
     ];
     ProductItem { item: ITEM, options: list(options) }
+}
+
+/// A client that may use [`item`].
+pub fn client() -> Client {
+    let version = Version::parse("1.2.3").expect("three numbers");
+    Client { runtime: version, market: Country(*b"AT"), user: user_id("anna") }
 }
 
 /// Every command.
@@ -111,6 +134,7 @@ pub fn commands() -> Vec<Command> {
         Command::Seat(SeatCommand::Heartbeat { handle, n: 300 }),
         Command::Seat(SeatCommand::Close { handle }),
         Command::Seat(SeatCommand::KeyRelease { handle, wrapped: WRAPPED, part: 300 }),
+        Command::Seat(SeatCommand::Introduce(client())),
         Command::Info,
         Command::Firms { from: 3 },
         Command::Items { firm: FIRM, after: Some(ITEM) },
@@ -123,6 +147,7 @@ pub fn commands() -> Vec<Command> {
         Command::UpdateAbort,
         Command::Receipt { firm: FIRM, seq: 300 },
         Command::Why(requirement()),
+        Command::ItemState { firm: FIRM, item: ITEM },
     ]
 }
 
@@ -169,6 +194,8 @@ pub fn replies() -> Vec<Reply> {
         Reply::Context(bytes(300)),
         Reply::Receipt(bytes(40)),
         Reply::UpdateRefused { failure, receipt: bytes(50) },
+        Reply::Seat(SeatReply::Introduced),
+        Reply::ItemState(ItemState { first_use_s: 1000, seats: 2 }),
     ]
 }
 

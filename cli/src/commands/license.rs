@@ -6,7 +6,7 @@ use container::Container;
 use protocol::command::FirmInfo;
 use protocol::errors::ErrorCode;
 use protocol::ids::{Generation, ProductCode, RootFp};
-use protocol::objects::license::{AccessMode, ProductItem, Requirement};
+use protocol::objects::license::{ProductItem, Requirement};
 use serde_json::json;
 
 use super::shown;
@@ -19,18 +19,27 @@ pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Res
     match command {
         LicenseCommand::List => list(args, None, output),
         LicenseCommand::Show { product } => list(args, Some(*product), output),
-        LicenseCommand::Why { product, firm, features, generation } => {
+        LicenseCommand::Why {
+            product,
+            firm,
+            features,
+            access,
+            release,
+            certified_age,
+            generation,
+        } => {
             let container = reach::one(args)?;
             let root_fp = firm_with(&container, *product, firm.as_deref())?;
-            let features = features.as_deref().map(super::vendor::features).transpose()?;
+            let features = features.as_deref().map(crate::vendor::features).transpose()?;
+            let release_s = release.as_deref().map(crate::times::parse).transpose()?;
             let requirement = Requirement {
                 root_fp,
                 product: ProductCode(*product),
                 features: features.unwrap_or(0),
                 units: 0,
-                release_s: 0,
-                access: AccessMode::UserLimit,
-                certified_age_s: 0,
+                release_s: release_s.unwrap_or(0),
+                access: (*access).into(),
+                certified_age_s: *certified_age,
                 generation: Generation(*generation),
             };
             why(&container, &requirement, output)
@@ -61,11 +70,18 @@ fn list(args: &Args, product: Option<u32>, output: &Output) -> Result<()> {
         }
         count += items.len();
         text.push_str(&format!("\n{} ({})", &*firm.name, shown::mode(firm.mode)));
-        for item in &items {
-            text.push_str(&format!("\n  {}", shown::item_text(item).replace('\n', "\n  ")));
+        let mut shown_items = Vec::new();
+        for item in items {
+            let (mut lines, mut data) = (shown::item_text(item), shown::item_json(item));
+            if product.is_some() {
+                let state = container.item_state(firm.root_fp, item.item)?;
+                lines.push_str(&shown::state_text(item, &state));
+                data["state"] = json!({ "first_use": state.first_use_s, "seats": state.seats });
+            }
+            text.push_str(&format!("\n  {}", lines.replace('\n', "\n  ")));
+            shown_items.push(data);
         }
-        let items: Vec<_> = items.into_iter().map(shown::item_json).collect();
-        rows.push(json!({ "firm": shown::firm_json(&firm), "items": items }));
+        rows.push(json!({ "firm": shown::firm_json(&firm), "items": shown_items }));
     }
     if let (Some(code), 0) = (product, count) {
         return Err(CliError::from(ErrorCode::ProductUnknown.with(code.into(), 0)));

@@ -16,12 +16,12 @@ use protocol::codec::Text;
 use protocol::errors::ErrorCode;
 use protocol::ids::Generation;
 use protocol::objects::artifact::{LossPolicy, ProgramOptions, item_key};
-use protocol::objects::license::{AccessMode, Requirement};
+use protocol::objects::license::Requirement;
 use protocol::objects::root::Mode;
 use serde_json::json;
 
 use super::shown;
-use crate::args::{Access, Loss, ProtectCommand, RequirementArgs};
+use crate::args::{Loss, ProtectCommand, RequirementArgs};
 use crate::error::{CliError, Result};
 use crate::output::Output;
 use crate::vendor::{Passphrase, SystemRandom, Vendor, VendorKeys};
@@ -116,7 +116,7 @@ impl Desk {
 
 /// One requirement for each product that opens it.
 fn requirements(vendor: &Vendor, args: &RequirementArgs) -> Result<Vec<Requirement>> {
-    let features = args.features.as_deref().map(super::vendor::features).transpose()?;
+    let features = args.features.as_deref().map(crate::vendor::features).transpose()?;
     let release_s = args.release.as_deref().map(times::parse).transpose()?;
     let requirement = |product| Requirement {
         root_fp: vendor.root.root_fp,
@@ -124,10 +124,7 @@ fn requirements(vendor: &Vendor, args: &RequirementArgs) -> Result<Vec<Requireme
         features: features.unwrap_or(0),
         units: 0,
         release_s: release_s.unwrap_or(0),
-        access: match args.access {
-            Access::UserLimit => AccessMode::UserLimit,
-            Access::NoUserLimit => AccessMode::NoUserLimit,
-        },
+        access: args.access.into(),
         certified_age_s: args.certified_age,
         generation: Generation(args.generation),
     };

@@ -1,8 +1,10 @@
 //! Entries, firms and objects as people and scripts see them.
 
-use protocol::command::{ContainerInfo, FirmInfo};
+use protocol::command::{ContainerInfo, FirmInfo, ItemState};
 use protocol::objects::device::{AnchorClass, ClockClass};
-use protocol::objects::license::{AccessMode, ItemOption, ProductItem, Requirement};
+use protocol::objects::license::{
+    AccessMode, Checkpoint, ItemOption, Period, ProductItem, Requirement, Status,
+};
 use protocol::objects::root::Mode;
 use serde_json::{Value, json};
 
@@ -55,8 +57,81 @@ pub(super) fn option(option: &ItemOption) -> (&'static str, Value, String) {
         ItemOption::LicenseQuantity(seats) => ("quantity", json!(seats), seats.to_string()),
         ItemOption::ActivationTime(at_s) => ("activates", json!(at_s), times::show(*at_s)),
         ItemOption::ExpirationTime(at_s) => ("expires", json!(at_s), times::show(*at_s)),
-        _ => ("unknown", Value::Null, "of a newer version".into()),
+        ItemOption::CustomerInfo(text) => ("customer", json!(&**text), text.to_string()),
+        ItemOption::DeniedModes(modes) => {
+            let names: Vec<_> = ALL_MODES
+                .iter()
+                .filter(|mode| modes.contains(**mode))
+                .map(|mode| access(*mode))
+                .collect();
+            ("denied", json!(names), names.join(", "))
+        }
+        ItemOption::MinimumRuntime(least) => {
+            ("runtime", json!(least.to_string()), format!("{least} or newer"))
+        }
+        ItemOption::MaintenancePeriod(Period { from_s, until_s }) => (
+            "maintenance",
+            json!({ "from": from_s, "until": until_s }),
+            format!("releases from {} until {}", times::show(*from_s), times::show(*until_s)),
+        ),
+        ItemOption::UsagePeriod(period_s) => {
+            ("usage", json!(period_s), format!("{} from the first use on", span(*period_s)))
+        }
+        ItemOption::Checkpoint(at) => ("checkpoint", checkpoint_json(at), checkpoint_text(at)),
+        ItemOption::NamedUser(name) => ("user", json!(&**name), name.to_string()),
+        ItemOption::Region(countries) => {
+            let names: Vec<String> = countries.iter().map(ToString::to_string).collect();
+            ("region", json!(names), names.join(", "))
+        }
+        ItemOption::Status(Status::Enabled) => ("status", json!("enabled"), "enabled".into()),
+        ItemOption::Status(_) => ("status", json!("suspended"), "SUSPENDED".into()),
     }
+}
+
+const ALL_MODES: [AccessMode; 4] = [
+    AccessMode::UserLimit,
+    AccessMode::StationShare,
+    AccessMode::Exclusive,
+    AccessMode::NoUserLimit,
+];
+
+fn checkpoint_json(at: &Checkpoint) -> Value {
+    json!({
+        "lapses": at.lapse_s, "renew_from": at.lapse_s.saturating_sub(at.renew_s.into()),
+        "warn_from": at.lapse_s.saturating_sub(at.grace_s.into()), "period": at.period_s,
+    })
+}
+
+fn checkpoint_text(at: &Checkpoint) -> String {
+    format!(
+        "lapses {}; to be renewed from {} on",
+        times::show(at.lapse_s),
+        times::show(at.lapse_s.saturating_sub(at.renew_s.into()))
+    )
+}
+
+/// Seconds in the largest units that fit.
+fn span(seconds: u32) -> String {
+    let (days, hours) = (seconds / 86_400, seconds % 86_400 / 3600);
+    match (days, hours, seconds % 3600) {
+        (days, 0, 0) => format!("{days} days"),
+        (0, hours, 0) => format!("{hours} hours"),
+        _ => format!("{seconds} seconds"),
+    }
+}
+
+/// What the container keeps of an entry, for people.
+pub(super) fn state_text(item: &ProductItem, state: &ItemState) -> String {
+    let mut text = String::new();
+    if item.usage_period_s().is_some() {
+        let first_use = match state.first_use_s {
+            0 => "not yet".into(),
+            at_s => times::show(at_s),
+        };
+        text.push_str(&format!("\n    first use   {first_use}"));
+    }
+    text.push_str(&format!("\n    in use      {}", state.seats));
+    text
 }
 
 pub(super) fn item_json(item: &ProductItem) -> Value {
@@ -71,7 +146,7 @@ pub(super) fn item_text(item: &ProductItem) -> String {
         text.push_str("\n    no options: not limited");
     }
     for (name, _, value) in item.options.iter().map(option) {
-        text.push_str(&format!("\n    {name:<10} {value}"));
+        text.push_str(&format!("\n    {name:<11} {value}"));
     }
     text
 }

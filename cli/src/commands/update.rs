@@ -232,12 +232,12 @@ fn diff(before: Option<&ProductItem>, after: Option<&ProductItem>) -> String {
     let (old, new) = (options(before), options(after));
     for (name, value) in &old {
         if !new.contains(&(name, value.clone())) {
-            text.push_str(&format!("\n    - {name:<10} {value}"));
+            text.push_str(&format!("\n    - {name:<11} {value}"));
         }
     }
     for (name, value) in &new {
         let sign = if old.contains(&(name, value.clone())) { ' ' } else { '+' };
-        text.push_str(&format!("\n    {sign} {name:<10} {value}"));
+        text.push_str(&format!("\n    {sign} {name:<11} {value}"));
     }
     text
 }

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use protocol::codec::{List, Text};
 use protocol::ids::{EntryNumber, Generation, ProductCode};
 use protocol::objects::file::FileKind;
-use protocol::objects::license::{ItemOption, ItemRef, ProductItem};
+use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::root::Mode;
 use protocol::objects::statement::ReceiptBody;
 use serde_json::json;
@@ -13,11 +12,12 @@ use serde_json::json;
 use super::shown;
 use crate::args::{IssueArgs, KeyStoreArgs, ProductCommand, VendorCommand};
 use crate::error::{CliError, Result};
-use crate::files::NewFile;
+use crate::files::{self, NewFile};
 use crate::output::Output;
 use crate::times;
 use crate::vendor::{
-    Change, Issue, Ledger, Passphrase, Point, Product, Vendor, VerifiedStatement, read_statement,
+    Change, Issue, Ledger, OptionArgs, Passphrase, Point, Product, Vendor, VerifiedStatement,
+    parse_template, read_statement,
 };
 
 pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
@@ -120,7 +120,9 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<()> {
     let change = match args.remove {
         true => Change::Remove(item),
         false => {
-            let item = ProductItem { item, options: options(args)? };
+            let template = args.template.as_deref().map(read_template).transpose()?;
+            let options = args.options.clone().over(template.unwrap_or_default()).options()?;
+            let item = ProductItem { item, options };
             item.check().map_err(|why| CliError::usage(why, "Change the options."))?;
             Change::Set(item, Generation(args.generation))
         }
@@ -135,36 +137,8 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<()> {
     delivery.send(issue, change, until_s, &about, output)
 }
 
-/// The options, in the order of their numbers.
-fn options(args: &IssueArgs) -> Result<List<ItemOption, { protocol::limits::ITEM_OPTIONS_MAX }>> {
-    let mut options = Vec::new();
-    if let Some(text) = &args.text {
-        let text = Text::new(text).ok_or_else(|| {
-            CliError::usage("the text is too long, or holds control characters", "Shorten it.")
-        })?;
-        options.push(ItemOption::Text(text));
-    }
-    if let Some(map) = &args.features {
-        options.push(ItemOption::FeatureMap(features(map)?));
-    }
-    options.extend(args.quantity.map(ItemOption::LicenseQuantity));
-    if let Some(time) = &args.activates {
-        options.push(ItemOption::ActivationTime(times::parse(time)?));
-    }
-    if let Some(time) = &args.expires {
-        options.push(ItemOption::ExpirationTime(times::parse(time)?));
-    }
-    Ok(List::new(options).unwrap_or_default())
-}
-
-/// Reads a feature map, decimal or hexadecimal.
-pub(crate) fn features(text: &str) -> Result<u64> {
-    let number = match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    };
-    let hint = "Write a number of at most 64 bits, such as 5 or 0x5.";
-    number.ok_or_else(|| CliError::usage(format!("{text:?} is no feature map"), hint))
+fn read_template(path: &Path) -> Result<OptionArgs> {
+    parse_template(&files::read(path)?).map_err(|error| error.about(path.display()))
 }
 
 /// Where an update goes, and how its keys are opened.

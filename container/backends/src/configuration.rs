@@ -1,5 +1,5 @@
-//! Which sources are looked through where nobody names any: environment, configuration file,
-//! standard.
+//! What is configured on this machine: which sources are looked through where nobody names any, and
+//! its market. Environment, configuration file, standard.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use container::Error;
 use protocol::errors::ErrorCode;
+use protocol::objects::license::Country;
 use serde::Deserialize;
 
 use crate::{DEFAULT, Source, parse_sources};
@@ -14,13 +15,21 @@ use crate::{DEFAULT, Source, parse_sources};
 /// Bytes of the configuration file, at most.
 const FILE_LEN_MAX: u64 = 64 * 1024;
 
-/// The configuration file.
+/// What stands in a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// Sources in order; [`DEFAULT`] if the file names none.
+    pub sources: Vec<Source>,
+    /// The market that this machine is in.
+    pub market: Option<Country>,
+}
+
+/// The file as it is written.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Configuration {
-    /// Sources in order.
-    #[serde(default)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
     sources: Vec<String>,
+    market: Option<String>,
 }
 
 /// Sources in order: `STRONGROOM_SOURCES`, else the configuration file, else [`DEFAULT`].
@@ -35,28 +44,49 @@ pub fn configured_sources() -> Result<Vec<Source>, Error> {
     if !list.trim().is_empty() {
         return parse_sources(&list);
     }
-    let Some(path) = places().into_iter().find(|path| path.is_file()) else {
-        return Ok(DEFAULT.to_vec());
-    };
-    read(&path)
+    Ok(configured()?.map_or_else(|| DEFAULT.to_vec(), |configured| configured.sources))
 }
 
-/// Reads what stands in a configuration file: the sources in order, [`DEFAULT`] if it names none.
+/// The market: `STRONGROOM_MARKET`, else what the configuration file says.
 ///
 /// # Errors
-/// As [`configured_sources`].
-pub fn parse_configuration(bytes: &[u8]) -> Result<Vec<Source>, Error> {
+/// [`ErrorCode::Configuration`] for one that is no country.
+pub fn configured_market() -> Result<Option<Country>, Error> {
+    match std::env::var_os("STRONGROOM_MARKET") {
+        Some(text) => market(&text.to_string_lossy()).map(Some),
+        None => Ok(configured()?.and_then(|configured| configured.market)),
+    }
+}
+
+fn configured() -> Result<Option<Configuration>, Error> {
+    places().into_iter().find(|path| path.is_file()).map(|path| read(&path)).transpose()
+}
+
+fn market(text: &str) -> Result<Country, Error> {
+    Country::parse(text).ok_or_else(|| {
+        let why = format!("the market {text:?} is not a country of two capital letters");
+        Error::new(ErrorCode::Configuration, why)
+    })
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// [`ErrorCode::Configuration`], or [`ErrorCode::SourceUnknown`] for a source that is not known.
+pub fn parse_configuration(bytes: &[u8]) -> Result<Configuration, Error> {
     let broken =
         |why: &dyn std::fmt::Display| Error::new(ErrorCode::Configuration, why.to_string());
     if bytes.len() as u64 > FILE_LEN_MAX {
         return Err(broken(&"it is too long"));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| broken(&error))?;
-    let configured: Configuration = toml::from_str(text).map_err(|error| broken(&error))?;
-    if configured.sources.is_empty() {
-        return Ok(DEFAULT.to_vec());
-    }
-    configured.sources.iter().map(|text| text.parse()).collect()
+    let written: Written = toml::from_str(text).map_err(|error| broken(&error))?;
+    let sources = match written.sources.as_slice() {
+        [] => DEFAULT.to_vec(),
+        named => named.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
+    };
+    let market = written.market.as_deref().map(market).transpose()?;
+    Ok(Configuration { sources, market })
 }
 
 /// `STRONGROOM_HOME` overrides all; else the user's file comes before the system's.
@@ -70,7 +100,7 @@ fn places() -> Vec<PathBuf> {
     user.into_iter().chain([PathBuf::from("/etc/strongroom/config.toml")]).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<Source>, Error> {
+fn read(path: &Path) -> Result<Configuration, Error> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes))

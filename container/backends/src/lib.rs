@@ -10,10 +10,12 @@ use std::str::FromStr;
 use container::dongle::hid::{self, HidPipe};
 use container::dongle::unix::UnixPipe;
 use container::dongle::{DongleLink, PipeError, ReportPipe};
-use container::{Address, Backend, Channel, Error, Found, Makers, Registry};
+use container::{Address, Backend, Channel, Error, Found, Makers, Registry, Who};
 use protocol::errors::ErrorCode;
 
-pub use configuration::{configured_sources, parse_configuration};
+pub use configuration::{
+    Configuration, configured_market, configured_sources, parse_configuration,
+};
 
 /// Where containers are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +59,13 @@ pub fn parse_sources(list: &str) -> Result<Vec<Source>, Error> {
     list.split(',').filter(|part| !part.trim().is_empty()).map(str::parse).collect()
 }
 
-/// A registry over these sources.
-pub fn registry(sources: &[Source]) -> Registry {
-    Registry::new(sources.iter().map(backend).collect(), Makers::standard())
+/// A registry over these sources, for uses by this process's user in the configured market.
+///
+/// # Errors
+/// [`ErrorCode::Configuration`] where the configuration cannot be used.
+pub fn registry(sources: &[Source]) -> Result<Registry, Error> {
+    let who = Who::here(configured_market()?);
+    Ok(Registry::new(sources.iter().map(backend).collect(), Makers::standard(), who))
 }
 
 /// The backend of a source.
@@ -151,8 +157,11 @@ mod tests {
         assert_eq!(sources[1].to_string().parse(), Ok(sources[1].clone()));
         assert!(parse_sources("").unwrap().is_empty());
         let file = b"sources = [\"sim:a\", \"usb\"]";
-        assert_eq!(parse_configuration(file).unwrap(), [Source::Sim("a".into()), Source::Usb]);
-        assert_eq!(parse_configuration(b"").unwrap(), DEFAULT);
+        assert_eq!(
+            parse_configuration(file).unwrap().sources,
+            [Source::Sim("a".into()), Source::Usb]
+        );
+        assert_eq!(parse_configuration(b"").unwrap().sources, DEFAULT);
         for broken in [&b"sources = \"usb\""[..], b"source = []", b"sources = [\"\xff\"]"] {
             assert!(parse_configuration(broken).unwrap_err().is(ErrorCode::Configuration));
         }

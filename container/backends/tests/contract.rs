@@ -44,7 +44,7 @@ fn the_simulated_dongle_passes_the_contract() {
 #[test]
 fn a_registry_refuses_to_guess_and_names_what_there_is() {
     let (one, other) = (Plugged::new(1), Plugged::new(2));
-    let both = registry(&[one.source.clone(), other.source.clone()]);
+    let both = registry(&[one.source.clone(), other.source.clone()]).unwrap();
     let refused = both.find(None).err().unwrap();
     assert!(refused.is(ErrorCode::SeveralContainers));
     let found = both.discover();
@@ -65,15 +65,18 @@ fn a_registry_refuses_to_guess_and_names_what_there_is() {
 fn what_is_broken_is_told_apart_from_what_is_not_there() {
     let plugged = Plugged::new(1);
     let absent = Source::Sim("/nonexistent/usb".into());
-    let found = registry(&[absent.clone(), plugged.source.clone()]).discover();
+    let found = registry(&[absent.clone(), plugged.source.clone()]).unwrap().discover();
     assert_eq!(found.containers.len(), 1);
     assert_eq!(found.broken.len(), 1);
     assert!(found.broken[0].1.is(ErrorCode::SourceFailed));
-    assert!(registry(&[absent]).find(None).err().unwrap().is(ErrorCode::SourceFailed));
-    assert!(registry(&[]).find(None).err().unwrap().is(ErrorCode::NoContainer));
+    assert!(registry(&[absent]).unwrap().find(None).err().unwrap().is(ErrorCode::SourceFailed));
+    assert!(registry(&[]).unwrap().find(None).err().unwrap().is(ErrorCode::NoContainer));
     plugged.control.unplug().unwrap();
-    let found = registry(std::slice::from_ref(&plugged.source)).discover();
+    let found = registry(std::slice::from_ref(&plugged.source)).unwrap().discover();
     assert_eq!((found.containers.len(), found.broken.len()), (0, 1));
     plugged.control.plug().unwrap();
-    assert_eq!(registry(std::slice::from_ref(&plugged.source)).discover().containers.len(), 1);
+    assert_eq!(
+        registry(std::slice::from_ref(&plugged.source)).unwrap().discover().containers.len(),
+        1
+    );
 }

@@ -55,7 +55,8 @@ pub fn open(
 
 fn seat(head: &ArtifactHead, artifact: ArtifactId) -> Result<(Seat, Slot), Refusal> {
     let sources = backends::configured_sources().map_err(refused)?;
-    backends::registry(&sources).open_artifact(None, artifact, &head.body).map_err(refused)
+    let registry = backends::registry(&sources).map_err(refused)?;
+    registry.open_artifact(None, artifact, &head.body).map_err(refused)
 }
 
 fn ticket(seat: &Seat, slot: &Slot, artifact: ArtifactId) -> Result<Ticket, Refusal> {
@@ -73,6 +74,7 @@ fn ticket(seat: &Seat, slot: &Slot, artifact: ArtifactId) -> Result<Ticket, Refu
         token: seat.grant().token,
         requirement: slot.requirement,
         artifact,
+        client: container.who().client,
     })
 }
 

@@ -125,6 +125,19 @@ error_table! {
         "the license has features {b:x}, but {a:x} are needed",
         "this function was not bought",
         "Ask the vendor for an extension of the license.";
+    Suspended = 0x0330, License, Denied,
+        "the license is suspended",
+        "the vendor suspended it, for example until an invoice is paid",
+        "Ask the vendor.";
+    RuntimeOld = 0x0340, License, Denied,
+        "the license needs version {a:version} of Strongroom on this machine, here is {b:version}",
+        "the vendor relies on something that this version does not have yet",
+        "Install a newer version of the program, or of Strongroom.";
+    RegionRefused = 0x0350, License, Denied,
+        "the license does not hold for the market {a:country}; its list of markets begins with \
+         {b:country}",
+        "it was bought for another market, or this machine does not say in which it is",
+        "Name the market with STRONGROOM_MARKET or in the configuration file, or ask the vendor.";
     CertifiedTimeOld = 0x0361, License, Denied,
         "the container's certified time is {a} seconds old, at most {b} are allowed",
         "it was not brought up to date for a while",
@@ -137,6 +150,31 @@ error_table! {
         "the license expired at {a:time}; the container's clock says {b:time}",
         "the time that was paid for is over",
         "Renew the license with the vendor.";
+    UsageOver = 0x0390, License, Denied,
+        "the usage period ended at {a:time}; the container's clock says {b:time}",
+        "the time that was paid for began with the first use and is over",
+        "Buy more time from the vendor.";
+    Lapsed = 0x03A0, License, Denied,
+        "the license had to be renewed by {a:time}; the container's clock says {b:time}",
+        "it was not brought to a checkpoint with the vendor in time",
+        "Ask the vendor for a renewal: send a new context file, apply the update that comes back.";
+    MaintenanceUndated = 0x03B0, License, Denied,
+        "the software names no release date; the license covers releases from {a:time} until \
+         {b:time}",
+        "it was protected without one",
+        "Ask the vendor for software that names its release date.";
+    MaintenanceNotYet = 0x03B1, License, Denied,
+        "the software was released at {a:time}; the license covers releases from {b:time} on",
+        "the license is for newer versions only",
+        "Install a newer version of the software.";
+    MaintenanceOver = 0x03B2, License, Denied,
+        "the software was released at {a:time}; the license covers releases until {b:time}",
+        "the maintenance that was paid for ended before this version",
+        "Renew the maintenance with the vendor, or use an older version of the software.";
+    OtherUser = 0x03C0, License, Denied,
+        "the license is for one user, and not for the one who asks",
+        "it was bought for somebody else",
+        "Use it as the user whom it names: strongroom license show PRODUCT.";
     NoUnits = 0x03D0, License, Denied,
         "{a} units are needed, {b} are left",
         "the units that were paid for are used up",
@@ -149,6 +187,10 @@ error_table! {
         "this container does not count seats in the way asked for (mode {a})",
         "the program was protected for another kind of container",
         "Ask the vendor for a program that fits this container.";
+    ModeDenied = 0x03E4, License, Denied,
+        "the license refuses uses that are counted in this way (mode {a})",
+        "the program was protected for another license of this product",
+        "Ask the vendor for the license or the program that fits.";
     SeatUnknown = 0x03E2, License, Denied,
         "this seat is not held any more",
         "the container was restarted, or the program did not answer in time",

@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{List, Text};
+pub use super::option::{
+    Checkpoint, Country, ItemOption, Modes, OptionKind, Period, Status, Version,
+};
+use crate::codec::{Fixed, List};
+use crate::crypto::hash::Sha256;
 use crate::ids::{EntryNumber, Generation, ProductCode, RootFp};
-use crate::limits::{ITEM_OPTIONS_MAX, ITEM_TEXT_LEN_MAX};
+use crate::limits::ITEM_OPTIONS_MAX;
 
 /// How a use is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,33 +24,14 @@ pub enum AccessMode {
     NoUserLimit,
 }
 
-/// A property of a Product Item. Numbers are the order here: append, never reorder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum ItemOption {
-    /// Shown to people.
-    Text(Text<ITEM_TEXT_LEN_MAX>),
-    /// A use must ask for features that are all set here. Absent: no features.
-    FeatureMap(u64),
-    /// Seats at the same time. 0, or absent: local use only, not counted.
-    LicenseQuantity(u32),
-    /// First second of use, Unix seconds UTC.
-    ActivationTime(u64),
-    /// First second in which use is refused, Unix seconds UTC.
-    ExpirationTime(u64),
-}
-
-impl ItemOption {
-    /// The option's place in the order, which is its number on the wire.
-    pub fn number(&self) -> u32 {
-        match self {
-            ItemOption::Text(_) => 0,
-            ItemOption::FeatureMap(_) => 1,
-            ItemOption::LicenseQuantity(_) => 2,
-            ItemOption::ActivationTime(_) => 3,
-            ItemOption::ExpirationTime(_) => 4,
-        }
-    }
+/// The value of an option of this kind, if the entry has one.
+macro_rules! get {
+    ($item:expr, $option:ident) => {
+        $item.options.iter().find_map(|option| match option {
+            ItemOption::$option(value) => Some(value),
+            _ => None,
+        })
+    };
 }
 
 /// Which entry of a firm.
@@ -70,61 +55,100 @@ pub struct ProductItem {
 impl ProductItem {
     /// Whether the options are in order, each at most once, and do not contradict each other.
     pub fn check(&self) -> Result<(), &'static str> {
-        if !self.options.windows(2).all(|pair| pair[0].number() < pair[1].number()) {
+        if !self.options.windows(2).all(|pair| pair[0].kind() < pair[1].kind()) {
             return Err("options are not in rising order, or one appears twice");
         }
-        if self.expiration_s().is_some_and(|end| end <= self.activation_s()) {
+        let start_s = self.activation_s();
+        if self.expiration_s().is_some_and(|end_s| end_s <= start_s) {
             return Err("the license would expire before it becomes active");
         }
-        Ok(())
+        if self.checkpoint().is_some_and(|at| at.lapse_s <= start_s) {
+            return Err("the license would lapse before it becomes active");
+        }
+        self.options.iter().try_for_each(ItemOption::check)
     }
 
     /// Features, all bits of them.
     pub fn features(&self) -> u64 {
-        self.find(|option| match option {
-            ItemOption::FeatureMap(map) => Some(*map),
-            _ => None,
-        })
-        .unwrap_or(0)
+        get!(self, FeatureMap).copied().unwrap_or(0)
     }
 
     /// Seats; 0 = local use only.
     pub fn quantity(&self) -> u32 {
-        self.find(|option| match option {
-            ItemOption::LicenseQuantity(seats) => Some(*seats),
-            _ => None,
-        })
-        .unwrap_or(0)
+        get!(self, LicenseQuantity).copied().unwrap_or(0)
     }
 
     /// First second of use; 0 = always.
     pub fn activation_s(&self) -> u64 {
-        self.find(|option| match option {
-            ItemOption::ActivationTime(at) => Some(*at),
-            _ => None,
-        })
-        .unwrap_or(0)
+        get!(self, ActivationTime).copied().unwrap_or(0)
     }
 
     /// First second in which use is refused.
     pub fn expiration_s(&self) -> Option<u64> {
-        self.find(|option| match option {
-            ItemOption::ExpirationTime(at) => Some(*at),
-            _ => None,
-        })
+        get!(self, ExpirationTime).copied()
     }
 
-    /// Text for people.
-    pub fn text(&self) -> Option<&str> {
-        self.options.iter().find_map(|option| match option {
-            ItemOption::Text(text) => Some(&**text),
-            _ => None,
-        })
+    /// Ways of counting that are refused.
+    pub fn denied_modes(&self) -> Modes {
+        get!(self, DeniedModes).copied().unwrap_or_default()
     }
 
-    fn find<T>(&self, pick: impl Fn(&ItemOption) -> Option<T>) -> Option<T> {
-        self.options.iter().find_map(pick)
+    /// Least version of the library or loader on the host.
+    pub fn minimum_runtime(&self) -> Version {
+        get!(self, MinimumRuntime).copied().unwrap_or_default()
     }
+
+    /// Release dates that are covered.
+    pub fn maintenance(&self) -> Option<Period> {
+        get!(self, MaintenancePeriod).copied()
+    }
+
+    /// Seconds of use from the first use on.
+    pub fn usage_period_s(&self) -> Option<u32> {
+        get!(self, UsagePeriod).copied()
+    }
+
+    /// By when it must be renewed.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        get!(self, Checkpoint).copied()
+    }
+
+    /// The one user who may use it.
+    pub fn named_user(&self) -> Option<&str> {
+        get!(self, NamedUser).map(|name| &**name)
+    }
+
+    /// Markets in which it may be used.
+    pub fn region(&self) -> Option<&[Country]> {
+        get!(self, Region).map(|countries| &**countries)
+    }
+
+    /// Whether it may be used at all.
+    pub fn status(&self) -> Status {
+        get!(self, Status).copied().unwrap_or(Status::Enabled)
+    }
+}
+
+/// Who asks for a use, as far as the host says so: worth as much as the host. What is not said is
+/// zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Version of the library or loader.
+    pub runtime: Version,
+    /// Market that is claimed.
+    pub market: Country,
+    /// The user, by [`user_id`].
+    pub user: Fixed<16>,
+}
+
+/// How a user's name travels: the first 16 bytes of SHA-256 over label and name.
+pub fn user_id(name: &str) -> Fixed<16> {
+    let mut hash = Sha256::new();
+    hash.update(b"strongroom/user/v1\0");
+    hash.update(name.as_bytes());
+    let (mut id, digest) = ([0; 16], hash.finish());
+    id.copy_from_slice(&digest[..16]);
+    Fixed(id)
 }
 
 /// What a program requires before its key is released. It is part of the key: whoever changes it

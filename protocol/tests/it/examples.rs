@@ -27,7 +27,8 @@ use strongroom_protocol::objects::artifact::{WrappedKey, item_key};
 use strongroom_protocol::objects::device::{AnchorClass, ClockClass, Device, DeviceBody};
 use strongroom_protocol::objects::file::{self, FileKind};
 use strongroom_protocol::objects::license::{
-    AccessMode, ItemOption, ItemRef, ProductItem, Requirement,
+    AccessMode, Checkpoint, Client, Country, ItemOption, ItemRef, Modes, OptionKind, Period,
+    ProductItem, Requirement, Status, Version, user_id,
 };
 use strongroom_protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use strongroom_protocol::objects::statement::{
@@ -217,6 +218,34 @@ fn item() -> ProductItem {
         ItemOption::ExpirationTime(EXPIRES_S),
     ];
     ProductItem { item, options: list(options) }
+}
+
+/// The options that the entry of the examples does not have.
+fn further_options() -> List<ItemOption, 32> {
+    let covered = Period { from_s: ISSUED_S, until_s: EXPIRES_S };
+    let day_s = 86_400;
+    let checkpoint = Checkpoint {
+        lapse_s: EXPIRES_S,
+        period_s: 30 * day_s,
+        renew_s: 10 * day_s,
+        grace_s: 3 * day_s,
+    };
+    list(vec![
+        ItemOption::CustomerInfo(text("Example")),
+        ItemOption::DeniedModes(Modes::default().with(AccessMode::NoUserLimit)),
+        ItemOption::MinimumRuntime(Version::parse("1.2.3").unwrap()),
+        ItemOption::MaintenancePeriod(covered),
+        ItemOption::UsagePeriod(30 * day_s),
+        ItemOption::Checkpoint(checkpoint),
+        ItemOption::NamedUser(text("anna")),
+        ItemOption::Region(list(vec![Country(*b"AT"), Country(*b"DE")])),
+        ItemOption::Status(Status::Suspended),
+    ])
+}
+
+fn client() -> Client {
+    let runtime = Version::parse("1.2.3").unwrap();
+    Client { runtime, market: Country(*b"AT"), user: user_id("anna") }
 }
 
 fn requirement(root_fp: RootFp) -> Requirement {
@@ -521,6 +550,8 @@ fn license_entry() {
     let bytes = codec::encode(&requirement);
     Example::default()
         .bytes("entry", &codec::encode(&item))
+        .bytes("options 5 to 13", &codec::encode(&further_options()))
+        .bytes("client", &codec::encode(&client()))
         .bytes("requirement", &bytes)
         .bytes("its SHA-256", &sha256(&bytes))
         .bytes("firm key", &[0x61; 32])
@@ -532,10 +563,8 @@ fn license_entry() {
 
 #[test]
 fn the_table_of_options_is_complete() {
-    for option in item().options.iter() {
-        let name = format!("{option:?}");
-        let name = name.split('(').next().unwrap();
-        let row = format!("| {} | {name} |", option.number());
+    for kind in OptionKind::ALL {
+        let row = format!("| {} | {kind:?} |", *kind as u32);
         assert!(ENTRIES.contains(&row), "the document should say:\n{row}");
     }
 }
@@ -543,7 +572,7 @@ fn the_table_of_options_is_complete() {
 // --- 05-commands ---
 
 /// Seat commands of the examples, by name.
-fn seat_commands(firm: &Firm) -> [(&'static str, SeatCommand); 5] {
+fn seat_commands(firm: &Firm) -> [(&'static str, SeatCommand); 6] {
     let op = OpId::new([0x81; 16]);
     let handle = SeatHandle(3);
     let wrapped = WrappedKey { salt: Fixed([0x84; 16]), ciphertext: Fixed([0x85; 48]) };
@@ -554,11 +583,12 @@ fn seat_commands(firm: &Firm) -> [(&'static str, SeatCommand); 5] {
         ("heartbeat", SeatCommand::Heartbeat { handle, n: 300 }),
         ("close", SeatCommand::Close { handle }),
         ("key release", SeatCommand::KeyRelease { handle, wrapped, part: 0 }),
+        ("introduce", SeatCommand::Introduce(client())),
     ]
 }
 
 /// Replies to seat commands, by name.
-fn seat_replies() -> [(&'static str, ShortReply); 5] {
+fn seat_replies() -> [(&'static str, ShortReply); 6] {
     let grant = SeatGrant {
         handle: SeatHandle(3),
         token: SeatToken::new([0x83; 16]),
@@ -572,6 +602,7 @@ fn seat_replies() -> [(&'static str, ShortReply); 5] {
         ("kept", ShortReply::Seat(SeatReply::Kept { n: 300 })),
         ("closed", ShortReply::Seat(SeatReply::Closed)),
         ("key", ShortReply::Seat(SeatReply::Key(PartKey(Fixed([0x86; 32]))))),
+        ("introduced", ShortReply::Seat(SeatReply::Introduced)),
         ("failed", ShortReply::Failed(ErrorCode::NoSeat.with(3, 3))),
     ]
 }

@@ -7,7 +7,7 @@ use firmware_sim::flash::{FlashConfig, SimFlash};
 use protocol::codec::Text;
 use protocol::command::{Command, Reply, SeatCommand};
 use protocol::ids::{ArtifactId, EntryNumber, OpId, ProductCode, SeatHandle};
-use protocol::objects::license::{ItemRef, ProductItem};
+use protocol::objects::license::{AccessMode, ItemRef, ProductItem, Requirement};
 use protocol::objects::update::UpdateOp;
 use strongroom_tests::bench::{Bench, new_keys};
 use strongroom_tests::dice::Dice;
@@ -63,7 +63,13 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
     ops.extend((0..450).map(|n| UpdateOp::SetItem(entry(n + entries / 2))));
     let update = vendor.update(&place, &ops);
     let handle = SeatHandle(1);
-    let requirement = vendor.requirement(ProductCode(0));
+    // What the entries of the samples ask for.
+    let requirement = Requirement {
+        access: AccessMode::UserLimit,
+        release_s: samples::requirement().release_s,
+        ..vendor.requirement(ProductCode(0))
+    };
+    let item = ItemRef { product: ProductCode(0), entry: EntryNumber(0) };
     let artifact = ArtifactId::default();
     let wrapped = vendor.wrap(&requirement, artifact, &[5; 32]);
     let name = Text::new("desk").expect("a short name");
@@ -79,7 +85,9 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
         ("context", Command::Context { firm, nonce: Default::default() }),
         ("rename", Command::Rename { op, name }),
         ("receipt", Command::Receipt { firm, seq: 0 }),
+        ("introduce", Command::Seat(SeatCommand::Introduce(samples::client()))),
         ("why", Command::Why(requirement)),
+        ("item state", Command::ItemState { firm, item }),
         ("seat open", Command::Seat(SeatCommand::Open { op, requirement, artifact })),
         ("heartbeat", Command::Seat(SeatCommand::Heartbeat { handle, n: 1 })),
         ("key release", Command::Seat(SeatCommand::KeyRelease { handle, wrapped, part: 0 })),

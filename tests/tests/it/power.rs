@@ -12,7 +12,7 @@ use engine::platform::Keys;
 use firmware_sim::flash::{FlashConfig, FlashImage, SimFlash, TornMode};
 use firmware_sim::keys::SimKeys;
 use protocol::codec::Text;
-use protocol::command::{Command, Reply};
+use protocol::command::{Command, Reply, SeatReply};
 use protocol::ids::OpId;
 use protocol::signed::Role;
 use strongroom_tests::bench::{Bench, new_keys};
@@ -66,7 +66,7 @@ fn sec_s15_a_cut_at_any_write_leaves_the_old_or_the_new_state() {
         seen.sequences += 1;
     }
     seen.print();
-    assert_eq!(seen.by_command.len(), 15, "a command was never drawn");
+    assert_eq!(seen.by_command.len(), 16, "a command was never drawn");
     assert_eq!(seen.by_kind.len(), WriteKind::ALL.len(), "a kind of write was never cut");
 }
 
@@ -127,7 +127,7 @@ fn sweep(
         chip.start();
         let answer = bench.command(command.clone());
         let is_last = at + 1 == plan.commands.len();
-        let done = matches!(answer, Reply::Done | Reply::Receipt(_));
+        let done = is_done(&answer);
         assert!(done || !plan.succeeds, "{:?} is refused", plan.covers);
         // Before the last command nothing may change.
         let allowed = if is_last { [&old, &new] } else { [&old, &old] };
@@ -240,10 +240,11 @@ fn touch(bench: &mut Bench, dice: &mut Dice) -> bool {
 
 /// Sends commands up to the first that is refused. Whether none was.
 fn send<F: Flash + Clone>(bench: &mut Bench<F>, commands: &[Command]) -> bool {
-    let done = |command: &Command| {
-        matches!(bench.command(command.clone()), Reply::Done | Reply::Receipt(_))
-    };
-    commands.iter().all(done)
+    commands.iter().all(|command| is_done(&bench.command(command.clone())))
+}
+
+fn is_done(answer: &Reply) -> bool {
+    matches!(answer, Reply::Done | Reply::Receipt(_) | Reply::Seat(SeatReply::Opened(_)))
 }
 
 impl Seen {

@@ -37,7 +37,7 @@ fn issue_and_apply(world: &World) {
     assert!(world.vendor_state() == before && !world.path("l.update").exists(), "a dry run acts");
     world.cli_words(&words).ok();
     let preview = world.cli("update preview l.update").ok().stdout;
-    for line in ["NEW VENDOR", "update 1 from Acme", "+ quantity   2", "+ features   0x5"] {
+    for line in ["NEW VENDOR", "update 1 from Acme", "+ quantity    2", "+ features    0x5"] {
         assert!(preview.contains(line), "{line:?} is not in {preview}");
     }
     let state = world.state();

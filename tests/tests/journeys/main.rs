@@ -6,6 +6,7 @@
 mod bad_input;
 mod clock;
 mod first_run;
+mod options;
 mod programs;
 mod seats;
 mod secrecy;

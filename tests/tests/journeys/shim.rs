@@ -104,6 +104,7 @@ impl YesSayer {
                 self.random.fill(&mut key).expect("a seeded stream");
                 SeatReply::Key(PartKey(Fixed(key)))
             }
+            SeatCommand::Introduce(_) => SeatReply::Introduced,
             _ => SeatReply::Closed,
         })
     }

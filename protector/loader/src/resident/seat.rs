@@ -16,7 +16,7 @@ use protocol::frame::{
     Cid, Command, Heard, Listener, NONCE_LEN, Report, allocation_request, hear_allocation, split,
 };
 use protocol::ids::{ArtifactId, OpId, SeatToken};
-use protocol::objects::license::Requirement;
+use protocol::objects::license::{Client, Requirement};
 
 use super::text::Text;
 use super::{Refusal, Renew, Renewal, Timing, sys};
@@ -57,6 +57,8 @@ pub struct Ticket {
     pub requirement: Requirement,
     /// For which artifact.
     pub artifact: ArtifactId,
+    /// By whom.
+    pub client: Client,
 }
 
 /// A seat, joined.
@@ -111,7 +113,9 @@ impl ContainerSeat {
             // The container was without power meanwhile and has forgotten the seat: the use is
             // asked for anew.
             Err(Trouble::Refused(failure)) if failure.known() == Some(ErrorCode::SeatUnknown) => {
-                let Ticket { requirement, artifact, .. } = self.ticket;
+                let Ticket { requirement, artifact, client, .. } = self.ticket;
+                let who = SeatCommand::Introduce(client);
+                self.wire.call(cid, &mut transport, who, until_ms)?;
                 let open = SeatCommand::Open { op: draw_op()?, requirement, artifact };
                 self.wire.call(cid, &mut transport, open, until_ms)?
             }

@@ -175,51 +175,22 @@ fn version_control() {
     world.seats.wait_all_returned();
 }
 
-/// Runs its arguments under a pseudo terminal as job control does, and prints what came of each
-/// step.
-const TERMINAL: &str = r"
-import os, pty, sys, time
-pid, fd = pty.fork()
-if pid == 0:
-    os.environ['PS1'] = '$ '
-    os.execv('/bin/bash', ['bash', '--norc', '--noprofile', '-i'])
-def until(text, seen=[b'']):
-    while text not in seen[0]:
-        seen[0] += os.read(fd, 4096)
-    at = seen[0].index(text) + len(text)
-    said, seen[0] = seen[0][:at], seen[0][at:]
-    return said
-def say(text): os.write(fd, text)
-until(b'$ ')
-say(b'stty -echo\n'); until(b'$ ')
-say((sys.argv[1] + ' ready -\n').encode()); until(b'is ready')
-def reads():
-    # Not stopped, in the foreground, waiting: what is typed now goes to the program alone.
-    fields = open('/proc/%d/stat' % job).read().rsplit(') ', 1)[1].split()
-    return fields[0] == 'S' and int(fields[5]) == job
-def wait_until_it_reads():
-    while not reads(): time.sleep(.01)
-job = os.tcgetpgrp(fd)
-wait_until_it_reads()
-say(b'first\n'); until(b'first'); print('runs')
-say(b'\x1a'); until(b'Stopped'); until(b'$ '); print('stopped')
-say(b'jobs\n'); until(b'Stopped'); until(b'$ '); print('listed')
-say(b'fg\n'); wait_until_it_reads()
-say(b'second\n'); until(b'second'); print('goes on')
-say(b'\x03'); until(b'$ ')
-say(b'echo status $?\n'); print(until(b'status 130').decode().split()[-1])
-say(b'exit\n'); print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-";
+/// Shared with the journeys; it says at its head what it does.
+const TERMINAL: &str = include_str!("probes/terminal.py");
 
 #[test]
 fn job_control_under_a_terminal() {
     let world = World::new();
     let sealed = world.seal("/bin/cat".as_ref(), &[]);
-    fs::write(world.path("work/ready"), "is ready\n").expect("room");
     let python = Path::new("/usr/bin/python3.11");
-    let plain = world.run(python, &["-c", TERMINAL, "/bin/cat"], "");
-    let got = world.run(python, &["-c", TERMINAL, sealed.to_str().expect("UTF-8")], "");
-    assert_eq!(got, plain);
-    assert_eq!(got.stdout, "runs\nstopped\nlisted\ngoes on\n130\n0\n");
+    // Ctrl-C: the program dies by its signal.
+    let talk = ["first", "first", "second", "second", "\u{3}"];
+    let job = |program: &str| {
+        let args: Vec<&str> = ["-c", TERMINAL, program].into_iter().chain(talk).collect();
+        world.run(python, &args, "")
+    };
+    let plain = job("/bin/cat");
+    assert_eq!(job(sealed.to_str().expect("UTF-8")), plain);
+    assert_eq!(plain.stdout, "stopped\nlisted\ngoes on\n[]\n130\n0\n");
     world.seats.wait_all_returned();
 }

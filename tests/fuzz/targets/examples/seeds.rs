@@ -45,9 +45,10 @@ fn main() {
 
 /// What people write. Files beside these, named by what is wrong with them, are written by hand.
 fn texts() {
-    let texts: [(&str, &[u8]); 7] = [
+    let texts: [(&str, &[u8]); 8] = [
         ("configuration", b"# in order\nsources = [\"usb\", \"sim:/run/dongle\"]\n"),
         ("sources", b"usb, sim:/run/a"),
+        ("template", b"quantity = 3\nregion = [\"AT\"]\nusage-period = \"30d\"\n"),
         ("products", b"[[product]]\ncode = 7\nname = \"Tool\"\n"),
         ("refusal_texts", b"[[text]]\ntext = \"No license\"\nlanguage = \"en\"\n"),
         ("time", b"2027-03-31"),

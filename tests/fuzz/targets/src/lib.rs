@@ -58,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     ("sim_identity", sim_identity),
     ("sources", sources),
     ("statement", statement),
+    ("template", template),
     ("time", time),
     ("transport", transport),
     ("update_ops", update_ops),

@@ -9,12 +9,13 @@ use firmware_sim::fault::Fault;
 use firmware_sim::keys::SimKeys;
 use protocol::errors::{ErrorCode, shown_code};
 use protocol::ids::{ContainerId, ContainerKind, RootFp};
+use protocol::objects::license::OptionKind;
 
 /// The configuration file.
 pub fn configuration(bytes: &[u8]) {
-    if let Ok(sources) = parse_configuration(bytes) {
-        assert!(!sources.is_empty(), "nowhere to look");
-        sources.iter().for_each(same_source);
+    if let Ok(configuration) = parse_configuration(bytes) {
+        assert!(!configuration.sources.is_empty(), "nowhere to look");
+        configuration.sources.iter().for_each(same_source);
     }
 }
 
@@ -37,6 +38,13 @@ fn same_source(source: &Source) {
 /// A vendor's list of products.
 pub fn products(bytes: &[u8]) {
     round_trip(bytes, parsers::read_products);
+}
+
+/// A license template.
+pub fn template(bytes: &[u8]) {
+    if let Some(options) = parsers::read_template(bytes) {
+        assert!(options <= OptionKind::ALL.len(), "an option twice");
+    }
 }
 
 /// A vendor's record of a container, and where it says that the next update follows.

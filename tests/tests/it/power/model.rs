@@ -31,6 +31,8 @@ pub(super) struct FirmState {
     pub(super) items: BTreeMap<ItemRef, ProductItem>,
     /// Item keys. Only those of a product with an entry can be seen.
     pub(super) keys: BTreeSet<(ProductCode, Generation)>,
+    /// Entries whose usage period has begun.
+    pub(super) used: BTreeSet<ItemRef>,
 }
 
 /// Products and generations that tests use.
@@ -108,7 +110,29 @@ fn observe_firm<F: Flash + Clone>(bench: &mut Bench<F>, firm: RootFp) -> Result<
         seen.items.extend(page.into_vec().into_iter().map(|item| (item.item, item)));
     }
     observe_keys(bench, firm, &mut seen);
+    for item in seen.items.keys().copied() {
+        let Reply::ItemState(state) = bench.command(Command::ItemState { firm, item }) else {
+            return Err("no state of an entry".into());
+        };
+        if state.first_use_s != 0 {
+            seen.used.insert(item);
+        }
+    }
     Ok(seen)
+}
+
+/// A use without conditions.
+pub(super) fn any_use(firm: RootFp, product: ProductCode, generation: Generation) -> Requirement {
+    Requirement {
+        root_fp: firm,
+        product,
+        features: 0,
+        units: 0,
+        release_s: 0,
+        access: AccessMode::NoUserLimit,
+        certified_age_s: 0,
+        generation,
+    }
 }
 
 fn observe_keys<F: Flash + Clone>(bench: &mut Bench<F>, firm: RootFp, seen: &mut FirmState) {
@@ -117,16 +141,7 @@ fn observe_keys<F: Flash + Clone>(bench: &mut Bench<F>, firm: RootFp, seen: &mut
             continue;
         }
         for generation in (0..GENERATIONS).map(Generation) {
-            let requirement = Requirement {
-                root_fp: firm,
-                product,
-                features: 0,
-                units: 0,
-                release_s: 0,
-                access: AccessMode::NoUserLimit,
-                certified_age_s: 0,
-                generation,
-            };
+            let requirement = any_use(firm, product, generation);
             if matches!(bench.command(Command::Why(requirement)), Reply::Done) {
                 seen.keys.insert((product, generation));
             }

@@ -1,15 +1,15 @@
 //! What happens to a container next, drawn over all commands that change something.
 
 use protocol::codec::{List, Text};
-use protocol::command::Command;
+use protocol::command::{Command, SeatCommand};
 use protocol::crypto::ecdh::PublicKey;
-use protocol::ids::{ContainerId, EntryNumber, Generation, OpId, ProductCode};
+use protocol::ids::{ArtifactId, ContainerId, EntryNumber, Generation, OpId, ProductCode};
 use protocol::objects::license::{ItemOption, ItemRef, ProductItem};
 use protocol::objects::update::UpdateOp;
 use strongroom_tests::dice::Dice;
 use strongroom_tests::vendor::{Place, Update, Vendor, commands};
 
-use super::model::{FirmState, GENERATIONS, PRODUCTS, State};
+use super::model::{FirmState, GENERATIONS, PRODUCTS, State, any_use};
 
 /// Commands that belong together, and what they lead to.
 pub(super) struct Plan {
@@ -34,6 +34,11 @@ impl World {
     pub(super) fn draw(&self, state: &State, dice: &mut Dice) -> Plan {
         if dice.one_in(4) {
             return rename(state, dice);
+        }
+        if dice.one_in(3)
+            && let Some(plan) = first_use(state, dice)
+        {
+            return plan;
         }
         let vendor = &self.vendors[dice.below(self.vendors.len())];
         let place = self.place(vendor, state);
@@ -97,6 +102,7 @@ impl World {
             0 => ("nop", UpdateOp::Nop),
             1 if !firm.items.is_empty() => {
                 let (item, _) = firm.items.pop_first().expect("not empty");
+                firm.used.remove(&item);
                 ("remove item", UpdateOp::RemoveItem(item))
             }
             2 | 3 => {
@@ -109,6 +115,9 @@ impl World {
             }
             _ => {
                 let new = entry(item, text_len, dice);
+                if new.usage_period_s().is_none() {
+                    firm.used.remove(&item);
+                }
                 let covered = match firm.items.insert(item, new.clone()) {
                     Some(_) => "replace item",
                     None => "add item",
@@ -175,9 +184,37 @@ fn rename(state: &State, dice: &mut Dice) -> Plan {
     }
 }
 
+/// A seat for a product whose first entry has a usage period that has not begun, if there is one.
+fn first_use(state: &State, dice: &mut Dice) -> Option<Plan> {
+    let mut after = state.clone();
+    let (firm, held) = after.firms.iter_mut().find_map(|(firm, held)| {
+        let begins = |(product, _): &&(ProductCode, Generation)| {
+            let first = held.items.iter().find(|(item, _)| item.product == *product);
+            first.is_some_and(|(item, new)| {
+                new.usage_period_s().is_some() && !held.used.contains(item)
+            })
+        };
+        let key = held.keys.iter().find(begins).copied()?;
+        Some((*firm, (held, key)))
+    })?;
+    let (held, (product, generation)) = held;
+    let item = held.items.keys().find(|item| item.product == product).copied()?;
+    held.used.insert(item);
+    let open = SeatCommand::Open {
+        op: OpId::new(dice.bytes()),
+        requirement: any_use(firm, product, generation),
+        artifact: ArtifactId::default(),
+    };
+    let commands = vec![Command::Seat(open)];
+    Some(Plan { covers: vec!["first use"], commands, succeeds: true, after })
+}
+
 /// An entry that every use without conditions may use.
 fn entry(item: ItemRef, text_len: usize, dice: &mut Dice) -> ProductItem {
     let text = Text::new(&"x".repeat(text_len)).expect("a text within its bound");
-    let options = vec![ItemOption::Text(text), ItemOption::FeatureMap(dice.number())];
-    ProductItem { item, options: List::new(options).expect("two options") }
+    let mut options = vec![ItemOption::Text(text), ItemOption::FeatureMap(dice.number())];
+    if dice.one_in(2) {
+        options.push(ItemOption::UsagePeriod(u32::MAX));
+    }
+    ProductItem { item, options: List::new(options).expect("few options") }
 }
