@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use protocol::objects::license::AccessMode;
+use serde::Deserialize;
 
 use crate::vendor::OptionArgs;
 
@@ -328,10 +329,15 @@ pub(crate) enum LicenseCommand {
 }
 
 /// How a use is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Access {
     /// One seat for each running program
     UserLimit,
+    /// One seat for each machine, terminal session, container or pod
+    StationShare,
+    /// One seat for each running program, and one running program on each station
+    Exclusive,
     /// Not counted
     NoUserLimit,
 }
@@ -340,6 +346,8 @@ impl From<Access> for AccessMode {
     fn from(access: Access) -> Self {
         match access {
             Access::UserLimit => AccessMode::UserLimit,
+            Access::StationShare => AccessMode::StationShare,
+            Access::Exclusive => AccessMode::Exclusive,
             Access::NoUserLimit => AccessMode::NoUserLimit,
         }
     }

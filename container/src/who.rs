@@ -2,6 +2,8 @@
 //!
 //! None of it is proven. A container that depends on it trusts the machine's administrator.
 
+use protocol::codec::Fixed;
+use protocol::crypto::hash::Sha256;
 use protocol::objects::license::{Client, Country, Version, user_id};
 
 /// The version of this library, as licenses with a minimum see it.
@@ -27,9 +29,27 @@ impl Who {
             runtime: RUNTIME_VERSION,
             market: market.unwrap_or_default(),
             user: user_id(&user),
+            station: station(),
         };
         Who { client, user }
     }
+}
+
+/// This station: the boot of this machine, the network of this container or pod, the login session.
+/// Drawn from what the kernel says, so that copies of a machine are stations of their own.
+fn station() -> Fixed<16> {
+    let file = |path: &str| std::fs::read(path).unwrap_or_default();
+    let network = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(b"strongroom/station/v1\0");
+    let boot = file("/proc/sys/kernel/random/boot_id");
+    for part in [&boot[..], network.as_os_str().as_encoded_bytes(), &file("/proc/self/sessionid")] {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let (mut id, digest) = ([0; 16], hash.finish());
+    id.copy_from_slice(&digest[..16]);
+    Fixed(id)
 }
 
 /// The name by the system's list of users, or `uid:1000` for one that is not in it. Other

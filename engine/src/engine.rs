@@ -111,7 +111,8 @@ impl<P: Platform> Engine<P> {
 
     /// An update left behind would keep everybody else from updating until it is stale.
     fn end_session(&mut self, channel: u32) {
-        self.seats.close_session(channel);
+        let now_ms = self.platform.parts().clock.ticks_ms();
+        self.seats.close_session(channel, now_ms);
         self.clients.forget(channel);
         if self.staging.as_ref().map(Staging::channel) == Some(channel) {
             self.staging = None;

@@ -4,8 +4,11 @@
 //! them. Among several entries of a product the first that allows the use wins; if none does, the
 //! refusal of the one that got furthest is told, since it names what is really missing.
 
+use protocol::codec::Fixed;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::objects::license::{AccessMode, Client, ProductItem, Requirement, Status, user_id};
+
+use crate::seats::Taken;
 
 /// What is known beside the entry.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +19,8 @@ pub(crate) struct Circumstances {
     pub certified_s: u64,
     /// When the entry was used first; 0 = not yet.
     pub first_use_s: u64,
-    /// Seats of this entry that others hold.
-    pub seats_used: u32,
+    /// How the seats of this entry are taken.
+    pub taken: Taken,
     /// Who asks.
     pub client: Client,
 }
@@ -177,17 +180,24 @@ fn mode(item: &ProductItem, requirement: &Requirement) -> Result<(), Failure> {
 fn seats(item: &ProductItem, requirement: &Requirement, at: Circumstances) -> Result<(), Failure> {
     mode(item, requirement)?;
     match requirement.access {
-        AccessMode::NoUserLimit => Ok(()),
-        AccessMode::UserLimit => {
-            let quantity = item.quantity();
-            // Quantity 0 is local use only: it is not counted.
-            if quantity == 0 || at.seats_used < quantity {
-                Ok(())
-            } else {
-                Err(ErrorCode::NoSeat.with(quantity.into(), at.seats_used.into()))
-            }
+        AccessMode::NoUserLimit => return Ok(()),
+        AccessMode::UserLimit => {}
+        AccessMode::StationShare | AccessMode::Exclusive if at.client.station == Fixed([0; 16]) => {
+            return Err(ErrorCode::StationUnknown.failure());
         }
-        other => Err(ErrorCode::AccessModeUnsupported.with(other as u64, 0)),
+        AccessMode::StationShare if at.taken.shared_here => return Ok(()),
+        AccessMode::Exclusive if at.taken.exclusive_here => {
+            return Err(ErrorCode::StationBusy.failure());
+        }
+        AccessMode::StationShare | AccessMode::Exclusive => {}
+        other => return Err(ErrorCode::AccessModeUnsupported.with(other as u64, 0)),
+    }
+    let (quantity, used) = (item.quantity(), at.taken.seats);
+    // Quantity 0 is local use only: it is not counted.
+    if quantity == 0 || used < quantity {
+        Ok(())
+    } else {
+        Err(ErrorCode::NoSeat.with(quantity.into(), used.into()))
     }
 }
 
@@ -196,7 +206,7 @@ mod tests {
     use super::*;
     use alloc::vec;
     use alloc::vec::Vec;
-    use protocol::codec::{Fixed, List};
+    use protocol::codec::List;
     use protocol::ids::{EntryNumber, Generation, ProductCode, RootFp};
     use protocol::objects::license::{
         Checkpoint, Country, ItemOption, ItemRef, Modes, Period, Version,
@@ -224,8 +234,13 @@ mod tests {
         now_s: 1000,
         certified_s: 900,
         first_use_s: 0,
-        seats_used: 0,
-        client: Client { runtime: Version(5), market: Country(*b"AT"), user: Fixed([0; 16]) },
+        taken: Taken { seats: 0, shared_here: false, exclusive_here: false },
+        client: Client {
+            runtime: Version(5),
+            market: Country(*b"AT"),
+            user: Fixed([0; 16]),
+            station: Fixed([9; 16]),
+        },
     };
 
     /// An entry and a use in which everything is wrong is refused for the first reason; mending one
@@ -259,7 +274,7 @@ mod tests {
             release_s: 600,
             ..requirement()
         };
-        let mut at = Circumstances { seats_used: 2, first_use_s: 900, ..NOON };
+        let mut at = Circumstances { taken: taken(2), first_use_s: 900, ..NOON };
         let refused = |options: &mut Vec<ItemOption>, need: &Requirement, at, mend: O, code| {
             let found = evaluate(&item(options.clone()), need, at).unwrap_err();
             assert_eq!(found.known(), Some(code));
@@ -288,7 +303,7 @@ mod tests {
         need.units = 0;
         refused(&mut options, &need, at, O::DeniedModes(Modes::default()), ModeDenied);
         refused(&mut options, &need, at, O::FeatureMap(6), NoSeat);
-        at.seats_used = 1;
+        at.taken = taken(1);
         assert_eq!(evaluate(&item(options), &need, at), Ok(()));
     }
 
@@ -296,7 +311,7 @@ mod tests {
     #[test]
     fn a_use_that_goes_on_is_judged_by_all_but_its_beginning() {
         let need = Requirement { certified_age_s: 1, units: 3, ..requirement() };
-        let at = Circumstances { seats_used: 9, ..NOON };
+        let at = Circumstances { taken: taken(9), ..NOON };
         assert_eq!(still_allowed(&item(vec![ItemOption::LicenseQuantity(1)]), &need, at), Ok(()));
         let ends = [
             (ItemOption::Status(Status::Suspended), ErrorCode::Suspended),
@@ -334,16 +349,34 @@ mod tests {
 
     #[test]
     fn quantity_zero_is_not_counted() {
-        let at = Circumstances { seats_used: 1000, ..NOON };
+        let at = Circumstances { taken: taken(1000), ..NOON };
         assert_eq!(evaluate(&item(vec![]), &requirement(), at), Ok(()));
     }
 
     #[test]
-    fn modes_that_need_a_station_are_refused_by_name() {
-        for access in [AccessMode::StationShare, AccessMode::Exclusive] {
+    fn stations_share_a_seat_or_have_it_alone() {
+        let quantity = |seats| item(vec![ItemOption::LicenseQuantity(seats)]);
+        let judge = |item: &ProductItem, access, station: u8, taken| {
+            let client = Client { station: Fixed([station; 16]), ..NOON.client };
             let need = Requirement { access, ..requirement() };
-            let refused = evaluate(&item(vec![]), &need, NOON).unwrap_err();
-            assert_eq!(refused.known(), Some(ErrorCode::AccessModeUnsupported));
+            let refused = evaluate(item, &need, Circumstances { taken, client, ..NOON });
+            refused.map_err(|failure| failure.known().unwrap())
+        };
+        let here = Taken { seats: 1, shared_here: true, exclusive_here: true };
+        let elsewhere = taken(1);
+        let (share, alone) = (AccessMode::StationShare, AccessMode::Exclusive);
+        assert_eq!(judge(&quantity(1), share, 1, here), Ok(()));
+        assert_eq!(judge(&quantity(1), share, 1, elsewhere), Err(ErrorCode::NoSeat));
+        assert_eq!(judge(&quantity(2), share, 1, elsewhere), Ok(()));
+        assert_eq!(judge(&quantity(0), alone, 1, here), Err(ErrorCode::StationBusy));
+        assert_eq!(judge(&quantity(1), alone, 1, elsewhere), Err(ErrorCode::NoSeat));
+        assert_eq!(judge(&quantity(2), alone, 1, elsewhere), Ok(()));
+        for access in [share, alone] {
+            assert_eq!(judge(&quantity(9), access, 0, taken(0)), Err(ErrorCode::StationUnknown));
         }
+    }
+
+    fn taken(seats: u32) -> Taken {
+        Taken { seats, ..Taken::default() }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! A seat has entries: the process that opened it, forked children, the same program on a new
 //! channel. It counts once, for as long as one entry lives. An entry dies by close, with its
-//! session, or without heartbeats.
+//! session, or without heartbeats. A seat whose license says so lingers: it stays taken for a while
+//! for everybody but its own station.
 
 use alloc::vec::Vec;
 
+use protocol::codec::Fixed;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
 use protocol::limits::SEAT_ENTRIES_MAX;
@@ -38,6 +40,26 @@ pub(crate) struct Seat {
     pub requirement: Requirement,
     pub artifact: ArtifactId,
     pub client: Client,
+    /// For how long it stays taken after its last entry.
+    pub linger_s: u32,
+}
+
+/// How an entry's seats are taken, as one client sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Seats that count, without those that this client may take over.
+    pub seats: u32,
+    /// The client's station shares one of them.
+    pub shared_here: bool,
+    /// A use on the client's station is exclusive.
+    pub exclusive_here: bool,
+}
+
+/// A seat without an entry, until its linger time is over.
+#[derive(Debug, Clone)]
+struct Lingering {
+    seat: Seat,
+    until_ms: u64,
 }
 
 /// One holder of a seat.
@@ -55,6 +77,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     seats: Vec<Seat>,
+    lingering: Vec<Lingering>,
     entries: Vec<Entry>,
     next_handle: u32,
     timeout_ms: u64,
@@ -70,14 +93,35 @@ impl Seats {
         self.seats.len()
     }
 
-    /// Counted seats of one entry of a firm.
-    pub(crate) fn used(&self, slot: FirmSlot, item: ItemRef) -> u32 {
-        let counted = |seat: &&Seat| {
-            seat.slot == slot
-                && seat.item == item
-                && seat.requirement.access == AccessMode::UserLimit
-        };
-        self.seats.iter().filter(counted).count() as u32
+    /// How the seats of one entry of a firm are taken for `client`. A station that shares takes one
+    /// seat, however many uses it has.
+    pub(crate) fn taken(&self, slot: FirmSlot, item: ItemRef, client: Client) -> Taken {
+        let mut taken = Taken::default();
+        let mut stations: Vec<Fixed<16>> = Vec::new();
+        let left = self.lingering.iter().map(|left| &left.seat);
+        let others_left = left.filter(|seat| !seat.is_retaken_by(client));
+        for seat in self.seats.iter().chain(others_left) {
+            let station = seat.client.station;
+            if (seat.slot, seat.item) != (slot, item) {
+                continue;
+            }
+            match seat.requirement.access {
+                AccessMode::UserLimit => taken.seats += 1,
+                AccessMode::Exclusive => {
+                    taken.seats += 1;
+                    taken.exclusive_here |= station == client.station;
+                }
+                AccessMode::StationShare => {
+                    if !stations.contains(&station) {
+                        stations.push(station);
+                        taken.seats += 1;
+                    }
+                    taken.shared_here |= station == client.station;
+                }
+                _ => {}
+            }
+        }
+        taken
     }
 
     /// Whether a session holds an entry.
@@ -108,9 +152,16 @@ impl Seats {
         Some((entry.handle, entry.token))
     }
 
-    /// Takes a seat.
+    /// Takes a seat, or takes over one that lingers.
     pub(crate) fn open(&mut self, seat: Seat, op: OpId, session: u32, now_ms: u64) -> SeatHandle {
         let token = seat.token;
+        let same = |left: &Lingering| {
+            (left.seat.slot, left.seat.item) == (seat.slot, seat.item)
+                && left.seat.is_retaken_by(seat.client)
+        };
+        if let Some(at) = self.lingering.iter().position(same) {
+            self.lingering.remove(at);
+        }
         self.seats.push(seat);
         self.enter(token, op, session, now_ms)
     }
@@ -159,19 +210,20 @@ impl Seats {
     }
 
     /// Gives an entry back. Giving back what is gone is no error.
-    pub(crate) fn close(&mut self, handle: SeatHandle, session: u32) {
-        self.retain(|entry| entry.handle != handle || entry.session != session);
+    pub(crate) fn close(&mut self, handle: SeatHandle, session: u32, now_ms: u64) {
+        self.retain(now_ms, |entry| entry.handle != handle || entry.session != session);
     }
 
     /// Gives back all entries of a session.
-    pub(crate) fn close_session(&mut self, session: u32) {
-        self.retain(|entry| entry.session != session);
+    pub(crate) fn close_session(&mut self, session: u32, now_ms: u64) {
+        self.retain(now_ms, |entry| entry.session != session);
     }
 
-    /// Drops entries that gave no sign of life for too long.
+    /// Drops entries that gave no sign of life for too long, and seats that lingered long enough.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let timeout_ms = self.timeout_ms;
-        self.retain(|entry| now_ms.saturating_sub(entry.last_ms) <= timeout_ms);
+        self.lingering.retain(|left| now_ms < left.until_ms);
+        self.retain(now_ms, |entry| now_ms.saturating_sub(entry.last_ms) <= timeout_ms);
     }
 
     fn enter(&mut self, token: SeatToken, op: OpId, session: u32, now_ms: u64) -> SeatHandle {
@@ -181,14 +233,32 @@ impl Seats {
         handle
     }
 
-    /// Keeps some entries, and the seats that still have one.
-    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+    /// Keeps some entries, and the seats that still have one. The others linger or are free.
+    fn retain(&mut self, now_ms: u64, keep: impl Fn(&Entry) -> bool) {
         let before = self.entries.len();
         self.entries.retain(keep);
-        if self.entries.len() != before {
-            let entries = &self.entries;
-            self.seats.retain(|seat| entries.iter().any(|entry| entry.token == seat.token));
+        if self.entries.len() == before {
+            return;
         }
+        let (entries, lingering) = (&self.entries, &mut self.lingering);
+        self.seats.retain(|seat| {
+            let held = entries.iter().any(|entry| entry.token == seat.token);
+            if !held && seat.linger_s > 0 {
+                let until_ms = now_ms.saturating_add(u64::from(seat.linger_s) * 1000);
+                // With no room left for it the seat is free at once: never more RAM.
+                if lingering.len() < SEAT_ENTRIES_MAX {
+                    lingering.push(Lingering { seat: seat.clone(), until_ms });
+                }
+            }
+            held
+        });
+    }
+}
+
+impl Seat {
+    /// Whether `client` may take it over while it lingers: the same user on the same station.
+    fn is_retaken_by(&self, client: Client) -> bool {
+        (self.client.station, self.client.user) == (client.station, client.user)
     }
 }
 
@@ -217,6 +287,7 @@ mod tests {
             requirement,
             artifact: ArtifactId::default(),
             client: Client::default(),
+            linger_s: 0,
         }
     }
 
@@ -224,16 +295,82 @@ mod tests {
         OpId::new([number; 16])
     }
 
+    fn used(seats: &Seats) -> u32 {
+        seats.taken(0, ITEM, Client::default()).seats
+    }
+
+    /// A seat of this number on a station, counted in a way.
+    fn on(station: u8, token: u8, access: AccessMode) -> Seat {
+        let mut made = seat(token);
+        made.client.station = Fixed([station; 16]);
+        made.requirement.access = access;
+        made
+    }
+
+    fn at(station: u8) -> Client {
+        Client { station: Fixed([station; 16]), ..Client::default() }
+    }
+
+    #[test]
+    fn a_station_shares_one_seat_and_an_exclusive_use_is_seen_on_its_station_only() {
+        let mut seats = Seats::new(SeatTimes::default());
+        seats.open(on(1, 1, AccessMode::StationShare), op(1), 10, 0);
+        seats.open(on(1, 2, AccessMode::StationShare), op(2), 11, 0);
+        seats.open(on(2, 3, AccessMode::StationShare), op(3), 12, 0);
+        seats.open(on(3, 4, AccessMode::Exclusive), op(4), 13, 0);
+        seats.open(on(3, 5, AccessMode::NoUserLimit), op(5), 14, 0);
+        let seen = |shared_here, exclusive_here| Taken { seats: 3, shared_here, exclusive_here };
+        assert_eq!(seats.taken(0, ITEM, at(1)), seen(true, false));
+        assert_eq!(seats.taken(0, ITEM, at(3)), seen(false, true));
+        assert_eq!(seats.taken(0, ITEM, at(4)), seen(false, false));
+        assert_eq!(seats.taken(1, ITEM, at(1)), Taken::default());
+        seats.close_session(10, 0);
+        assert_eq!(seats.taken(0, ITEM, at(1)), seen(true, false));
+        seats.close_session(11, 0);
+        assert_eq!(seats.taken(0, ITEM, at(1)).seats, 2);
+    }
+
+    #[test]
+    fn a_seat_lingers_for_others_and_is_taken_over_by_its_station() {
+        let mut seats = Seats::new(SeatTimes::default());
+        let lingers = |token| Seat { linger_s: 5, ..on(1, token, AccessMode::UserLimit) };
+        let first = seats.open(lingers(1), op(1), 10, 0);
+        seats.close(first, 10, 1000);
+        let taken = |seats: &Seats, station| seats.taken(0, ITEM, at(station)).seats;
+        assert_eq!((taken(&seats, 1), taken(&seats, 2), seats.len()), (0, 1, 0));
+        // Its secret opens nothing any more, and a late heartbeat does not revive it.
+        assert!(seats.join(SeatToken::new([1; 16]), op(2), 10, 1000).is_err());
+        assert!(seats.beat(first, 10, 9, 1000).is_err());
+        let again = seats.open(lingers(2), op(3), 10, 2000);
+        assert_eq!((taken(&seats, 1), taken(&seats, 2)), (1, 1));
+        seats.close(again, 10, 3000);
+        seats.expire(7999);
+        assert_eq!(taken(&seats, 2), 1);
+        seats.expire(8000);
+        assert_eq!(taken(&seats, 2), 0);
+    }
+
+    #[test]
+    fn a_seat_lost_for_silence_lingers_too() {
+        let mut seats = Seats::new(SeatTimes { interval_s: 1, timeout_s: 2 });
+        let seat = Seat { linger_s: 5, ..on(1, 1, AccessMode::UserLimit) };
+        seats.open(seat, op(1), 10, 0);
+        seats.expire(2001);
+        assert_eq!(seats.taken(0, ITEM, at(2)).seats, 1);
+        seats.expire(7001);
+        assert_eq!(seats.taken(0, ITEM, at(2)).seats, 0);
+    }
+
     #[test]
     fn a_seat_counts_once_and_lives_as_long_as_one_entry() {
         let mut seats = Seats::new(SeatTimes::default());
         let parent = seats.open(seat(1), op(1), 10, 0);
         let child = seats.join(SeatToken::new([1; 16]), op(2), 11, 0).unwrap();
-        assert_eq!(seats.used(0, ITEM), 1);
-        seats.close(parent, 10);
-        assert_eq!(seats.used(0, ITEM), 1);
-        seats.close(child, 11);
-        assert_eq!(seats.used(0, ITEM), 0);
+        assert_eq!(used(&seats), 1);
+        seats.close(parent, 10, 0);
+        assert_eq!(used(&seats), 1);
+        seats.close(child, 11, 0);
+        assert_eq!(used(&seats), 0);
         assert!(seats.join(SeatToken::new([1; 16]), op(3), 11, 0).is_err());
     }
 
@@ -245,7 +382,7 @@ mod tests {
         seats.beat(handle, 10, 1, 2000).unwrap();
         seats.expire(4001);
         assert!(seats.beat(handle, 10, 2, 4001).is_err());
-        assert_eq!(seats.used(0, ITEM), 0);
+        assert_eq!(used(&seats), 0);
     }
 
     #[test]
@@ -271,7 +408,7 @@ mod tests {
         let mut seats = Seats::new(SeatTimes::default());
         seats.open(seat(1), op(1), 10, 0);
         seats.open(seat(2), op(2), 11, 0);
-        seats.close_session(10);
-        assert_eq!((seats.used(0, ITEM), seats.len()), (1, 1));
+        seats.close_session(10, 0);
+        assert_eq!((used(&seats), seats.len()), (1, 1));
     }
 }

@@ -165,7 +165,7 @@ impl<P: Platform> Engine<P> {
         self.item(slot, item)?;
         Ok(ItemState {
             first_use_s: self.first_use_s(slot, item)?,
-            seats: self.seats.used(slot, item),
+            seats: self.seats.taken(slot, item, Client::default()).seats,
         })
     }
 
@@ -191,7 +191,7 @@ impl<P: Platform> Engine<P> {
             }
             SeatCommand::Heartbeat { handle, n } => self.heartbeat(channel, handle, n, now_ms),
             SeatCommand::Close { handle } => {
-                self.seats.close(handle, channel);
+                self.seats.close(handle, channel, now_ms);
                 Ok(SeatReply::Closed)
             }
             SeatCommand::KeyRelease { handle, wrapped, part } => {
@@ -224,7 +224,8 @@ impl<P: Platform> Engine<P> {
         if found.item.usage_period_s().is_some() && found.at.first_use_s == 0 {
             self.begin_usage(slot, found.firm, item, found.at.now_s)?;
         }
-        let seat = Seat { token, slot, item, requirement, artifact, client };
+        let linger_s = found.item.linger_s();
+        let seat = Seat { token, slot, item, requirement, artifact, client, linger_s };
         let handle = self.seats.open(seat, op, channel, now_ms);
         self.grant(handle, token)
     }
@@ -254,7 +255,7 @@ impl<P: Platform> Engine<P> {
     ) -> Result<SeatReply, Failure> {
         let seat = self.seats.seat(handle, channel)?.clone();
         if let Err(failure) = self.seat_still_allowed(&seat) {
-            self.seats.close(handle, channel);
+            self.seats.close(handle, channel, now_ms);
             return Err(failure);
         }
         self.seats.beat(handle, channel, n, now_ms)?;
@@ -338,7 +339,7 @@ impl<P: Platform> Engine<P> {
             now_s: self.time.now_s(clock, slot, firm.floor_s),
             certified_s: firm.floor_s,
             first_use_s: self.first_use_s(slot, item)?,
-            seats_used: self.seats.used(slot, item),
+            taken: self.seats.taken(slot, item, client),
             client,
         })
     }

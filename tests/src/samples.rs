@@ -113,6 +113,7 @@ pub fn item() -> ProductItem {
         ItemOption::NamedUser(text("anna")),
         ItemOption::Region(list(vec![Country(*b"AT"), Country(*b"DE")])),
         ItemOption::Status(Status::Enabled),
+        ItemOption::LingerTime(3),
     ];
     ProductItem { item: ITEM, options: list(options) }
 }
@@ -120,7 +121,12 @@ pub fn item() -> ProductItem {
 /// A client that may use [`item`].
 pub fn client() -> Client {
     let version = Version::parse("1.2.3").expect("three numbers");
-    Client { runtime: version, market: Country(*b"AT"), user: user_id("anna") }
+    Client {
+        runtime: version,
+        market: Country(*b"AT"),
+        user: user_id("anna"),
+        station: Fixed([9; 16]),
+    }
 }
 
 /// Every command.

@@ -84,6 +84,9 @@ pub(super) fn option(option: &ItemOption) -> (&'static str, Value, String) {
             ("region", json!(names), names.join(", "))
         }
         ItemOption::Status(Status::Enabled) => ("status", json!("enabled"), "enabled".into()),
+        ItemOption::LingerTime(linger_s) => {
+            ("linger", json!(linger_s), format!("{} after each use", span(*linger_s)))
+        }
         ItemOption::Status(_) => ("status", json!("suspended"), "SUSPENDED".into()),
     }
 }
@@ -116,6 +119,7 @@ fn span(seconds: u32) -> String {
     match (days, hours, seconds % 3600) {
         (days, 0, 0) => format!("{days} days"),
         (0, hours, 0) => format!("{hours} hours"),
+        (0, 0, rest) if rest % 60 == 0 => format!("{} minutes", rest / 60),
         _ => format!("{seconds} seconds"),
     }
 }

@@ -3,11 +3,10 @@
 use clap::{Args, ValueEnum};
 use protocol::codec::{List, Text};
 use protocol::limits::ITEM_OPTIONS_MAX;
-use protocol::objects::license::{
-    AccessMode, Checkpoint, Country, ItemOption, Modes, Period, Status, Version,
-};
+use protocol::objects::license::{Checkpoint, Country, ItemOption, Modes, Period, Status, Version};
 use serde::Deserialize;
 
+use crate::args::Access;
 use crate::error::{CliError, Result};
 use crate::{files, times};
 
@@ -36,7 +35,7 @@ pub(crate) struct OptionArgs {
     customer_info: Option<String>,
     /// Way of counting uses that is refused (repeatable)
     #[arg(long, value_enum, value_name = "MODE")]
-    deny_mode: Vec<Mode>,
+    deny_mode: Vec<Access>,
     /// Least version of Strongroom on the user's machine
     #[arg(long, value_name = "VERSION")]
     min_runtime: Option<String>,
@@ -55,6 +54,9 @@ pub(crate) struct OptionArgs {
     /// Span before the lapse in which users are warned; none if not given
     #[arg(long, value_name = "SPAN")]
     grace: Option<String>,
+    /// Span for which a seat stays taken after its use: 10min
+    #[arg(long, value_name = "SPAN")]
+    linger: Option<String>,
     /// The one user who may use it, by the name on the user's machine
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -64,31 +66,6 @@ pub(crate) struct OptionArgs {
     /// Whether it may be used
     #[arg(long, value_enum)]
     status: Option<StatusArg>,
-}
-
-/// A way of counting uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Mode {
-    /// One seat for each running program
-    UserLimit,
-    /// One seat for each machine, terminal session, container or pod
-    StationShare,
-    /// One running program on each of them
-    Exclusive,
-    /// Not counted
-    NoUserLimit,
-}
-
-impl From<Mode> for AccessMode {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::UserLimit => AccessMode::UserLimit,
-            Mode::StationShare => AccessMode::StationShare,
-            Mode::Exclusive => AccessMode::Exclusive,
-            Mode::NoUserLimit => AccessMode::NoUserLimit,
-        }
-    }
 }
 
 /// Whether a license may be used.
@@ -133,6 +110,7 @@ impl OptionArgs {
             user: self.user.or(template.user),
             region: listed(self.region, template.region),
             status: self.status.or(template.status),
+            linger: self.linger.or(template.linger),
         }
     }
 
@@ -170,6 +148,8 @@ impl OptionArgs {
                 StatusArg::Suspended => Status::Suspended,
             })
         }));
+        let linger_s = self.linger.as_deref().map(times::span_s).transpose()?;
+        options.extend(linger_s.map(O::LingerTime));
         Ok(List::new(options).unwrap_or_default())
     }
 
@@ -266,6 +246,7 @@ mod tests {
         user = "anna"
         region = ["DE", "AT"]
         status = "suspended"
+        linger = "10min"
     "#;
 
     #[test]

@@ -187,6 +187,14 @@ error_table! {
         "this container does not count seats in the way asked for (mode {a})",
         "the program was protected for another kind of container",
         "Ask the vendor for a program that fits this container.";
+    StationUnknown = 0x03E5, License, Denied,
+        "seats are counted by stations, and it was not said on which station this is",
+        "the program uses the container without Strongroom's library",
+        "Use it through the library, which says so.";
+    StationBusy = 0x03E6, License, Denied,
+        "the program runs already on this station, and may run once",
+        "another window or session on this machine has it open",
+        "Close the other one.";
     ModeDenied = 0x03E4, License, Denied,
         "the license refuses uses that are counted in this way (mode {a})",
         "the program was protected for another license of this product",

@@ -123,6 +123,11 @@ impl ProductItem {
         get!(self, Region).map(|countries| &**countries)
     }
 
+    /// Seconds for which a seat stays taken after its use.
+    pub fn linger_s(&self) -> u32 {
+        get!(self, LingerTime).copied().unwrap_or(0)
+    }
+
     /// Whether it may be used at all.
     pub fn status(&self) -> Status {
         get!(self, Status).copied().unwrap_or(Status::Enabled)
@@ -139,6 +144,8 @@ pub struct Client {
     pub market: Country,
     /// The user, by [`user_id`].
     pub user: Fixed<16>,
+    /// Machine, terminal session, container or pod: equal where a seat may be shared.
+    pub station: Fixed<16>,
 }
 
 /// How a user's name travels: the first 16 bytes of SHA-256 over label and name.

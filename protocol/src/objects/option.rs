@@ -68,6 +68,9 @@ options! {
     Region(List<Country, REGIONS_MAX>) = 12,
     /// Whether it may be used at all. Absent: it may.
     Status(Status) = 13,
+    /// Seconds for which a seat stays taken after its use ended; only the same station takes it
+    /// again meanwhile.
+    LingerTime(u32) = 14,
 }
 
 /// A set of [`AccessMode`]s: bit *n* for the mode of number *n*.

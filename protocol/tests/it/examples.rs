@@ -240,12 +240,13 @@ fn further_options() -> List<ItemOption, 32> {
         ItemOption::NamedUser(text("anna")),
         ItemOption::Region(list(vec![Country(*b"AT"), Country(*b"DE")])),
         ItemOption::Status(Status::Suspended),
+        ItemOption::LingerTime(600),
     ])
 }
 
 fn client() -> Client {
     let runtime = Version::parse("1.2.3").unwrap();
-    Client { runtime, market: Country(*b"AT"), user: user_id("anna") }
+    Client { runtime, market: Country(*b"AT"), user: user_id("anna"), station: Fixed([9; 16]) }
 }
 
 fn requirement(root_fp: RootFp) -> Requirement {
@@ -550,7 +551,7 @@ fn license_entry() {
     let bytes = codec::encode(&requirement);
     Example::default()
         .bytes("entry", &codec::encode(&item))
-        .bytes("options 5 to 13", &codec::encode(&further_options()))
+        .bytes("options 5 to 14", &codec::encode(&further_options()))
         .bytes("client", &codec::encode(&client()))
         .bytes("requirement", &bytes)
         .bytes("its SHA-256", &sha256(&bytes))

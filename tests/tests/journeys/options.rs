@@ -35,6 +35,8 @@ enum Meanwhile {
     UseAndTime(u32),
     /// So many seconds pass.
     Time(u32),
+    /// A program runs and ends on another station.
+    UseElsewhere,
 }
 
 const PLAIN: Row = Row {
@@ -166,6 +168,14 @@ const STATUS: Row = Row {
     ..PLAIN
 };
 
+const LINGER_TIME: Row = Row {
+    allows: "--quantity 1 --linger 10min",
+    meanwhile: Meanwhile::UseElsewhere,
+    says: &["S03E0", "all 1 seats", "1 in use"],
+    shows: "linger      10 minutes after each use",
+    ..PLAIN
+};
+
 /// The row of an option. An option without one does not compile.
 fn row(kind: OptionKind) -> Row {
     match kind {
@@ -183,6 +193,7 @@ fn row(kind: OptionKind) -> Row {
         OptionKind::NamedUser => NAMED_USER,
         OptionKind::Region => REGION,
         OptionKind::Status => STATUS,
+        OptionKind::LingerTime => LINGER_TIME,
     }
 }
 
@@ -213,6 +224,9 @@ fn try_out(kind: OptionKind) {
         Meanwhile::UseAndTime(seconds) => {
             world.run(&cat, &[], "").ok();
             world.fault(&format!("jump-clock {seconds}"));
+        }
+        Meanwhile::UseElsewhere => {
+            run(&mut world.elsewhere(&cat), "").ok();
         }
         Meanwhile::Time(seconds) => world.fault(&format!("jump-clock {seconds}")),
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock;
 use crate::world::{World, outcome, probe, run, signal, until};
@@ -398,6 +398,57 @@ fn a_power_cut_of_the_dongle_is_survived() {
     world.wait_for_seats(0);
 }
 
+/// A parent and two children; tells their process ids, then for each line how many children answer.
+const ANSWERING: &str = "
+import os, sys
+kids = []
+for _ in range(2):
+    (ask, asked), (answer, answered) = os.pipe(), os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(asked)
+        while os.read(ask, 1): os.write(answered, b'x')
+        os._exit(0)
+    os.close(ask), os.close(answered)
+    kids.append((pid, asked, answer))
+print(*[pid for pid, _, _ in kids], flush=True)
+for _ in sys.stdin:
+    answers = [(os.write(asked, b'x'), os.read(answer, 1))[1] for _, asked, answer in kids]
+    print(len(b''.join(answers)), flush=True)
+";
+
+/// All of them hold one seat, and take up one again, whoever of them asks first.
+#[test]
+fn a_power_cut_of_the_dongle_is_survived_by_a_program_with_its_children() {
+    let world = World::licensed_to_nobody("quick", "--quantity 1");
+    let sealed = world.protect(Path::new(PYTHON), "");
+    let mut child = start(&world, &sealed, &["-c", ANSWERING]);
+    let pids = line(&mut child);
+    let kids = pids.split_whitespace().map(|pid| Pid::from_raw(pid.parse().expect("a number")));
+    let family: Vec<Pid> = kids.flatten().chain([Pid::from_child(&child)]).collect();
+    assert_eq!(family.len(), 3);
+    let all_answer = |child: &mut Child| {
+        child.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("the parent reads");
+        assert_eq!(line(child), "2\n");
+        assert_eq!(world.seats(), 1);
+    };
+    all_answer(&mut child);
+    for _ in 0..3 {
+        world.fault("unplug");
+        world.fault("plug");
+        world.wait_for_seats(1);
+        // Each goes on only when it has asked for its license.
+        for sent in [Signal::STOP, Signal::CONT] {
+            for pid in &family {
+                kill_process(*pid, sent).expect("the family lives");
+            }
+        }
+        all_answer(&mut child);
+    }
+    end(child);
+    world.wait_for_seats(0);
+}
+
 #[test]
 fn a_watcher_frozen_alone_ends_a_busy_program() {
     let world = World::licensed("rtc", "--quantity 1");
@@ -444,4 +495,51 @@ fn cgroup_root() -> PathBuf {
     let mut lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let mount = lines.find(|fields| fields.get(2) == Some(&"cgroup2"));
     PathBuf::from(mount.expect("cgroup version 2 must be mounted for this test")[1])
+}
+
+#[test]
+fn a_station_shares_one_seat() {
+    let world = World::licensed("quick", "--quantity 1");
+    let sealed = world.protect(Path::new(CAT), "--access station-share");
+    let mut first = start(&world, &sealed, &[]);
+    echo(&mut first);
+    let mut second = start(&world, &sealed, &[]);
+    echo(&mut second);
+    let full = &["S03E0", "all 1 seats", "1 in use"];
+    run(&mut world.elsewhere(&sealed), "never read").refused(125, full);
+    end(first);
+    world.wait_for_seats(1);
+    run(&mut world.elsewhere(&sealed), "never read").refused(125, full);
+    end(second);
+    world.wait_for_seats(0);
+    assert_eq!(run(&mut world.elsewhere(&sealed), "runs").ok().stdout, "runs");
+}
+
+#[test]
+fn an_exclusive_program_runs_once_on_each_station() {
+    let world = World::licensed("quick", "--quantity 2");
+    let sealed = world.protect(Path::new(CAT), "--access exclusive");
+    let mut first = start(&world, &sealed, &[]);
+    echo(&mut first);
+    world.run(&sealed, &[], "never read").refused(125, &["S03E6", "already on this station"]);
+    assert_eq!(run(&mut world.elsewhere(&sealed), "runs").ok().stdout, "runs");
+    world.cli("license why 7 --access exclusive").refused(5, &["S03E6"]);
+    end(first);
+    world.wait_for_seats(0);
+    assert_eq!(world.run(&sealed, &[], "runs").ok().stdout, "runs");
+}
+
+#[test]
+fn a_seat_lingers_for_others_and_is_free_after_a_while() {
+    let world = World::licensed("quick", "--quantity 1 --linger 2s");
+    let sealed = world.protect(Path::new(CAT), "");
+    assert_eq!(world.run(&sealed, &[], "runs").ok().stdout, "runs");
+    assert_eq!(world.run(&sealed, &[], "again").ok().stdout, "again");
+    run(&mut world.elsewhere(&sealed), "never read").refused(125, &["S03E0", "1 in use"]);
+    let mut got = None;
+    until("the seat of the other station", || {
+        got = Some(run(&mut world.elsewhere(&sealed), "runs"));
+        got.as_ref().is_some_and(|got| got.code == 0)
+    });
+    assert_eq!(got.expect("an outcome").stdout, "runs");
 }

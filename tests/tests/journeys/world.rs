@@ -209,6 +209,13 @@ impl World {
         command
     }
 
+    /// A command that runs a program on another station: with a network of its own, as in a
+    /// container.
+    pub(crate) fn elsewhere(&self, program: &Path) -> Command {
+        let program = program.to_str().expect("UTF-8");
+        self.command("/usr/bin/unshare".as_ref(), &["--net", program])
+    }
+
     /// Starts a program with all streams piped. One that hangs is ended, and with it its test.
     pub(crate) fn spawn(&self, program: &Path, args: &[impl AsRef<OsStr>]) -> Child {
         let child = self.command(program, args).spawn().expect("the program starts");

@@ -10,6 +10,7 @@ use protocol::codec;
 use protocol::command::{SeatCommand, SeatGrant, SeatReply, ShortCommand, ShortReply};
 use protocol::crypto::channel::{Initiator, Transport};
 use protocol::crypto::ecdh::PublicKey;
+use protocol::crypto::hash::Sha256;
 use protocol::crypto::{Random, RandomFailed};
 use protocol::errors::{ErrorCode, Failure, write_utc};
 use protocol::frame::{
@@ -116,7 +117,8 @@ impl ContainerSeat {
                 let Ticket { requirement, artifact, client, .. } = self.ticket;
                 let who = SeatCommand::Introduce(client);
                 self.wire.call(cid, &mut transport, who, until_ms)?;
-                let open = SeatCommand::Open { op: draw_op()?, requirement, artifact };
+                let op = op_after(self.ticket.token);
+                let open = SeatCommand::Open { op, requirement, artifact };
                 self.wire.call(cid, &mut transport, open, until_ms)?
             }
             other => other?,
@@ -389,6 +391,18 @@ impl Random for KernelRandom {
     fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomFailed> {
         sys::random(out).map_err(|_| RandomFailed)
     }
+}
+
+/// The number of the command that takes up a use anew when the container has forgotten the seat of
+/// this token. Whoever of parent and children asks, and however often after a lost answer, asks for
+/// the same seat.
+fn op_after(token: SeatToken) -> OpId {
+    let mut hash = Sha256::new();
+    hash.update(b"strongroom/reopen/v1\0");
+    hash.update(token.bytes());
+    let (mut op, digest) = ([0; 16], hash.finish());
+    op.iter_mut().zip(digest).for_each(|(op, byte)| *op = byte);
+    OpId::new(op)
 }
 
 fn draw_op() -> Attempt<OpId> {

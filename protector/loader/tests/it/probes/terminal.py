@@ -2,10 +2,12 @@
 # `fg`, a second line and a last character, and prints what came of each step. Arguments: the command,
 # twice what is typed and what the program answers to it at once, the last character. A program that
 # does not answer at once is given no first line: a stop right behind a line throws typed text away.
-import os, pty, sys, time
+import os, pty, signal, sys, time
 command, first, answer, second, other, last = (arg.encode() for arg in sys.argv[1:])
 pid, fd = pty.fork()
 if pid == 0:
+    # Whoever runs the tests in the background ignores it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ['PS1'] = '$ '
     os.execv('/bin/bash', ['bash', '--norc', '--noprofile', '--noediting', '-i'])
 def until(text, seen=[b'']):
