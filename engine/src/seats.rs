@@ -243,7 +243,8 @@ impl Seats {
         let (entries, lingering) = (&self.entries, &mut self.lingering);
         self.seats.retain(|seat| {
             let held = entries.iter().any(|entry| entry.token == seat.token);
-            if !held && seat.linger_s > 0 {
+            let counted = seat.requirement.access != AccessMode::NoUserLimit;
+            if !held && counted && seat.linger_s > 0 {
                 let until_ms = now_ms.saturating_add(u64::from(seat.linger_s) * 1000);
                 // With no room left for it the seat is free at once: never more RAM.
                 if lingering.len() < SEAT_ENTRIES_MAX {
@@ -359,6 +360,19 @@ mod tests {
         assert_eq!(seats.taken(0, ITEM, at(2)).seats, 1);
         seats.expire(7001);
         assert_eq!(seats.taken(0, ITEM, at(2)).seats, 0);
+    }
+
+    #[test]
+    fn what_is_not_counted_leaves_room_for_what_lingers() {
+        let mut seats = Seats::new(SeatTimes::default());
+        for session in 0..=SEAT_ENTRIES_MAX as u32 {
+            let seat = Seat { linger_s: 5, ..on(1, 1, AccessMode::NoUserLimit) };
+            seats.open(seat, op(1), session, 0);
+            seats.close_session(session, 0);
+        }
+        seats.open(Seat { linger_s: 5, ..on(1, 2, AccessMode::UserLimit) }, op(2), 7, 0);
+        seats.close_session(7, 0);
+        assert_eq!(seats.taken(0, ITEM, at(2)).seats, 1);
     }
 
     #[test]
