@@ -53,8 +53,8 @@ impl Seat {
     /// passing it on moves no bytes of it.
     ///
     /// # Errors
-    /// [`ErrorCode::KeyMismatch`] where the slot is not the artifact's, and what [`Seat::renew`]
-    /// can meet.
+    /// [`KeyMismatch`](protocol::errors::ErrorCode::KeyMismatch) where the slot is not the
+    /// artifact's, and what [`Seat::renew`] can meet.
     pub fn release_key(&self, wrapped: &WrappedKey, part: PartId) -> Result<Box<SecretKey>, Error> {
         let mut key = Box::new(Zeroizing::new([0; 32]));
         let released = self.fetch_key(wrapped, part, &mut key);
