@@ -106,11 +106,13 @@ fn checkpoint_json(at: &Checkpoint) -> Value {
 }
 
 fn checkpoint_text(at: &Checkpoint) -> String {
-    format!(
-        "lapses {}; to be renewed from {} on",
-        times::show(at.lapse_s),
-        times::show(at.lapse_s.saturating_sub(at.renew_s.into()))
-    )
+    let before = |span_s: u32| times::show(at.lapse_s.saturating_sub(span_s.into()));
+    let mut text =
+        format!("lapses {}; to be renewed from {} on", times::show(at.lapse_s), before(at.renew_s));
+    if at.grace_s > 0 {
+        text.push_str(&format!(", with warnings from {} on", before(at.grace_s)));
+    }
+    text
 }
 
 /// Seconds in the largest units that fit.
