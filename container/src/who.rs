@@ -47,9 +47,7 @@ fn station() -> Fixed<16> {
         hash.update(&(part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let (mut id, digest) = ([0; 16], hash.finish());
-    id.copy_from_slice(&digest[..16]);
-    Fixed(id)
+    Fixed(hash.finish_16())
 }
 
 /// The name by the system's list of users, or `uid:1000` for one that is not in it. Other

@@ -32,4 +32,11 @@ impl Sha256 {
     pub fn finish(self) -> Hash32 {
         self.0.finalize().into()
     }
+
+    /// The first 16 bytes of it: for names, which nobody gains by choosing two alike.
+    pub fn finish_16(self) -> [u8; 16] {
+        let (mut short, hash) = ([0; 16], self.finish());
+        short.iter_mut().zip(hash).for_each(|(short, byte)| *short = byte);
+        short
+    }
 }

@@ -153,9 +153,7 @@ pub fn user_id(name: &str) -> Fixed<16> {
     let mut hash = Sha256::new();
     hash.update(b"strongroom/user/v1\0");
     hash.update(name.as_bytes());
-    let (mut id, digest) = ([0; 16], hash.finish());
-    id.copy_from_slice(&digest[..16]);
-    Fixed(id)
+    Fixed(hash.finish_16())
 }
 
 /// What a program requires before its key is released. It is part of the key: whoever changes it

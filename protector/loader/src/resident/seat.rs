@@ -400,9 +400,7 @@ fn op_after(token: SeatToken) -> OpId {
     let mut hash = Sha256::new();
     hash.update(b"strongroom/reopen/v1\0");
     hash.update(token.bytes());
-    let (mut op, digest) = ([0; 16], hash.finish());
-    op.iter_mut().zip(digest).for_each(|(op, byte)| *op = byte);
-    OpId::new(op)
+    OpId::new(hash.finish_16())
 }
 
 fn draw_op() -> Attempt<OpId> {
