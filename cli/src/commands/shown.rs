@@ -101,7 +101,7 @@ const ALL_MODES: [AccessMode; 4] = [
 fn checkpoint_json(at: &Checkpoint) -> Value {
     json!({
         "lapses": at.lapse_s, "renew_from": at.lapse_s.saturating_sub(at.renew_s.into()),
-        "warn_from": at.lapse_s.saturating_sub(at.grace_s.into()), "period": at.period_s,
+        "grace_from": at.lapse_s.saturating_sub(at.grace_s.into()), "period": at.period_s,
     })
 }
 
@@ -110,7 +110,7 @@ fn checkpoint_text(at: &Checkpoint) -> String {
     let mut text =
         format!("lapses {}; to be renewed from {} on", times::show(at.lapse_s), before(at.renew_s));
     if at.grace_s > 0 {
-        text.push_str(&format!(", with warnings from {} on", before(at.grace_s)));
+        text.push_str(&format!(", grace from {} on", before(at.grace_s)));
     }
     text
 }

@@ -51,7 +51,7 @@ pub(crate) struct OptionArgs {
     /// Span before the lapse in which renewal is due; a third of --checkpoint if not given
     #[arg(long, value_name = "SPAN")]
     renew_window: Option<String>,
-    /// Span before the lapse in which users are warned; none if not given
+    /// Last span before the lapse, the grace; none if not given
     #[arg(long, value_name = "SPAN")]
     grace: Option<String>,
     /// Span for which a seat stays taken after its use: 10min

@@ -148,7 +148,7 @@ pub struct Checkpoint {
     pub period_s: u32,
     /// Seconds before the lapse from which on renewal is due.
     pub renew_s: u32,
-    /// Seconds before the lapse from which on users are warned.
+    /// Seconds before the lapse from which on it is in grace, the last phase.
     pub grace_s: u32,
 }
 
