@@ -60,6 +60,26 @@ pub(crate) enum Command {
     /// Encrypt programs and files
     #[command(subcommand)]
     Protect(ProtectCommand),
+    /// A user's own key, for licenses that name one
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make a key, in a file that only you may read; prints its public half
+    New {
+        /// Where to write it
+        file: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the public half of a key
+    Show {
+        /// The key file
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
@@ -232,8 +252,20 @@ pub(crate) struct IssueArgs {
     /// Generation of the item key
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) generation: u16,
-    /// Remove the entry instead
-    #[arg(long, conflicts_with_all = ["options", "template"])]
+    /// Take so many units away again
+    #[arg(long, value_name = "N")]
+    pub(crate) take_units: Option<u64>,
+    /// Settle units that programs set aside and never accounted for
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) settle_units: Option<SettleUnits>,
+    /// TOML file with data fields: protected, extended, hidden, secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Remove the entry instead, with its modules and all that belongs to it
+    #[arg(
+        long,
+        conflicts_with_all = ["options", "template", "take_units", "settle_units", "data"]
+    )]
     pub(crate) remove: bool,
     /// Put this update in the place of number N, which has no receipt yet
     #[arg(long, value_name = "N")]
@@ -314,10 +346,15 @@ pub(crate) enum LicenseCommand {
         /// Age of the container's certified time, at most, in seconds; 0 = any
         #[arg(long, default_value_t = 0, value_name = "SECONDS")]
         certified_age: u32,
+        /// Units that the use takes
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        units: u32,
         /// Generation of the item key
         #[arg(long, default_value_t = 0, value_name = "N")]
         generation: u16,
     },
+    /// Show a data field of an entry, or write your own
+    Data(DataArgs),
     /// Open a protected data file with the license and write its contents
     Open {
         /// The protected file
@@ -326,6 +363,42 @@ pub(crate) enum LicenseCommand {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+}
+
+/// What becomes of units that nobody accounted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SettleUnits {
+    /// They count as used
+    Charge,
+    /// They are left again
+    Release,
+}
+
+/// Which data field of an entry, and what to do with it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DataArgs {
+    /// Product
+    pub(crate) product: u32,
+    /// Field: user, protected, extended:N, hidden:N
+    pub(crate) field: String,
+    /// Which of several entries of the product
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) entry: u16,
+    /// The vendor, where several are in the container
+    #[arg(long, value_name = "FIRM")]
+    pub(crate) firm: Option<String>,
+    /// File that holds the access code of hidden data (also STRONGROOM_ACCESS_CODE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) access_code_file: Option<PathBuf>,
+    /// Write the field `user` from this file; an empty one clears it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "access_code_file"])]
+    pub(crate) write: Option<PathBuf>,
+    /// Where to write what it holds
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// How a use is counted.
@@ -382,6 +455,9 @@ pub(crate) struct RequirementArgs {
     /// Age of the container's certified time, at most, in seconds; 0 = any
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     pub(crate) certified_age: u32,
+    /// Units that each use takes
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) units: u32,
     /// Release date of what is protected
     #[arg(long, value_name = "TIME")]
     pub(crate) release: Option<String>,

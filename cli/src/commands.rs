@@ -9,6 +9,7 @@ pub(crate) mod protect;
 mod shown;
 mod sim;
 mod update;
+mod user;
 mod vendor;
 
 use crate::args::{Args, Command};
@@ -27,5 +28,6 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
         Command::Update(command) => update::run(command, args, output),
         Command::License(command) => license::run(command, args, output),
         Command::Protect(command) => protect::run(command, output),
+        Command::User(command) => user::run(command, output),
     }
 }

@@ -9,6 +9,7 @@
 //! ```
 
 mod context;
+pub(crate) mod data;
 mod issue;
 pub(crate) mod keys;
 pub(crate) mod ledger;
@@ -29,9 +30,10 @@ use crate::error::{CliError, Result};
 use crate::files;
 
 pub(crate) use context::{VerifiedStatement, read_statement};
-pub(crate) use issue::{Change, Issue};
-pub(crate) use keys::entropy as fresh_nonce;
+pub(crate) use data::{DataInput, field as data_field, read as read_data};
+pub(crate) use issue::{Change, Issue, Setting};
 pub(crate) use keys::{Passphrase, SystemRandom, VendorKeys};
+pub(crate) use keys::{ask, entropy as fresh_nonce};
 pub(crate) use ledger::{Ledger, Point};
 pub(crate) use options::{OptionArgs, features, parse_template};
 pub(crate) use products::Product;

@@ -1,27 +1,31 @@
 //! A container, opened: its certificate is checked, its commands have types.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::codec::{Bytes, Fixed, Text};
 use protocol::command::{
-    Command, ContainerInfo, FirmInfo, ItemState, Reply, SeatCommand, SeatReply,
+    Command, ContainerInfo, FirmInfo, ItemState, Reply, SeatCommand, SeatReply, user_proof,
 };
 use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, RootFp, Serial};
-use protocol::limits::{DEVICE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX};
-use protocol::objects::device::Device;
+use protocol::limits::{DATA_LEN_MAX, DEVICE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX};
+use protocol::objects::data::DataField;
+use protocol::objects::device::{ClockClass, Device};
 use protocol::objects::license::{ItemRef, ProductItem, Requirement};
 use protocol::objects::root::{Mode, Root};
+use protocol::objects::statement::TimeInfo;
 use protocol::objects::test_root;
+use protocol::objects::usage::UsageEntry;
 use protocol::signed::UnverifiedObject;
 
 use crate::backend::{Address, Channel};
+use crate::clock;
 use crate::error::Error;
 use crate::seat::Seat;
 use crate::secure::{FirstContact, Secure, system_random};
-use crate::who::Who;
+use crate::who::{UserKey, Who};
 
 /// Roots whose `device` role may certify containers.
 #[derive(Debug, Clone)]
@@ -208,10 +212,7 @@ impl Container {
             ErrorCode::TooLong
                 .with(name.len() as u64, protocol::limits::CONTAINER_NAME_LEN_MAX as u64),
         )?;
-        match self.call(&Command::Rename { op: draw_op()?, name })? {
-            Reply::Done => Ok(()),
-            _ => Err(unexpected()),
-        }
+        self.done(&Command::Rename { op: draw_op()?, name })
     }
 
     /// Applies an update and returns the receipt as an object. `progress` is told bytes done and
@@ -253,10 +254,7 @@ impl Container {
     /// The refusal that a use would meet.
     pub fn why(&self, requirement: &Requirement) -> Result<(), Error> {
         self.introduce()?;
-        match self.call(&Command::Why(*requirement)).map_err(|error| self.by_whom(error))? {
-            Reply::Done => Ok(()),
-            _ => Err(unexpected()),
-        }
+        self.done(&Command::Why(*requirement)).map_err(|error| self.by_whom(error))
     }
 
     /// What it keeps of an entry.
@@ -268,6 +266,105 @@ impl Container {
             Reply::ItemState(state) => Ok(state),
             _ => Err(unexpected()),
         }
+    }
+
+    /// What a data field of an entry holds. `access_code` is for hidden data.
+    ///
+    /// # Errors
+    /// [`ErrorCode::DataUnknown`] for an empty field, [`ErrorCode::AccessCodeWrong`],
+    /// [`ErrorCode::DataSecret`].
+    pub fn data(
+        &self,
+        firm: RootFp,
+        item: ItemRef,
+        field: DataField,
+        access_code: Option<u32>,
+    ) -> Result<Vec<u8>, Error> {
+        let access_code = access_code.unwrap_or(0);
+        match self.call(&Command::Data { firm, item, field, access_code })? {
+            Reply::Data(bytes) => Ok(bytes.to_vec()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Writes the user data of an entry, at most [`DATA_LEN_MAX`] bytes; empty takes it away.
+    ///
+    /// # Errors
+    /// See [`Container::info`]; [`ErrorCode::TooLong`].
+    pub fn write_user_data(&self, firm: RootFp, item: ItemRef, bytes: &[u8]) -> Result<(), Error> {
+        let too_long = ErrorCode::TooLong.with(bytes.len() as u64, DATA_LEN_MAX as u64);
+        let bytes = Bytes::new(bytes).ok_or(too_long)?;
+        self.done(&Command::WriteUserData { firm, item, bytes })
+    }
+
+    /// A nonce that a time token of a firm must answer within
+    /// [`TIME_NONCE_S`](protocol::limits::TIME_NONCE_S) seconds.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn time_nonce(&self, firm: RootFp) -> Result<[u8; 32], Error> {
+        match self.call(&Command::TimeNonce { firm })? {
+            Reply::Nonce(nonce) => Ok(nonce.0),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Gives it a time token, as an object; returns time as it is then for the firm.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NonceUnknown`], [`ErrorCode::TokenSignature`], [`ErrorCode::TokenEarlier`].
+    pub fn time_token(&self, object: &[u8]) -> Result<TimeInfo, Error> {
+        let token = Bytes::new(object).ok_or(ErrorCode::TokenSignature.failure())?;
+        match self.call(&Command::TimeToken(token))? {
+            Reply::Time(time) => Ok(time),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The signed head of a firm's usage log, as an object.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn usage_head(&self, firm: RootFp, nonce: [u8; 32]) -> Result<Vec<u8>, Error> {
+        match self.call(&Command::UsageHead { firm, nonce: Fixed(nonce) })? {
+            Reply::UsageHead(object) => Ok(object.to_vec()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Entries of a firm's usage log behind number `after`, up to number `last`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::UsageEntriesGone`] where some of them were acknowledged.
+    pub fn usage_entries(
+        &self,
+        firm: RootFp,
+        after: u64,
+        last: u64,
+    ) -> Result<Vec<UsageEntry>, Error> {
+        let mut entries = Vec::new();
+        loop {
+            let known = after.saturating_add(entries.len() as u64);
+            let Reply::UsageEntries(page) =
+                self.call(&Command::UsageEntries { firm, after: known })?
+            else {
+                return Err(unexpected());
+            };
+            let wanted = usize::try_from(last.saturating_sub(known)).unwrap_or(usize::MAX);
+            if page.is_empty() || wanted == 0 {
+                return Ok(entries);
+            }
+            entries.extend(page.into_vec().into_iter().take(wanted));
+        }
+    }
+
+    /// Gives it a firm's acknowledgement of its usage log, as an object.
+    ///
+    /// # Errors
+    /// [`ErrorCode::AckSignature`], [`ErrorCode::AckFork`].
+    pub fn usage_ack(&self, object: &[u8]) -> Result<(), Error> {
+        let ack = Bytes::new(object).ok_or(ErrorCode::AckSignature.failure())?;
+        self.done(&Command::UsageAck(ack))
     }
 
     /// Takes a seat; dropping it gives it back.
@@ -299,18 +396,36 @@ impl Container {
         }
     }
 
-    /// Says once on this channel who asks.
+    /// Says once on this channel who asks; each time, what this machine's clock says, where the
+    /// container has none.
     fn introduce(&self) -> Result<(), Error> {
-        if self.introduced.get().is_some() || *self.who == Who::default() {
+        if *self.who == Who::default() {
             return Ok(());
         }
-        match self.seat_call(SeatCommand::Introduce(self.who.client))? {
-            SeatReply::Introduced => {
-                self.introduced.get_or_init(|| ());
-                Ok(())
+        if self.introduced.get().is_none() {
+            self.introduce_as(SeatCommand::Introduce(self.who.client))?;
+            if let Some(key) = &self.who.key {
+                self.prove(key)?;
             }
+            self.introduced.get_or_init(|| ());
+        }
+        match self.device.body.clock {
+            ClockClass::Rtc => Ok(()),
+            _ => self.introduce_as(SeatCommand::HostTime(clock::now_s())),
+        }
+    }
+
+    fn introduce_as(&self, command: SeatCommand) -> Result<(), Error> {
+        match self.seat_call(command)? {
+            SeatReply::Introduced => Ok(()),
             _ => Err(unexpected()),
         }
+    }
+
+    fn prove(&self, key: &UserKey) -> Result<(), Error> {
+        let preimage = user_proof(self.lock().handshake_hash(), self.device.id);
+        let signature = Fixed(key.sign(&preimage)?);
+        self.done(&Command::ProveUser { key: key.public(), signature })
     }
 
     /// The container knows no names, so the refusal of a user is told here with his.
@@ -321,10 +436,21 @@ impl Container {
         }
     }
 
+    /// A command that is answered by "done".
+    fn done(&self, command: &Command) -> Result<(), Error> {
+        match self.call(command)? {
+            Reply::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
     fn call(&self, command: &Command) -> Result<Reply, Error> {
-        // A thread that panicked left the channel between two messages, or dead, and it knows
-        // which.
-        self.secure.lock().unwrap_or_else(PoisonError::into_inner).call(command)
+        self.lock().call(command)
+    }
+
+    /// A thread that panicked left the channel between two messages, or dead, and it knows which.
+    fn lock(&self) -> MutexGuard<'_, Secure> {
+        self.secure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod clock;
 mod container;
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -25,4 +26,4 @@ pub use container::{Container, Makers, UpdateError};
 pub use error::Error;
 pub use registry::{Discovery, Registry};
 pub use seat::{KeptSeat, Seat};
-pub use who::{RUNTIME_VERSION, Who};
+pub use who::{RUNTIME_VERSION, UserKey, Who};

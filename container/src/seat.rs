@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use protocol::command::{SeatCommand, SeatGrant, SeatReply};
 use protocol::crypto::wipe_stack;
+use protocol::ids::OpId;
 use protocol::objects::artifact::{PartId, SecretKey, WrappedKey};
 use zeroize::Zeroizing;
 
-use crate::container::{Container, unexpected};
+use crate::container::{Container, draw_op, unexpected};
 use crate::error::Error;
 
 /// A use of a license.
@@ -81,6 +82,34 @@ impl Seat {
         }
     }
 
+    /// Sets units aside before they are used. Dropping the result without saying how many were used
+    /// leaves them reserved: the vendor's rule says what becomes of them.
+    ///
+    /// # Errors
+    /// [`NoUnits`](protocol::errors::ErrorCode::NoUnits),
+    /// [`ReservationLarge`](protocol::errors::ErrorCode::ReservationLarge), and others near them.
+    pub fn reserve(&self, units: u32) -> Result<Reservation, Error> {
+        let (op, handle) = (draw_op()?, self.grant.handle);
+        match self.container.seat_call(SeatCommand::Reserve { op, handle, units })? {
+            SeatReply::Units { left } => Ok(Reservation { op, left }),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Says how many units of a reservation were used, and returns how many are left then. Others
+    /// are given back.
+    ///
+    /// # Errors
+    /// [`ReservationUnknown`](protocol::errors::ErrorCode::ReservationUnknown),
+    /// [`ReservationLess`](protocol::errors::ErrorCode::ReservationLess).
+    pub fn account(&self, reservation: &Reservation, used: u32) -> Result<u64, Error> {
+        let (op, handle) = (reservation.op, self.grant.handle);
+        match self.container.seat_call(SeatCommand::Account { op, handle, used })? {
+            SeatReply::Units { left } => Ok(left),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// Renews it in the background until the result is dropped.
     pub fn keep(self) -> KeptSeat {
         let interval = Duration::from_secs(self.grant.interval_s.max(1).into());
@@ -105,6 +134,14 @@ impl Drop for Seat {
         // If the container is gone the seat ends by itself.
         self.container.seat_call(SeatCommand::Close { handle: self.grant.handle }).ok();
     }
+}
+
+/// Units that were set aside for a use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    op: OpId,
+    /// Units that were left then.
+    pub left: u64,
 }
 
 /// A seat that a thread of its own renews.

@@ -48,6 +48,11 @@ impl Secure {
         })
     }
 
+    /// Names this conversation, for signatures that count in it alone.
+    pub(crate) fn handshake_hash(&self) -> &[u8; 32] {
+        self.transport.handshake_hash()
+    }
+
     /// Carries out one command. A refusal by the container is an error with the container's own
     /// values.
     pub(crate) fn call(&mut self, command: &Command) -> Result<Reply, Error> {

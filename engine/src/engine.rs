@@ -8,10 +8,12 @@ use alloc::vec::Vec;
 use protocol::command::{Command, ContainerInfo, Reply};
 use protocol::crypto::{Random, wipe_stack};
 use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::OpId;
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
 use protocol::objects::root::Root;
 
 use crate::platform::{Clock, Counter, Keys, Platform, RecordKey, Store, StoreError};
+use crate::power::PowerSession;
 use crate::records::{self, Meta};
 use crate::seats::{SeatTimes, Seats};
 use crate::session::{Clients, Sessions};
@@ -50,8 +52,13 @@ pub struct Engine<P: Platform> {
     pub(crate) staging: Option<Staging>,
     pub(crate) locked: Locked,
     pub(crate) clients: Clients,
+    pub(crate) power: PowerSession,
+    /// Commands that took units in this power session, the latest ones.
+    pub(crate) paid: Vec<OpId>,
+    /// Wrong access codes in this power session.
+    pub(crate) wrong_codes: u8,
+    pub(crate) boot: [u8; 16],
     sessions: Sessions,
-    boot: [u8; 16],
 }
 
 /// Record writes of a step: `None` deletes.
@@ -80,16 +87,22 @@ impl<P: Platform> Engine<P> {
             }
             _ => Locked::RolledBack,
         };
+        let ran_s = records::read(parts.store, records::RAN)?.unwrap_or_default();
+        let power = records::read(parts.store, records::POWER)?.unwrap_or_default();
+        let time = Timekeeper::new(profile.clock, ran_s, parts.clock);
         Ok(Engine {
             platform,
             profile,
-            time: Timekeeper::new(profile.clock),
+            time,
             seats: Seats::new(profile.seats),
             staging: None,
             locked,
             clients: Clients::default(),
-            sessions: Sessions::default(),
+            power: PowerSession::after(power),
+            paid: Vec::new(),
+            wrong_codes: 0,
             boot,
+            sessions: Sessions::default(),
         })
     }
 
@@ -124,7 +137,7 @@ impl<P: Platform> Engine<P> {
     #[cfg(any(test, feature = "testing"))]
     pub fn carry_out(&mut self, channel: u32, command: Command) -> Reply {
         self.purge();
-        self.execute(channel, command)
+        self.execute(channel, &[0; 32], command)
     }
 
     /// The platform, for the home that owns it.
@@ -185,7 +198,10 @@ impl<P: Platform> Engine<P> {
         response: &mut Vec<u8>,
     ) {
         let reply = match session.open(request) {
-            Ok(Ok(command)) => self.execute(channel, command),
+            Ok(Ok(command)) => {
+                let handshake_hash = *session.handshake_hash();
+                self.execute(channel, &handshake_hash, command)
+            }
             Ok(Err(failure)) => Reply::Failed(failure),
             Err(dead) => {
                 if dead {
@@ -204,7 +220,7 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    fn execute(&mut self, channel: u32, command: Command) -> Reply {
+    fn execute(&mut self, channel: u32, handshake_hash: &[u8; 32], command: Command) -> Reply {
         let done = match command {
             Command::Seat(command) => self.seat_command(channel, command).map(Reply::Seat),
             Command::Info => self.info().map(Reply::Info),
@@ -219,6 +235,22 @@ impl<P: Platform> Engine<P> {
             Command::Receipt { firm, seq } => self.receipt(firm, seq).map(Reply::Receipt),
             Command::Why(requirement) => self.why(channel, &requirement),
             Command::ItemState { firm, item } => self.item_state(firm, item).map(Reply::ItemState),
+            Command::Data { firm, item, field, access_code } => {
+                self.read_data(firm, item, field, access_code)
+            }
+            Command::WriteUserData { firm, item, bytes } => {
+                self.write_user_data(firm, item, &bytes)
+            }
+            Command::TimeNonce { firm } => self.time_nonce(firm),
+            Command::TimeToken(object) => self.time_token(&object),
+            Command::UsageHead { firm, nonce } => {
+                self.usage_head(firm, nonce).map(Reply::UsageHead)
+            }
+            Command::UsageEntries { firm, after } => self.usage_entries(firm, after),
+            Command::UsageAck(object) => self.usage_ack(&object),
+            Command::ProveUser { key, signature } => {
+                self.prove_user(channel, handshake_hash, key, &signature)
+            }
             _ => Err(ErrorCode::UnknownCommand.failure()),
         };
         done.unwrap_or_else(Reply::Failed)
@@ -228,6 +260,8 @@ impl<P: Platform> Engine<P> {
     fn purge(&mut self) {
         let now_ms = self.platform.parts().clock.ticks_ms();
         self.seats.expire(now_ms);
+        // What cannot be written now is written later; until then a power cut costs a wait.
+        let _ = self.note_end_of_seats();
         if self.staging.as_ref().is_some_and(|staging| staging.is_stale(now_ms)) {
             self.staging = None;
         }
@@ -247,7 +281,7 @@ impl<P: Platform> Engine<P> {
             time: protocol::objects::statement::TimeInfo {
                 floor_s: 0,
                 now_s,
-                class: self.time.class(),
+                class: self.time.class(parts.clock),
                 certified_s: 0,
             },
             firms,

@@ -1,86 +1,223 @@
 //! Whether a requirement is fulfilled, purely: the one order of evaluation.
 //!
-//! Firm and container state are checked by the caller (`seat.rs`), units by the step that takes
-//! them. Among several entries of a product the first that allows the use wins; if none does, the
-//! refusal of the one that got furthest is told, since it names what is really missing.
+//! Among several entries of a product the first that allows the use wins; if none does, the refusal
+//! of the one that got furthest is told, since it names what is really missing.
 
 use protocol::codec::Fixed;
 use protocol::errors::{ErrorCode, Failure};
-use protocol::objects::license::{AccessMode, Client, ProductItem, Requirement, Status, user_id};
+use protocol::objects::device::ClockClass;
+use protocol::objects::license::{
+    AccessMode, Client, ProductItem, Requirement, Status, TimeRule, user_id,
+};
 
 use crate::seats::Taken;
 
-/// What is known beside the entry.
+/// A use that is asked for, and all that decides it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Circumstances {
-    /// The present for this firm; 0 = not known.
-    pub now_s: u64,
-    /// Last certified time; 0 = never.
-    pub certified_s: u64,
+pub struct Question<'a> {
+    /// The entry, with what it takes over as a module.
+    pub item: &'a ProductItem,
+    /// What the use needs.
+    pub requirement: &'a Requirement,
+    /// What is known beside the entry.
+    pub at: Circumstances,
+    /// Whether the use begins, or goes on.
+    pub stage: Stage,
+}
+
+/// When a use is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Before it begins.
+    Begins,
+    /// While it holds its seat already: what was settled when it began is not asked again, which is
+    /// the age of certified time, units, and the number of seats.
+    GoesOn,
+}
+
+/// What is known beside the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circumstances {
+    /// What the container has.
+    pub has: Presence,
+    /// The present.
+    pub time: TimeView,
     /// When the entry was used first; 0 = not yet.
     pub first_use_s: u64,
+    /// Units left.
+    pub units: u64,
     /// How the seats of this entry are taken.
     pub taken: Taken,
+    /// What a power-up leaves behind.
+    pub after_power_up: AfterPowerUp,
     /// Who asks.
     pub client: Client,
+    /// The user's key, if the one who asks proved to have its private half.
+    pub user_key: Option<Fixed<33>>,
 }
 
-/// Checks one entry against a requirement, in the fixed order.
-pub(crate) fn evaluate(
-    item: &ProductItem,
-    requirement: &Requirement,
-    at: Circumstances,
-) -> Result<(), Failure> {
-    features(item, requirement)?;
-    status(item)?;
-    runtime(item, at)?;
-    region(item, at)?;
-    certified_age(requirement, at)?;
-    times(item, at)?;
-    maintenance(item, requirement)?;
-    user(item, at)?;
-    units(requirement)?;
-    seats(item, requirement, at)
+/// What of a use the container has at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// Why it is locked; 0 = it is not.
+    pub locked: u8,
+    /// The firm.
+    pub firm: bool,
+    /// An entry of the product.
+    pub product: bool,
+    /// The entry whose module this one is, if it is one.
+    pub parent: bool,
+    /// The item key.
+    pub key: bool,
+    /// Room in the firm's usage log.
+    pub log_room: bool,
 }
 
-/// The same for a use that holds its seat already: without what was settled when it began, which is
-/// the age of certified time, units and the number of seats.
-pub(crate) fn still_allowed(
-    item: &ProductItem,
-    requirement: &Requirement,
-    at: Circumstances,
-) -> Result<(), Failure> {
-    features(item, requirement)?;
-    status(item)?;
-    runtime(item, at)?;
-    region(item, at)?;
-    times(item, at)?;
-    maintenance(item, requirement)?;
-    user(item, at)?;
-    mode(item, requirement)
+impl Presence {
+    /// All of it, in a container that is not locked.
+    pub const ALL: Presence =
+        Presence { locked: 0, firm: true, product: true, parent: true, key: true, log_room: true };
+}
+
+/// The present, as far as it is known. Unix seconds UTC; 0 = not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeView {
+    /// Where the container's own time comes from.
+    pub class: ClockClass,
+    /// By the container's own clock.
+    pub clock_s: u64,
+    /// What the firm certified last, and the time that the container ran since.
+    pub reach_s: u64,
+    /// What the firm certified last.
+    pub certified_s: u64,
+    /// By the host's clock.
+    pub host_s: u64,
+    /// Whether a time token answered a nonce of this power session.
+    pub is_fresh: bool,
+}
+
+/// What holds for a while after a power-up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AfterPowerUp {
+    /// Seconds for which counted seats of the power session before may still be in use; 0 = none,
+    /// or the one who asks held one of them.
+    pub quarantine_s: u32,
+    /// Seconds that the container stays shut for having changed machines too often; 0 = it is open.
+    pub settling_s: u32,
+}
+
+impl TimeView {
+    /// The present under a rule.
+    pub fn now_s(&self, rule: Option<TimeRule>) -> u64 {
+        match rule {
+            Some(TimeRule::RuntimeOnly) => self.reach_s,
+            Some(TimeRule::HostOk { .. }) if self.class != ClockClass::Rtc => {
+                self.reach_s.max(self.host_s)
+            }
+            _ => self.reach_s.max(self.clock_s),
+        }
+    }
+}
+
+/// One step of the evaluation.
+pub type Step = fn(&Question<'_>) -> Result<(), Failure>;
+
+/// All steps in their order, by name. The numbers of their refusals rise.
+pub const STEPS: [(&str, Step); 18] = [
+    ("container", container),
+    ("firm", firm),
+    ("product", product),
+    ("features", features),
+    ("module", module),
+    ("status", status),
+    ("runtime", runtime),
+    ("region", region),
+    ("time", time),
+    ("activation", activation),
+    ("expiration", expiration),
+    ("usage period", usage_period),
+    ("checkpoint", checkpoint),
+    ("maintenance", maintenance),
+    ("named user", named_user),
+    ("units", units),
+    ("seats", seats),
+    ("key", key),
+];
+
+/// Takes all steps, up to the first that refuses.
+///
+/// # Errors
+/// The refusal, with its values.
+pub fn evaluate(question: &Question<'_>) -> Result<(), Failure> {
+    STEPS.iter().try_for_each(|(_, step)| step(question))
 }
 
 /// First second in which a use ends by itself; `None` = no end.
-pub(crate) fn end_s(item: &ProductItem, first_use_s: u64) -> Option<u64> {
+pub fn end_s(item: &ProductItem, first_use_s: u64) -> Option<u64> {
     let usage_s = item.usage_period_s().map(|period_s| usage_end_s(first_use_s, period_s));
     let lapse_s = item.checkpoint().map(|at| at.lapse_s);
     [item.expiration_s(), usage_s, lapse_s].into_iter().flatten().min()
 }
 
-fn features(item: &ProductItem, requirement: &Requirement) -> Result<(), Failure> {
-    let (has, needs) = (item.features(), requirement.features);
+impl Question<'_> {
+    /// The present for this entry; 0 = not known.
+    pub fn now_s(&self) -> u64 {
+        self.at.time.now_s(self.item.time_rule())
+    }
+
+    fn known_s(&self) -> Result<u64, Failure> {
+        match self.now_s() {
+            0 => Err(ErrorCode::NoTime.failure()),
+            now_s => Ok(now_s),
+        }
+    }
+
+    fn is_before(&self, end_s: Option<u64>, code: ErrorCode) -> Result<(), Failure> {
+        let Some(end_s) = end_s else { return Ok(()) };
+        let now_s = self.known_s()?;
+        if now_s >= end_s { Err(code.with(end_s, now_s)) } else { Ok(()) }
+    }
+}
+
+fn container(q: &Question<'_>) -> Result<(), Failure> {
+    match q.at.has.locked {
+        0 => Ok(()),
+        reason => Err(ErrorCode::ContainerLocked.with(reason.into(), 0)),
+    }
+}
+
+fn firm(q: &Question<'_>) -> Result<(), Failure> {
+    if q.at.has.firm { Ok(()) } else { Err(ErrorCode::FirmUnknown.failure()) }
+}
+
+fn product(q: &Question<'_>) -> Result<(), Failure> {
+    let unknown = ErrorCode::ProductUnknown.with(q.requirement.product.0.into(), 0);
+    if q.at.has.product { Ok(()) } else { Err(unknown) }
+}
+
+fn features(q: &Question<'_>) -> Result<(), Failure> {
+    let (has, needs) = (q.item.features(), q.requirement.features);
     if has & needs == needs { Ok(()) } else { Err(ErrorCode::FeaturesMissing.with(needs, has)) }
 }
 
-fn status(item: &ProductItem) -> Result<(), Failure> {
-    match item.status() {
+fn module(q: &Question<'_>) -> Result<(), Failure> {
+    match q.item.module_of() {
+        Some(parent) if !q.at.has.parent => {
+            Err(ErrorCode::ParentMissing.with(parent.product.0.into(), parent.entry.0.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn status(q: &Question<'_>) -> Result<(), Failure> {
+    match q.item.status() {
         Status::Enabled => Ok(()),
         _ => Err(ErrorCode::Suspended.failure()),
     }
 }
 
-fn runtime(item: &ProductItem, at: Circumstances) -> Result<(), Failure> {
-    let (needs, has) = (item.minimum_runtime(), at.client.runtime);
+fn runtime(q: &Question<'_>) -> Result<(), Failure> {
+    let (needs, has) = (q.item.minimum_runtime(), q.at.client.runtime);
     if has >= needs {
         Ok(())
     } else {
@@ -88,9 +225,9 @@ fn runtime(item: &ProductItem, at: Circumstances) -> Result<(), Failure> {
     }
 }
 
-fn region(item: &ProductItem, at: Circumstances) -> Result<(), Failure> {
-    let Some(markets) = item.region() else { return Ok(()) };
-    let market = at.client.market;
+fn region(q: &Question<'_>) -> Result<(), Failure> {
+    let Some(markets) = q.item.region() else { return Ok(()) };
+    let market = q.at.client.market;
     if markets.contains(&market) {
         return Ok(());
     }
@@ -98,49 +235,73 @@ fn region(item: &ProductItem, at: Circumstances) -> Result<(), Failure> {
     Err(ErrorCode::RegionRefused.with(market.number(), first))
 }
 
-fn certified_age(requirement: &Requirement, at: Circumstances) -> Result<(), Failure> {
-    let max_s = u64::from(requirement.certified_age_s);
-    if max_s == 0 {
-        return Ok(());
+/// The entry's time rule, and the age of certified time that the use asks for.
+fn time(q: &Question<'_>) -> Result<(), Failure> {
+    if q.stage == Stage::Begins && q.requirement.certified_age_s != 0 {
+        certified_within(q, q.requirement.certified_age_s, ErrorCode::CertifiedTimeOld)?;
     }
-    let age_s =
-        if at.certified_s == 0 { at.now_s } else { at.now_s.saturating_sub(at.certified_s) };
-    if at.certified_s == 0 || age_s > max_s {
-        return Err(ErrorCode::CertifiedTimeOld.with(age_s, max_s));
+    match q.item.time_rule() {
+        Some(TimeRule::FreshToken) if !q.at.time.is_fresh => Err(ErrorCode::TimeNotFresh.failure()),
+        Some(TimeRule::MustSyncEvery { every_s }) => {
+            certified_within(q, every_s, ErrorCode::SyncOverdue)
+        }
+        Some(TimeRule::HostOk { slack_s }) if q.at.time.class != ClockClass::Rtc => {
+            host_within(&q.at.time, slack_s)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn certified_within(q: &Question<'_>, max_s: u32, code: ErrorCode) -> Result<(), Failure> {
+    let (now_s, certified_s) = (q.now_s(), q.at.time.certified_s);
+    let age_s = if certified_s == 0 { now_s } else { now_s.saturating_sub(certified_s) };
+    if certified_s == 0 || age_s > max_s.into() {
+        return Err(code.with(age_s, max_s.into()));
     }
     Ok(())
 }
 
-/// Activation, expiration, usage period, checkpoint.
-fn times(item: &ProductItem, at: Circumstances) -> Result<(), Failure> {
-    let start_s = item.activation_s();
-    if start_s != 0 && known_s(at)? < start_s {
-        return Err(ErrorCode::NotYetActive.with(start_s, at.now_s));
+fn host_within(time: &TimeView, slack_s: u32) -> Result<(), Failure> {
+    let reach_s = time.reach_s.saturating_add(slack_s.into());
+    if time.host_s == 0 {
+        return Err(ErrorCode::HostTimeMissing.failure());
     }
-    before(item.expiration_s(), ErrorCode::Expired, at)?;
-    if let Some(period_s) = item.usage_period_s() {
-        let first_use_s = if at.first_use_s == 0 { known_s(at)? } else { at.first_use_s };
-        before(Some(usage_end_s(first_use_s, period_s)), ErrorCode::UsageOver, at)?;
+    if time.host_s > reach_s {
+        return Err(ErrorCode::HostTimeFar.with(time.host_s, reach_s));
     }
-    before(item.checkpoint().map(|at| at.lapse_s), ErrorCode::Lapsed, at)
+    Ok(())
 }
 
-fn before(end_s: Option<u64>, code: ErrorCode, at: Circumstances) -> Result<(), Failure> {
-    let Some(end_s) = end_s else { return Ok(()) };
-    if known_s(at)? >= end_s { Err(code.with(end_s, at.now_s)) } else { Ok(()) }
+fn activation(q: &Question<'_>) -> Result<(), Failure> {
+    let start_s = q.item.activation_s();
+    if start_s == 0 {
+        return Ok(());
+    }
+    let now_s = q.known_s()?;
+    if now_s < start_s { Err(ErrorCode::NotYetActive.with(start_s, now_s)) } else { Ok(()) }
 }
 
-fn known_s(at: Circumstances) -> Result<u64, Failure> {
-    if at.now_s == 0 { Err(ErrorCode::NoTime.failure()) } else { Ok(at.now_s) }
+fn expiration(q: &Question<'_>) -> Result<(), Failure> {
+    q.is_before(q.item.expiration_s(), ErrorCode::Expired)
+}
+
+fn usage_period(q: &Question<'_>) -> Result<(), Failure> {
+    let Some(period_s) = q.item.usage_period_s() else { return Ok(()) };
+    let first_use_s = if q.at.first_use_s == 0 { q.known_s()? } else { q.at.first_use_s };
+    q.is_before(Some(usage_end_s(first_use_s, period_s)), ErrorCode::UsageOver)
 }
 
 fn usage_end_s(first_use_s: u64, period_s: u32) -> u64 {
     first_use_s.saturating_add(period_s.into())
 }
 
-fn maintenance(item: &ProductItem, requirement: &Requirement) -> Result<(), Failure> {
-    let Some(covered) = item.maintenance() else { return Ok(()) };
-    let release_s = requirement.release_s;
+fn checkpoint(q: &Question<'_>) -> Result<(), Failure> {
+    q.is_before(q.item.checkpoint().map(|at| at.lapse_s), ErrorCode::Lapsed)
+}
+
+fn maintenance(q: &Question<'_>) -> Result<(), Failure> {
+    let Some(covered) = q.item.maintenance() else { return Ok(()) };
+    let release_s = q.requirement.release_s;
     if release_s == 0 {
         return Err(ErrorCode::MaintenanceUndated.with(covered.from_s, covered.until_s));
     }
@@ -153,230 +314,78 @@ fn maintenance(item: &ProductItem, requirement: &Requirement) -> Result<(), Fail
     Ok(())
 }
 
-fn user(item: &ProductItem, at: Circumstances) -> Result<(), Failure> {
-    match item.named_user() {
-        Some(name) if user_id(name) != at.client.user => Err(ErrorCode::OtherUser.failure()),
+fn named_user(q: &Question<'_>) -> Result<(), Failure> {
+    if q.item.named_user().is_some_and(|name| user_id(name) != q.at.client.user) {
+        return Err(ErrorCode::OtherUser.failure());
+    }
+    match q.item.named_user_key() {
+        Some(key) if q.at.user_key != Some(key) => Err(ErrorCode::OtherUserKey.failure()),
         _ => Ok(()),
     }
 }
 
-/// No entry of this version holds units, so a use that takes some is refused.
-fn units(requirement: &Requirement) -> Result<(), Failure> {
-    match requirement.units {
-        0 => Ok(()),
-        wanted => Err(ErrorCode::NoUnits.with(wanted.into(), 0)),
+/// An entry that is paid for by units needs one at least, also where each use takes none: the
+/// program then takes them itself as it goes.
+fn units(q: &Question<'_>) -> Result<(), Failure> {
+    let (wanted, counted) = (u64::from(q.requirement.units), q.item.units().is_some());
+    if q.stage == Stage::GoesOn || (wanted == 0 && !counted) {
+        return Ok(());
     }
+    let left = if counted { q.at.units } else { 0 };
+    if left < wanted.max(1) {
+        return Err(ErrorCode::NoUnits.with(wanted.max(1), left));
+    }
+    if wanted > 0 && !q.at.has.log_room {
+        let most = protocol::limits::LOG_ENTRIES_MAX;
+        return Err(ErrorCode::UsageLogFull.with(most, 0));
+    }
+    Ok(())
 }
 
-fn mode(item: &ProductItem, requirement: &Requirement) -> Result<(), Failure> {
-    let access = requirement.access;
-    if item.denied_modes().contains(access) {
-        Err(ErrorCode::ModeDenied.with(access as u64, 0))
-    } else {
-        Ok(())
+fn seats(q: &Question<'_>) -> Result<(), Failure> {
+    let access = q.requirement.access;
+    if q.item.denied_modes().contains(access) {
+        return Err(ErrorCode::ModeDenied.with(access as u64, 0));
     }
-}
-
-fn seats(item: &ProductItem, requirement: &Requirement, at: Circumstances) -> Result<(), Failure> {
-    mode(item, requirement)?;
-    match requirement.access {
-        AccessMode::NoUserLimit => return Ok(()),
-        AccessMode::UserLimit => {}
-        AccessMode::StationShare | AccessMode::Exclusive if at.client.station == Fixed([0; 16]) => {
-            return Err(ErrorCode::StationUnknown.failure());
-        }
-        AccessMode::StationShare if at.taken.shared_here => return Ok(()),
-        AccessMode::Exclusive if at.taken.exclusive_here => {
-            return Err(ErrorCode::StationBusy.failure());
-        }
-        AccessMode::StationShare | AccessMode::Exclusive => {}
-        other => return Err(ErrorCode::AccessModeUnsupported.with(other as u64, 0)),
+    if q.stage == Stage::GoesOn {
+        return Ok(());
     }
-    let (quantity, used) = (item.quantity(), at.taken.seats);
+    let (quantity, used) = (q.item.quantity(), q.at.taken.seats);
     // Quantity 0 is local use only: it is not counted.
-    if quantity == 0 || used < quantity {
-        Ok(())
-    } else {
-        Err(ErrorCode::NoSeat.with(quantity.into(), used.into()))
+    let is_counted = match access {
+        AccessMode::NoUserLimit => false,
+        AccessMode::UserLimit => quantity > 0,
+        AccessMode::StationShare | AccessMode::Exclusive => {
+            station(q)?;
+            quantity > 0 && !(access == AccessMode::StationShare && q.at.taken.shared_here)
+        }
+        other => return Err(ErrorCode::AccessModeUnsupported.with(other as u64, 0)),
+    };
+    if q.at.after_power_up.settling_s > 0 {
+        return Err(ErrorCode::ReplugTooFast.with(q.at.after_power_up.settling_s.into(), 0));
     }
+    if is_counted && q.at.after_power_up.quarantine_s > 0 {
+        return Err(ErrorCode::SeatQuarantine.with(q.at.after_power_up.quarantine_s.into(), 0));
+    }
+    if is_counted && used >= quantity {
+        return Err(ErrorCode::NoSeat.with(quantity.into(), used.into()));
+    }
+    Ok(())
+}
+
+fn station(q: &Question<'_>) -> Result<(), Failure> {
+    if q.at.client.station == Fixed([0; 16]) {
+        return Err(ErrorCode::StationUnknown.failure());
+    }
+    let is_busy = q.requirement.access == AccessMode::Exclusive && q.at.taken.exclusive_here;
+    if is_busy { Err(ErrorCode::StationBusy.failure()) } else { Ok(()) }
+}
+
+fn key(q: &Question<'_>) -> Result<(), Failure> {
+    let (product, generation) = (q.requirement.product.0, q.requirement.generation.0);
+    let missing = ErrorCode::KeyMissing.with(product.into(), generation.into());
+    if q.at.has.key { Ok(()) } else { Err(missing) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec;
-    use alloc::vec::Vec;
-    use protocol::codec::List;
-    use protocol::ids::{EntryNumber, Generation, ProductCode, RootFp};
-    use protocol::objects::license::{
-        Checkpoint, Country, ItemOption, ItemRef, Modes, Period, Version,
-    };
-
-    fn item(options: alloc::vec::Vec<ItemOption>) -> ProductItem {
-        let item = ItemRef { product: ProductCode(7), entry: EntryNumber(0) };
-        ProductItem { item, options: List::new(options).unwrap() }
-    }
-
-    fn requirement() -> Requirement {
-        Requirement {
-            root_fp: RootFp::default(),
-            product: ProductCode(7),
-            features: 0,
-            units: 0,
-            release_s: 0,
-            access: AccessMode::UserLimit,
-            certified_age_s: 0,
-            generation: Generation(0),
-        }
-    }
-
-    const NOON: Circumstances = Circumstances {
-        now_s: 1000,
-        certified_s: 900,
-        first_use_s: 0,
-        taken: Taken { seats: 0, shared_here: false, exclusive_here: false },
-        client: Client {
-            runtime: Version(5),
-            market: Country(*b"AT"),
-            user: Fixed([0; 16]),
-            station: Fixed([9; 16]),
-        },
-    };
-
-    /// An entry and a use in which everything is wrong is refused for the first reason; mending one
-    /// after the other shows the order.
-    #[test]
-    fn refusals_come_in_the_fixed_order() {
-        use ErrorCode::*;
-        use ItemOption as O;
-        let checkpoint = |lapse_s| Checkpoint { lapse_s, period_s: 9, renew_s: 1, grace_s: 0 };
-        let period = |from_s, until_s| O::MaintenancePeriod(Period { from_s, until_s });
-        let list = |country| List::new(vec![Country(country)]).unwrap();
-        let name = |name| O::NamedUser(protocol::codec::Text::new(name).unwrap());
-        let mut options = vec![
-            O::FeatureMap(2),
-            O::LicenseQuantity(2),
-            O::ActivationTime(2000),
-            O::ExpirationTime(500),
-            O::DeniedModes(Modes::default().with(AccessMode::UserLimit)),
-            O::MinimumRuntime(Version(6)),
-            period(700, 800),
-            O::UsagePeriod(50),
-            O::Checkpoint(checkpoint(500)),
-            name("anna"),
-            O::Region(list(*b"DE")),
-            O::Status(Status::Suspended),
-        ];
-        let mut need = Requirement {
-            features: 6,
-            certified_age_s: 50,
-            units: 3,
-            release_s: 600,
-            ..requirement()
-        };
-        let mut at = Circumstances { taken: taken(2), first_use_s: 900, ..NOON };
-        let refused = |options: &mut Vec<ItemOption>, need: &Requirement, at, mend: O, code| {
-            let found = evaluate(&item(options.clone()), need, at).unwrap_err();
-            assert_eq!(found.known(), Some(code));
-            let place = options.iter_mut().find(|option| option.kind() == mend.kind()).unwrap();
-            *place = mend;
-        };
-        refused(&mut options, &need, at, O::FeatureMap(6), FeaturesMissing);
-        refused(&mut options, &need, at, O::Status(Status::Enabled), Suspended);
-        refused(&mut options, &need, at, O::MinimumRuntime(Version(5)), RuntimeOld);
-        refused(&mut options, &need, at, O::Region(list(*b"AT")), RegionRefused);
-        refused(&mut options, &need, at, O::FeatureMap(6), CertifiedTimeOld);
-        need.certified_age_s = 100;
-        refused(&mut options, &need, at, O::ActivationTime(1000), NotYetActive);
-        refused(&mut options, &need, at, O::ExpirationTime(1001), Expired);
-        refused(&mut options, &need, at, O::UsagePeriod(101), UsageOver);
-        refused(&mut options, &need, at, O::Checkpoint(checkpoint(1001)), Lapsed);
-        refused(&mut options, &need, at, O::FeatureMap(6), MaintenanceNotYet);
-        need.release_s = 800;
-        refused(&mut options, &need, at, O::FeatureMap(6), MaintenanceOver);
-        need.release_s = 0;
-        refused(&mut options, &need, at, period(700, 801), MaintenanceUndated);
-        need.release_s = 800;
-        refused(&mut options, &need, at, O::FeatureMap(6), OtherUser);
-        at.client.user = user_id("anna");
-        refused(&mut options, &need, at, O::FeatureMap(6), NoUnits);
-        need.units = 0;
-        refused(&mut options, &need, at, O::DeniedModes(Modes::default()), ModeDenied);
-        refused(&mut options, &need, at, O::FeatureMap(6), NoSeat);
-        at.taken = taken(1);
-        assert_eq!(evaluate(&item(options), &need, at), Ok(()));
-    }
-
-    /// What a running program asks at each heartbeat: all but what was settled at its beginning.
-    #[test]
-    fn a_use_that_goes_on_is_judged_by_all_but_its_beginning() {
-        let need = Requirement { certified_age_s: 1, units: 3, ..requirement() };
-        let at = Circumstances { taken: taken(9), ..NOON };
-        assert_eq!(still_allowed(&item(vec![ItemOption::LicenseQuantity(1)]), &need, at), Ok(()));
-        let ends = [
-            (ItemOption::Status(Status::Suspended), ErrorCode::Suspended),
-            (ItemOption::MinimumRuntime(Version(6)), ErrorCode::RuntimeOld),
-            (ItemOption::ExpirationTime(1000), ErrorCode::Expired),
-            (ItemOption::ActivationTime(1001), ErrorCode::NotYetActive),
-        ];
-        for (option, code) in ends {
-            let refused = still_allowed(&item(vec![option]), &need, at).unwrap_err();
-            assert_eq!(refused.known(), Some(code));
-        }
-    }
-
-    #[test]
-    fn the_end_is_the_first_of_all_ends() {
-        let at = Checkpoint { lapse_s: 70, period_s: 9, renew_s: 1, grace_s: 0 };
-        let ends = item(vec![
-            ItemOption::ExpirationTime(100),
-            ItemOption::UsagePeriod(30),
-            ItemOption::Checkpoint(at),
-        ]);
-        assert_eq!((end_s(&ends, 50), end_s(&ends, 20)), (Some(70), Some(50)));
-        assert_eq!(end_s(&item(vec![]), 20), None);
-    }
-
-    #[test]
-    fn without_time_only_entries_without_times_are_usable() {
-        let at = Circumstances { now_s: 0, certified_s: 0, ..NOON };
-        assert_eq!(evaluate(&item(vec![]), &requirement(), at), Ok(()));
-        for dated in [ItemOption::ExpirationTime(5), ItemOption::UsagePeriod(5)] {
-            let refused = evaluate(&item(vec![dated]), &requirement(), at);
-            assert_eq!(refused, Err(ErrorCode::NoTime.failure()));
-        }
-    }
-
-    #[test]
-    fn quantity_zero_is_not_counted() {
-        let at = Circumstances { taken: taken(1000), ..NOON };
-        assert_eq!(evaluate(&item(vec![]), &requirement(), at), Ok(()));
-    }
-
-    #[test]
-    fn stations_share_a_seat_or_have_it_alone() {
-        let quantity = |seats| item(vec![ItemOption::LicenseQuantity(seats)]);
-        let judge = |item: &ProductItem, access, station: u8, taken| {
-            let client = Client { station: Fixed([station; 16]), ..NOON.client };
-            let need = Requirement { access, ..requirement() };
-            let refused = evaluate(item, &need, Circumstances { taken, client, ..NOON });
-            refused.map_err(|failure| failure.known().unwrap())
-        };
-        let here = Taken { seats: 1, shared_here: true, exclusive_here: true };
-        let elsewhere = taken(1);
-        let (share, alone) = (AccessMode::StationShare, AccessMode::Exclusive);
-        assert_eq!(judge(&quantity(1), share, 1, here), Ok(()));
-        assert_eq!(judge(&quantity(1), share, 1, elsewhere), Err(ErrorCode::NoSeat));
-        assert_eq!(judge(&quantity(2), share, 1, elsewhere), Ok(()));
-        assert_eq!(judge(&quantity(0), alone, 1, here), Err(ErrorCode::StationBusy));
-        assert_eq!(judge(&quantity(1), alone, 1, elsewhere), Err(ErrorCode::NoSeat));
-        assert_eq!(judge(&quantity(2), alone, 1, elsewhere), Ok(()));
-        for access in [share, alone] {
-            assert_eq!(judge(&quantity(9), access, 0, taken(0)), Err(ErrorCode::StationUnknown));
-        }
-    }
-
-    fn taken(seats: u32) -> Taken {
-        Taken { seats, ..Taken::default() }
-    }
-}
+mod tests;

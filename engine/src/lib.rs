@@ -4,19 +4,28 @@
 
 extern crate alloc;
 
+mod clock;
+mod data;
 mod engine;
 mod evaluate;
 pub mod journal;
 pub mod platform;
+mod power;
 mod records;
 mod seats;
 mod session;
 mod steps;
 mod time;
+mod units;
 mod update;
+mod usage_log;
+mod uses;
 
 pub use engine::{Engine, Locked, Profile};
-pub use seats::SeatTimes;
+pub use evaluate::{
+    AfterPowerUp, Circumstances, Presence, Question, STEPS, Stage, Step, TimeView, end_s, evaluate,
+};
+pub use seats::{SeatTimes, Taken};
 pub use session::REFUSAL;
 
 #[cfg(any(test, feature = "testing"))]

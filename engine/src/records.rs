@@ -4,11 +4,12 @@
 //! together is adjacent. Kinds are never reused. Values are postcard, and are decoded as strictly
 //! as messages: a record that does not decode is a failed medium.
 
-use protocol::codec::{self, Bytes, Fixed, Text};
+use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::ids::{EntryNumber, Generation, OpId, ProductCode, RootFp};
-use protocol::limits::CONTAINER_NAME_LEN_MAX;
+use protocol::limits::{CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, RESERVATIONS_MAX, UNIT_OPS_KEPT};
+use protocol::objects::data::{DATA_NUMBERS, DataField};
 use protocol::objects::license::{ItemRef, ProductItem};
-use protocol::objects::root::RootBody;
+use protocol::objects::root::{Root, RootBody};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::platform::{RECORD_LEN_MAX, RecordKey, Store, StoreError};
@@ -18,12 +19,21 @@ pub(crate) type FirmSlot = u8;
 
 /// The container's own record.
 pub(crate) const META: RecordKey = 0x01 << 56;
+/// How long it ran.
+pub(crate) const RAN: RecordKey = 0x02 << 56;
+/// What outlives a power session.
+pub(crate) const POWER: RecordKey = 0x03 << 56;
 const FIRM: u8 = 0x10;
 const RECEIPT: u8 = 0x11;
 const ITEM: u8 = 0x20;
 const ITEM_KEY: u8 = 0x21;
 const USAGE: u8 = 0x22;
+const UNITS: u8 = 0x23;
+const LOG: u8 = 0x24;
+const LOG_ENTRY: u8 = 0x25;
 const STAGED: u8 = 0x30;
+/// The first of [`DATA_NUMBERS`] kinds, one for each field.
+const DATA: u8 = 0x40;
 
 /// The container's own record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,10 +65,21 @@ pub(crate) struct Firm {
     pub revocation_epoch: u32,
     /// No earlier than this, as the firm certified.
     pub floor_s: u64,
+    /// How long the container had run then.
+    pub floor_ran_s: u64,
+    /// When the firm certified time last, by its own clock.
+    pub certified_s: u64,
     /// Commits that touched this firm.
     pub commits: u64,
     /// Entries.
     pub entries: u32,
+}
+
+impl Firm {
+    /// The root that the firm is held to.
+    pub(crate) fn trusted(&self) -> Root {
+        Root { root_fp: self.root_fp, version: self.root_version.into(), body: self.root.clone() }
+    }
 }
 
 /// A kept receipt, as an object.
@@ -80,6 +101,66 @@ pub(crate) struct Usage {
     pub first_use_s: u64,
 }
 
+/// Units of an entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Units {
+    /// All that was ever added.
+    pub granted: u64,
+    /// Free to use.
+    pub left: u64,
+    /// Used.
+    pub used: u64,
+    /// Taken away again.
+    pub removed: u64,
+    /// Set aside, the oldest first.
+    pub open: List<Reservation, RESERVATIONS_MAX>,
+    /// Commands that are done, the oldest first.
+    pub done: List<OpId, UNIT_OPS_KEPT>,
+}
+
+/// Units that were set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reservation {
+    /// The command.
+    pub op: OpId,
+    /// How many.
+    pub units: u32,
+}
+
+/// A firm's usage log. Entries up to the acknowledged one are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Log {
+    /// Number of the last entry.
+    pub seq: u64,
+    /// The head after it.
+    pub head: Fixed<32>,
+    /// Number of the last entry that the firm acknowledged.
+    pub acked_seq: u64,
+    /// The head after that.
+    pub acked_head: Fixed<32>,
+}
+
+/// What outlives a power session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Power {
+    /// The power session in which seats are, or were, open that must not be forgotten; zero for
+    /// none.
+    pub seats_of: Fixed<16>,
+    /// The station that took the first seat of the last power session with seats.
+    pub station: Fixed<16>,
+    /// How often that changed in short power sessions.
+    pub moves: u8,
+}
+
+/// A data field under the home's storage key: hidden and secret data.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SealedData {
+    /// Random.
+    pub nonce: Fixed<12>,
+    /// Access code, data, and a tag of 16 bytes. Additional data is the record's key.
+    pub sealed: Bytes<{ protocol::objects::data::ACCESS_CODE_LEN + DATA_LEN_MAX + 16 }>,
+}
+
 /// Key of a firm's record.
 pub(crate) fn firm_key(slot: FirmSlot) -> RecordKey {
     key(FIRM, slot, 0, 0)
@@ -98,6 +179,31 @@ pub(crate) fn item_key(slot: FirmSlot, item: ItemRef) -> RecordKey {
 /// Key of what the container keeps of a Product Item.
 pub(crate) fn usage_key(slot: FirmSlot, item: ItemRef) -> RecordKey {
     key(USAGE, slot, item.product.0, item.entry.0)
+}
+
+/// Key of the units of a Product Item.
+pub(crate) fn units_key(slot: FirmSlot, item: ItemRef) -> RecordKey {
+    key(UNITS, slot, item.product.0, item.entry.0)
+}
+
+/// Key of a firm's usage log.
+pub(crate) fn log_key(slot: FirmSlot) -> RecordKey {
+    key(LOG, slot, 0, 0)
+}
+
+/// Key of an entry of a firm's usage log. Numbers that are alive differ by far less than 2^48.
+pub(crate) fn log_entry_key(slot: FirmSlot, seq: u64) -> RecordKey {
+    key(LOG_ENTRY, slot, (seq >> 16) as u32, seq as u16)
+}
+
+/// Key of a data field of a Product Item.
+pub(crate) fn data_key(slot: FirmSlot, item: ItemRef, field: DataField) -> RecordKey {
+    key(DATA + field.number(), slot, item.product.0, item.entry.0)
+}
+
+/// Keys of all data fields of a Product Item, by their numbers.
+pub(crate) fn data_keys(slot: FirmSlot, item: ItemRef) -> impl Iterator<Item = RecordKey> {
+    (0..DATA_NUMBERS).map(move |number| key(DATA + number, slot, item.product.0, item.entry.0))
 }
 
 /// Key of an item key.
@@ -215,15 +321,17 @@ pub(crate) fn next_item_of(
     }
 }
 
-/// Calls `visit` with key and value of every entry, and with the key alone of every item key, of a
-/// firm.
+/// Calls `visit` with key and value of every entry and of its readable data, and with the key alone
+/// of what is kept sealed, of a firm. The owner's data is no part of it.
 pub(crate) fn for_each_of_configuration(
     store: &mut impl Store,
     slot: FirmSlot,
     mut visit: impl FnMut(RecordKey, &[u8]),
 ) -> Result<(), StoreError> {
     let mut buf = alloc::vec![0; RECORD_LEN_MAX];
-    for (kind, with_value) in [(ITEM, true), (ITEM_KEY, false)] {
+    let data = (DataField::Protected.number()..DATA_NUMBERS)
+        .map(|number| (DATA + number, number < DataField::Hidden(0).number()));
+    for (kind, with_value) in [(ITEM, true), (ITEM_KEY, false)].into_iter().chain(data) {
         let mut from = key(kind, slot, 0, 0);
         while let Some(found) = next_in(store, from, key(kind, slot, u32::MAX, u16::MAX))? {
             let len = store.read(found, &mut buf)?.ok_or(StoreError::Medium)?;
@@ -232,6 +340,27 @@ pub(crate) fn for_each_of_configuration(
         }
     }
     Ok(())
+}
+
+/// Whether there is a record.
+pub(crate) fn has(store: &mut impl Store, key: RecordKey) -> Result<bool, StoreError> {
+    Ok(store.next_key(key)? == Some(key))
+}
+
+/// The first module of an entry behind `after`.
+pub(crate) fn next_module_of(
+    store: &mut impl Store,
+    slot: FirmSlot,
+    parent: ItemRef,
+    mut after: Option<ItemRef>,
+) -> Result<Option<ItemRef>, StoreError> {
+    while let Some(item) = next_item(store, slot, after)? {
+        if item.module_of() == Some(parent) {
+            return Ok(Some(item.item));
+        }
+        after = Some(item.item);
+    }
+    Ok(None)
 }
 
 /// Deletes what is staged, in the open transaction. Returns how many chunks there were.

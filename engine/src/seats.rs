@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use protocol::codec::Fixed;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
-use protocol::limits::SEAT_ENTRIES_MAX;
+use protocol::limits::{SEAT_ENTRIES_MAX, SEAT_GRACE_S};
 use protocol::objects::license::{AccessMode, Client, ItemRef, Requirement};
 use subtle::ConstantTimeEq;
 
@@ -42,11 +42,14 @@ pub(crate) struct Seat {
     pub client: Client,
     /// For how long it stays taken after its last entry.
     pub linger_s: u32,
+    /// Whether a power cut must not forget it: it counts against a quantity, or something was paid
+    /// or proven for it.
+    pub is_marked: bool,
 }
 
 /// How an entry's seats are taken, as one client sees it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub struct Taken {
     /// Seats that count, without those that this client may take over.
     pub seats: u32,
     /// The client's station shares one of them.
@@ -80,12 +83,25 @@ pub(crate) struct Seats {
     lingering: Vec<Lingering>,
     entries: Vec<Entry>,
     next_handle: u32,
-    timeout_ms: u64,
+    free_after_ms: u64,
+}
+
+impl SeatTimes {
+    /// Seconds without a heartbeat after which the container counts a seat as free: its holder has
+    /// ended by then, by its own clock.
+    pub(crate) fn free_after_s(&self) -> u32 {
+        u32::from(self.timeout_s) + u32::from(SEAT_GRACE_S)
+    }
 }
 
 impl Seats {
     pub(crate) fn new(times: SeatTimes) -> Self {
-        Seats { timeout_ms: u64::from(times.timeout_s) * 1000, ..Seats::default() }
+        Seats { free_after_ms: u64::from(times.free_after_s()) * 1000, ..Seats::default() }
+    }
+
+    /// Whether a seat is open that a power cut must not forget.
+    pub(crate) fn has_marked(&self) -> bool {
+        self.seats.iter().any(|seat| seat.is_marked)
     }
 
     /// Seats taken, over all entries of all firms.
@@ -221,9 +237,9 @@ impl Seats {
 
     /// Drops entries that gave no sign of life for too long, and seats that lingered long enough.
     pub(crate) fn expire(&mut self, now_ms: u64) {
-        let timeout_ms = self.timeout_ms;
+        let free_after_ms = self.free_after_ms;
         self.lingering.retain(|left| now_ms < left.until_ms);
-        self.retain(now_ms, |entry| now_ms.saturating_sub(entry.last_ms) <= timeout_ms);
+        self.retain(now_ms, |entry| now_ms.saturating_sub(entry.last_ms) <= free_after_ms);
     }
 
     fn enter(&mut self, token: SeatToken, op: OpId, session: u32, now_ms: u64) -> SeatHandle {
@@ -289,6 +305,7 @@ mod tests {
             artifact: ArtifactId::default(),
             client: Client::default(),
             linger_s: 0,
+            is_marked: true,
         }
     }
 
@@ -356,9 +373,9 @@ mod tests {
         let mut seats = Seats::new(SeatTimes { interval_s: 1, timeout_s: 2 });
         let seat = Seat { linger_s: 5, ..on(1, 1, AccessMode::UserLimit) };
         seats.open(seat, op(1), 10, 0);
-        seats.expire(2001);
-        assert_eq!(seats.taken(0, ITEM, at(2)).seats, 1);
-        seats.expire(7001);
+        seats.expire(4001);
+        assert_eq!((seats.taken(0, ITEM, at(2)).seats, seats.len()), (1, 0));
+        seats.expire(9001);
         assert_eq!(seats.taken(0, ITEM, at(2)).seats, 0);
     }
 
@@ -392,10 +409,10 @@ mod tests {
     fn an_entry_without_heartbeat_is_dropped_and_not_revived() {
         let mut seats = Seats::new(SeatTimes { interval_s: 1, timeout_s: 2 });
         let handle = seats.open(seat(1), op(1), 10, 0);
-        seats.expire(2000);
-        seats.beat(handle, 10, 1, 2000).unwrap();
-        seats.expire(4001);
-        assert!(seats.beat(handle, 10, 2, 4001).is_err());
+        seats.expire(4000);
+        seats.beat(handle, 10, 1, 4000).unwrap();
+        seats.expire(8001);
+        assert!(seats.beat(handle, 10, 2, 8001).is_err());
         assert_eq!(used(&seats), 0);
     }
 

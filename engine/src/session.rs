@@ -7,11 +7,13 @@ use protocol::command::{Command, ContainerHello, Reply};
 use protocol::crypto::Random;
 use protocol::crypto::channel::{Pattern, Responder, Transport};
 use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::OpId;
 use protocol::limits::{COMMAND_LEN_MAX, MESSAGE_LEN_MAX, SESSIONS_MAX};
 use protocol::objects::license::Client;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::platform::Keys;
+use crate::time::Known;
 
 /// First byte of a message that refuses in clear: no channel version has this number.
 pub const REFUSAL: u8 = 0;
@@ -22,17 +24,35 @@ pub(crate) struct Sessions(Vec<(u32, Session)>);
 
 /// Who speaks on which channel, as far as they said so.
 #[derive(Default)]
-pub(crate) struct Clients(Vec<(u32, Client)>);
+pub(crate) struct Clients(Vec<(u32, Asker)>);
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asker {
+    /// As the host says.
+    pub client: Client,
+    /// The host's clock.
+    pub host: Known,
+    /// The user's key, whose private half was proven to be there.
+    pub user_key: Option<Fixed<33>>,
+    /// The command that asks: the token of a seat, for those who held one when the power went.
+    pub op: OpId,
+}
 
 impl Clients {
-    pub(crate) fn of(&self, channel: u32) -> Client {
+    /// What is known of who speaks on a channel.
+    pub(crate) fn of(&self, channel: u32) -> Asker {
         let said = self.0.iter().find(|(known, _)| *known == channel);
-        said.map(|(_, client)| *client).unwrap_or_default()
+        said.map(|(_, asker)| *asker).unwrap_or_default()
     }
 
-    pub(crate) fn put(&mut self, channel: u32, client: Client) {
-        self.forget(channel);
-        self.0.push((channel, client));
+    /// The same, to be added to.
+    pub(crate) fn entry(&mut self, channel: u32) -> &mut Asker {
+        let at = self.0.iter().position(|(known, _)| *known == channel).unwrap_or_else(|| {
+            self.0.push((channel, Asker::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
     }
 
     pub(crate) fn forget(&mut self, channel: u32) {
@@ -69,6 +89,11 @@ impl Sessions {
 pub(crate) struct Session(Transport);
 
 impl Session {
+    /// Names this channel to whoever signs for it.
+    pub(crate) fn handshake_hash(&self) -> &[u8; 32] {
+        self.0.handshake_hash()
+    }
+
     /// Opens a message. `Err(dead)`: it was not authentic, and whether the channel is dead by now.
     /// An authentic message that is no command is a failure inside the channel.
     pub(crate) fn open(&mut self, request: &[u8]) -> Result<Result<Command, Failure>, bool> {

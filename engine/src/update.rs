@@ -13,21 +13,25 @@ use protocol::command::Reply;
 use protocol::crypto::hash::Sha256;
 use protocol::crypto::{Random, aead, hpke};
 use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::OpId;
 use protocol::limits::{
-    FIRMS_MAX, OP_LEN_MAX, ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
-    UPDATE_IDLE_S, UPDATE_OPS_MAX,
+    FIRMS_MAX, LOG_ENTRIES_MAX, OP_LEN_MAX, ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX,
+    UPDATE_CHUNK_LEN_MAX, UPDATE_IDLE_S, UPDATE_OPS_MAX,
 };
-use protocol::objects::license::ItemRef;
+use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::root::Root;
 use protocol::objects::statement::{ReceiptBody, genesis_hash, next_state_hash};
-use protocol::objects::update::{SealedKey, UpdateOp, read_op};
+use protocol::objects::update::{SealedKey, UnitsChange, UpdateOp, read_op};
+use protocol::objects::usage::UsageLeaf;
 use protocol::signed::{Header, Kind, Proof, Role, read_head, verify_batch};
 use subtle::ConstantTimeEq;
 
+use crate::data::{self, Destination};
 use crate::engine::{Engine, store_failure};
-use crate::platform::{Clock, Keys, Parts, Platform, Store, StoreError};
-use crate::records::{self, Firm, FirmSlot, StoredKey};
+use crate::platform::{Clock, Keys, Parts, Platform, RecordKey, Store, StoreError};
+use crate::records::{self, Firm, FirmSlot, StoredKey, Units};
 use crate::steps::Statement;
+use crate::usage_log::{Booking, append, read_log};
 
 /// An update on its way in.
 pub(crate) struct Staging {
@@ -146,7 +150,7 @@ impl<P: Platform> Engine<P> {
         }
         let (slot, firm) = self.sender(&header, &proof, root).map_err(nobody)?;
         let root_fp = Some(firm.root_fp);
-        self.check_place(&header, slot, &firm).map_err(|failure| (failure, root_fp))?;
+        self.check_place(&header, &firm).map_err(|failure| (failure, root_fp))?;
         self.drop_staged().map_err(nobody)?;
         self.staging = Some(Staging {
             channel,
@@ -171,12 +175,8 @@ impl<P: Platform> Engine<P> {
             Some(known) => known,
             None => self.new_firm(header, root)?,
         };
-        let trusted = Root {
-            root_fp: firm.root_fp,
-            version: firm.root_version.into(),
-            body: firm.root.clone(),
-        };
-        let key = trusted
+        let key = firm
+            .trusted()
             .key(Role::Licensing, header.key_id)
             .ok_or(ErrorCode::UpdateSignature.failure())?;
         verify_batch(header, proof, Role::Licensing, &key)
@@ -210,6 +210,8 @@ impl<P: Platform> Engine<P> {
             config_hash: Fixed::default(),
             revocation_epoch: 0,
             floor_s: 0,
+            floor_ran_s: 0,
+            certified_s: 0,
             commits: 0,
             entries: 0,
         };
@@ -217,7 +219,7 @@ impl<P: Platform> Engine<P> {
     }
 
     /// Exact next number, previous hash, in time, not too long.
-    fn check_place(&mut self, header: &Header, slot: FirmSlot, firm: &Firm) -> Result<(), Failure> {
+    fn check_place(&mut self, header: &Header, firm: &Firm) -> Result<(), Failure> {
         let next = firm.seq + 1;
         if header.seq < next {
             return Err(ErrorCode::UpdateOld.with(firm.seq, header.seq));
@@ -228,7 +230,7 @@ impl<P: Platform> Engine<P> {
         if header.state != firm.state.0 {
             return Err(ErrorCode::UpdateOtherState.with(header.seq, 0));
         }
-        let now_s = self.time.now_s(self.platform.parts().clock, slot, firm.floor_s);
+        let now_s = self.time.now_s(self.platform.parts().clock, firm);
         if header.until_s != 0 && now_s > header.until_s {
             return Err(ErrorCode::UpdateLate.with(header.until_s, now_s));
         }
@@ -257,14 +259,18 @@ impl<P: Platform> Engine<P> {
         }
         let mut parts = self.platform.parts();
         parts.store.begin().map_err(store_failure)?;
-        let ops = Application { parts: &mut parts, header: &header, slot }.run()?;
+        let at_s = self.time.now_s(parts.clock, &firm);
+        let (reach_s, ran_s) =
+            (self.time.reach_s(parts.clock, &firm), self.time.ran_s(parts.clock));
+        let ops = Application { parts: &mut parts, header: &header, slot, at_s }.run()?;
         let update_hash = header.hash();
         firm.seq = header.seq;
         firm.state = Fixed(next_state_hash(&header.state, &update_hash));
-        firm.floor_s = firm.floor_s.max(header.issued_s);
+        firm.certify(header.issued_s, 0, reach_s, ran_s);
+        records::write(parts.store, records::RAN, &ran_s).map_err(store_failure)?;
         firm.commits += 1;
         (firm.config_hash, firm.entries) = configuration(parts.store, slot)?;
-        let time = self.time.info(parts.clock, slot, firm.floor_s);
+        let time = self.time.info(parts.clock, &firm);
         let body = ReceiptBody {
             update_hash: Fixed(update_hash),
             config_hash: firm.config_hash,
@@ -310,6 +316,8 @@ struct Application<'a, 'p, P: Platform> {
     parts: &'a mut Parts<'p, P>,
     header: &'a Header,
     slot: FirmSlot,
+    /// The firm's time before the update, for what is booked.
+    at_s: u64,
 }
 
 impl<P: Platform> Application<'_, '_, P> {
@@ -335,19 +343,30 @@ impl<P: Platform> Application<'_, '_, P> {
     }
 
     fn apply(&mut self, op: UpdateOp, at: u64) -> Result<(), Failure> {
-        let store = &mut *self.parts.store;
         match op {
             UpdateOp::Nop => Ok(()),
             UpdateOp::SetItem(item) => {
+                if let Some(parent) = item.module_of() {
+                    self.check_parent(parent, at)?;
+                }
+                let store = &mut *self.parts.store;
                 records::write(store, records::item_key(self.slot, item.item), &item)
                     .map_err(store_failure)?;
-                // A usage period goes on when it is set again, and is forgotten when it is not.
-                if item.usage_period_s().is_none() { self.forget_usage(item.item) } else { Ok(()) }
+                // What the container keeps goes on when the option is set again, and is forgotten
+                // when it is not.
+                if item.usage_period_s().is_none() {
+                    self.forget(records::usage_key(self.slot, item.item))?;
+                }
+                if item.units().is_none() { self.close_units(item.item) } else { Ok(()) }
             }
-            UpdateOp::RemoveItem(item) => {
-                self.remove(records::item_key(self.slot, item), at)?;
-                self.forget_usage(item)
+            UpdateOp::RemoveItem(item) => self.remove_item(item, at),
+            UpdateOp::SetData { item, field, content } => {
+                self.check_item(item, at)?;
+                let (root_fp, firm_seq) = (self.header.root_fp, self.header.seq);
+                let to = Destination { root_fp, firm_seq, slot: self.slot, item, field };
+                data::write(self.parts, &to, &content, at)
             }
+            UpdateOp::Units { item, change } => self.change_units(item, change, at),
             UpdateOp::SetKey(sealed) => self.set_key(&sealed, at),
             UpdateOp::RemoveKey { product, generation } => {
                 self.remove(records::item_key_key(self.slot, product, generation), at)
@@ -364,12 +383,97 @@ impl<P: Platform> Application<'_, '_, P> {
         store.delete(record).map_err(store_failure)
     }
 
-    fn forget_usage(&mut self, item: ItemRef) -> Result<(), Failure> {
-        let (store, record) = (&mut *self.parts.store, records::usage_key(self.slot, item));
-        if store.next_key(record).map_err(store_failure)? != Some(record) {
-            return Ok(());
+    /// Removes an entry with all that belongs to it: its modules go with it.
+    fn remove_item(&mut self, item: ItemRef, at: u64) -> Result<(), Failure> {
+        let mut after = None;
+        while let Some(module) = records::next_module_of(self.parts.store, self.slot, item, after)
+            .map_err(store_failure)?
+        {
+            self.remove_one(module, at)?;
+            after = Some(module);
         }
-        store.delete(record).map_err(store_failure)
+        self.remove_one(item, at)
+    }
+
+    fn remove_one(&mut self, item: ItemRef, at: u64) -> Result<(), Failure> {
+        self.remove(records::item_key(self.slot, item), at)?;
+        self.forget(records::usage_key(self.slot, item))?;
+        self.close_units(item)?;
+        data::forget(self.parts.store, self.slot, item).map_err(store_failure)
+    }
+
+    /// A module belongs to an entry that is there and is no module itself.
+    fn check_parent(&mut self, parent: ItemRef, at: u64) -> Result<(), Failure> {
+        let record = records::item_key(self.slot, parent);
+        let found: Option<ProductItem> =
+            records::read(self.parts.store, record).map_err(store_failure)?;
+        match found {
+            Some(parent) if parent.module_of().is_none() => Ok(()),
+            _ => Err(ErrorCode::NoParent.with(at, parent.product.0.into())),
+        }
+    }
+
+    fn check_item(&mut self, item: ItemRef, at: u64) -> Result<(), Failure> {
+        let record = records::item_key(self.slot, item);
+        match records::has(self.parts.store, record).map_err(store_failure)? {
+            true => Ok(()),
+            false => Err(ErrorCode::ItemUnknown.with(at, 0)),
+        }
+    }
+
+    fn change_units(&mut self, item: ItemRef, change: UnitsChange, at: u64) -> Result<(), Failure> {
+        let store = &mut *self.parts.store;
+        let found: Option<ProductItem> =
+            records::read(store, records::item_key(self.slot, item)).map_err(store_failure)?;
+        if found.is_none_or(|found| found.units().is_none()) {
+            return Err(ErrorCode::ItemUnknown.with(at, 0));
+        }
+        let record = records::units_key(self.slot, item);
+        let account: Option<Units> = records::read(store, record).map_err(store_failure)?;
+        let mut account = account.unwrap_or_default();
+        let booking = account.change(change)?;
+        records::write(store, record, &account).map_err(store_failure)?;
+        self.book(item, booking)
+    }
+
+    /// The units of an entry end with it, or with its counter.
+    fn close_units(&mut self, item: ItemRef) -> Result<(), Failure> {
+        let record = records::units_key(self.slot, item);
+        let account: Option<Units> =
+            records::read(self.parts.store, record).map_err(store_failure)?;
+        let Some(account) = account else { return Ok(()) };
+        self.forget(record)?;
+        self.book(item, account.close())
+    }
+
+    fn book(&mut self, item: ItemRef, booking: Booking) -> Result<(), Failure> {
+        let (slot, root_fp) = (self.slot, self.header.root_fp);
+        let mut log = read_log(self.parts.store, self.parts.keys, slot, root_fp)?;
+        if log.seq - log.acked_seq >= LOG_ENTRIES_MAX {
+            return Err(ErrorCode::UsageLogFull.with(LOG_ENTRIES_MAX, 0));
+        }
+        let leaf = UsageLeaf {
+            at_s: self.at_s,
+            kind: booking.kind,
+            item,
+            units: booking.units,
+            left: booking.left,
+            op: OpId::default(),
+            subject: Fixed::default(),
+        };
+        let entry = append(&mut log, leaf, self.parts.random)?;
+        let store = &mut *self.parts.store;
+        records::write(store, records::log_entry_key(slot, log.seq), &entry)
+            .and_then(|()| records::write(store, records::log_key(slot), &log))
+            .map_err(store_failure)
+    }
+
+    fn forget(&mut self, record: RecordKey) -> Result<(), Failure> {
+        let store = &mut *self.parts.store;
+        match records::has(store, record).map_err(store_failure)? {
+            true => store.delete(record).map_err(store_failure),
+            false => Ok(()),
+        }
     }
 
     /// Opens a sealed item key and keeps it under the home's storage key.

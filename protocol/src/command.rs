@@ -4,20 +4,24 @@
 //! hold no heap types, since the part of a protected program that renews its seat has no heap
 //! ([`ShortReply`]).
 
+use alloc::vec::Vec;
+
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Bytes, Fixed, List, Text};
 use crate::errors::Failure;
 use crate::ids::{ArtifactId, ContainerId, OpId, RootFp, SeatHandle, SeatToken};
 use crate::limits::{
-    CONTAINER_NAME_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, ROOT_OBJECT_LEN_MAX,
-    STATEMENT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
+    CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, LOG_ENTRIES_PER_REPLY,
+    ROOT_OBJECT_LEN_MAX, STATEMENT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
 };
 use crate::objects::artifact::{PartId, WrappedKey};
+use crate::objects::data::DataField;
 use crate::objects::device::{AnchorClass, ClockClass};
 use crate::objects::license::{Client, ItemRef, ProductItem, Requirement};
 use crate::objects::root::Mode;
 use crate::objects::statement::TimeInfo;
+use crate::objects::usage::UsageEntry;
 
 /// What a host asks of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +91,64 @@ pub enum Command {
         /// Entry.
         item: ItemRef,
     },
+    /// A data field of an entry.
+    Data {
+        /// Firm.
+        firm: RootFp,
+        /// Entry.
+        item: ItemRef,
+        /// Field.
+        field: DataField,
+        /// The access code of hidden data; 0 for other fields.
+        access_code: u32,
+    },
+    /// Writes the user data of an entry; empty takes it away.
+    WriteUserData {
+        /// Firm.
+        firm: RootFp,
+        /// Entry.
+        item: ItemRef,
+        /// What is written.
+        bytes: Bytes<DATA_LEN_MAX>,
+    },
+    /// A nonce for a time token of a firm; the one before is void.
+    TimeNonce {
+        /// Firm.
+        firm: RootFp,
+    },
+    /// A time token, as an object.
+    TimeToken(Bytes<STATEMENT_LEN_MAX>),
+    /// The signed head of a firm's usage log.
+    UsageHead {
+        /// Firm.
+        firm: RootFp,
+        /// Drawn by the one who asks.
+        nonce: Fixed<32>,
+    },
+    /// Entries of a firm's usage log behind number `after`.
+    UsageEntries {
+        /// Firm.
+        firm: RootFp,
+        /// Last number already known; not before the last one acknowledged.
+        after: u64,
+    },
+    /// A firm's acknowledgement of its usage log, as an object: what it covers may go.
+    UsageAck(Bytes<STATEMENT_LEN_MAX>),
+    /// Proves to have a user's key, for entries that name it: a signature over [`user_proof`].
+    ProveUser {
+        /// Public key, compressed.
+        key: Fixed<33>,
+        /// P-256, SHA-256, low S.
+        signature: Fixed<64>,
+    },
+}
+
+/// What is signed to prove to have a user's key on one channel to one container.
+pub fn user_proof(handshake_hash: &[u8; 32], container: ContainerId) -> Vec<u8> {
+    let mut preimage = Vec::from(&b"strongroom/user-proof/v1\0"[..]);
+    preimage.extend_from_slice(handshake_hash);
+    preimage.extend_from_slice(container.bytes());
+    preimage
 }
 
 /// Commands on seats and keys. Each fits the report counts that `docs/formats/21-reports.md`
@@ -133,6 +195,26 @@ pub enum SeatCommand {
     },
     /// Says who asks on this channel from now on, for entries that depend on it.
     Introduce(Client),
+    /// Tells the clock of the host, Unix seconds UTC: for entries that follow it.
+    HostTime(u64),
+    /// Sets units aside before they are used.
+    Reserve {
+        /// Number of this command, and of the reservation.
+        op: OpId,
+        /// The entry of the seat that uses them.
+        handle: SeatHandle,
+        /// How many.
+        units: u32,
+    },
+    /// Says how many of the reserved units were used; the others are left again.
+    Account {
+        /// Number of the reservation.
+        op: OpId,
+        /// The entry of a seat of the same license.
+        handle: SeatHandle,
+        /// How many were used.
+        used: u32,
+    },
 }
 
 /// What a container answers.
@@ -165,6 +247,16 @@ pub enum Reply {
     },
     /// To `ItemState`.
     ItemState(ItemState),
+    /// To `Data`.
+    Data(Bytes<DATA_LEN_MAX>),
+    /// To `TimeNonce`.
+    Nonce(Fixed<32>),
+    /// To `TimeToken`: time as it is now for the firm.
+    Time(TimeInfo),
+    /// To `UsageHead`: the signed object.
+    UsageHead(Bytes<STATEMENT_LEN_MAX>),
+    /// To `UsageEntries`; none where there are no more.
+    UsageEntries(List<UsageEntry, LOG_ENTRIES_PER_REPLY>),
 }
 
 /// Replies to seat commands.
@@ -182,8 +274,13 @@ pub enum SeatReply {
     Closed,
     /// To `KeyRelease`: the key of the part.
     Key(PartKey),
-    /// To `Introduce`.
+    /// To `Introduce` and `HostTime`.
     Introduced,
+    /// To `Reserve` and `Account`: units left.
+    Units {
+        /// How many.
+        left: u64,
+    },
 }
 
 /// A released key. Wiped when dropped, never shown.
@@ -231,6 +328,33 @@ pub struct ItemState {
     pub first_use_s: u64,
     /// Seats that are taken.
     pub seats: u32,
+    /// Units, where the entry has a counter.
+    pub units: Option<UnitState>,
+    /// Data fields that hold something: bit *n* for the field of number *n*.
+    pub data: Fixed<13>,
+}
+
+/// Units of an entry. What was granted is left, reserved, used, or was taken away again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitState {
+    /// All that the vendor ever added.
+    pub granted: u64,
+    /// Free to use.
+    pub left: u64,
+    /// Set aside by uses that did not account for them yet.
+    pub reserved: u64,
+    /// Used.
+    pub used: u64,
+    /// Taken away by the vendor.
+    pub removed: u64,
+}
+
+impl ItemState {
+    /// Whether a data field holds something.
+    pub fn has_data(&self, field: DataField) -> bool {
+        let number = usize::from(field.number());
+        self.data.0.get(number / 8).is_some_and(|byte| byte & 1 << (number % 8) != 0)
+    }
 }
 
 /// What a container is.

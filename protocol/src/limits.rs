@@ -79,6 +79,16 @@ pub const SESSIONS_MAX: usize = 32;
 /// Seat entries of a dongle.
 pub const SEAT_ENTRIES_MAX: usize = 128;
 
+/// Seconds for which a container keeps a seat longer than its holder does: clocks drift, and
+/// answers take their time.
+pub const SEAT_GRACE_S: u16 = 2;
+
+/// Machines that a container may change between in power sessions of less than [`SETTLE_S`].
+pub const QUICK_MOVES_MAX: u8 = 3;
+
+/// Seconds of power after which a container counts as settled on a machine.
+pub const SETTLE_S: u32 = 60;
+
 /// Bytes of a container's name, given by its owner.
 pub const CONTAINER_NAME_LEN_MAX: usize = 64;
 
@@ -93,6 +103,36 @@ pub const USER_NAME_LEN_MAX: usize = 64;
 
 /// Countries of one Product Item.
 pub const REGIONS_MAX: usize = 32;
+
+/// Containers that a transfer may name as targets.
+pub const TRANSFER_TARGETS_MAX: usize = 8;
+
+/// Earlier holders that an entry remembers.
+pub const HISTORY_MAX: usize = 8;
+
+/// Bytes of a data field.
+pub const DATA_LEN_MAX: usize = 256;
+
+/// Extended protected, hidden, and secret data fields of one entry, of each.
+pub const DATA_FIELDS_MAX: u8 = 32;
+
+/// Wrong access codes for hidden data in one power session.
+pub const ACCESS_CODE_TRIES: u8 = 8;
+
+/// Reservations of units that one entry may have open.
+pub const RESERVATIONS_MAX: usize = 16;
+
+/// Finished commands on units that one entry remembers, so that none is done twice.
+pub const UNIT_OPS_KEPT: usize = 16;
+
+/// Entries of a firm's usage log that wait for an acknowledgement.
+pub const LOG_ENTRIES_MAX: u64 = 512;
+
+/// Entries of a usage log in one reply.
+pub const LOG_ENTRIES_PER_REPLY: usize = 16;
+
+/// Seconds for which a nonce for time waits for its answer.
+pub const TIME_NONCE_S: u64 = 120;
 
 /// Seconds for which a begun update waits for its next chunk.
 pub const UPDATE_IDLE_S: u64 = 60;

@@ -1,6 +1,7 @@
 //! The signed objects' contents, and the files that carry them.
 
 pub mod artifact;
+pub mod data;
 pub mod device;
 pub mod file;
 pub mod license;
@@ -9,3 +10,4 @@ pub mod root;
 pub mod statement;
 pub mod test_root;
 pub mod update;
+pub mod usage;

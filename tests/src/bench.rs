@@ -19,24 +19,33 @@ use crate::vendor::Update;
 /// The channel of a bench's own commands ([`Bench::command`]).
 pub const BENCH_CHANNEL: u32 = 0xbe9c;
 
-/// Milliseconds of running time, moved by the test alone. There is no clock with a battery.
+/// Milliseconds of running time, and what a clock with a battery shows, if there is one. Both are
+/// moved by the test alone.
 #[derive(Clone, Default)]
-pub struct Ticks(Arc<AtomicU64>);
+pub struct Ticks {
+    running_ms: Arc<AtomicU64>,
+    battery_s: Arc<AtomicU64>,
+}
 
 impl Ticks {
-    /// Lets time pass.
+    /// Lets running time pass.
     pub fn pass_ms(&self, ms: u64) {
-        self.0.fetch_add(ms, Ordering::Relaxed);
+        self.running_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// Sets the clock with a battery, Unix seconds UTC; 0 = there is none, or it is dead.
+    pub fn set_battery_s(&self, at_s: u64) {
+        self.battery_s.store(at_s, Ordering::Relaxed);
     }
 }
 
 impl Clock for Ticks {
     fn ticks_ms(&mut self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.running_ms.load(Ordering::Relaxed)
     }
 
     fn rtc_s(&mut self) -> Option<u64> {
-        None
+        Some(self.battery_s.load(Ordering::Relaxed)).filter(|at_s| *at_s != 0)
     }
 }
 
@@ -112,8 +121,9 @@ impl<F: Flash + Clone> Bench<F> {
         let layout = Layout { first_block: 2, blocks, blocks_per_segment: self.blocks_per_segment };
         let store = Journal::open(self.flash.clone(), layout)?;
         let (keys, clock, random) = (self.keys.clone(), self.ticks.clone(), self.random.clone());
+        let has_battery = self.ticks.clone().rtc_s().is_some();
         let profile = Profile {
-            clock: ClockClass::Session,
+            clock: if has_battery { ClockClass::Rtc } else { ClockClass::Session },
             anchor: AnchorClass::Hardware,
             firmware: FIRMWARE,
             seats: SeatTimes::default(),
@@ -171,7 +181,7 @@ impl<F: Flash + Clone> Bench<F> {
 
     /// Records of firms: state, entries, keys and receipts. Neither counts nor what is staged.
     pub fn firm_records(&mut self) -> Vec<(u64, Vec<u8>)> {
-        let of_firms = 0x10 << 56..0x30 << 56;
-        self.records().into_iter().filter(|(key, _)| of_firms.contains(key)).collect()
+        let is_of_firms = |key: u64| key >> 56 >= 0x10 && key >> 56 != 0x30;
+        self.records().into_iter().filter(|(key, _)| is_of_firms(*key)).collect()
     }
 }

@@ -3,21 +3,25 @@
 use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::{
     Command, ContainerHello, ContainerInfo, FirmInfo, ItemState, PartKey, Reply, SeatCommand,
-    SeatGrant, SeatReply,
+    SeatGrant, SeatReply, UnitState,
 };
 use protocol::errors::Failure;
 use protocol::ids::*;
 use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
+use protocol::objects::data::{DataContent, DataField};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::license::{
-    AccessMode, Checkpoint, Client, Country, ItemOption, ItemRef, Modes, Period, ProductItem,
-    Requirement, Status, Version, user_id,
+    AccessMode, Checkpoint, Client, Country, Held, ItemOption, ItemRef, LostUnits, Modes, Period,
+    ProductItem, Requirement, Status, TimeRule, Transfer, TransferWays, UnitRule, Version, user_id,
 };
 use protocol::objects::root::{Mode, RootBody};
-use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
-use protocol::objects::update::{SealedKey, UpdateOp};
+use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo, TimeTokenBody};
+use protocol::objects::update::{SealedKey, UnitsChange, UpdateOp};
+use protocol::objects::usage::{
+    UsageEntry, UsageHeadBody, UsageKind, UsageLeaf, UsageScope, UsageState,
+};
 use protocol::signed::{BatchProof, Proof};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -54,6 +58,9 @@ pub fn all(root: &RootBody) -> Vec<Sample> {
         sample(&[receipt()]),
         sample(&[artifact()]),
         sample(&ops()),
+        sample(&[usage_entry()]),
+        sample(&[usage_head()]),
+        sample(&[TimeTokenBody { time_s: 2_000_000_000, radius_s: 300 }]),
         sample(&proofs()),
         sample(&[Failure { code: 0x0380, a: 300, b: u64::MAX }]),
     ]
@@ -114,8 +121,24 @@ pub fn item() -> ProductItem {
         ItemOption::Region(list(vec![Country(*b"AT"), Country(*b"DE")])),
         ItemOption::Status(Status::Enabled),
         ItemOption::LingerTime(3),
+        ItemOption::UnitCounter(UnitRule { reserve_max: 300, lost: LostUnits::Held }),
+        ItemOption::TimeRule(TimeRule::MustSyncEvery { every_s: 86_400 }),
+        ItemOption::TransferOptions(Transfer {
+            ways: TransferWays(0b1_0001),
+            depth: 1,
+            borrow_max_s: 300,
+            targets: list(vec![ContainerId::new([1; 16])]),
+        }),
+        ItemOption::History(list(vec![Held { by: ContainerId::new([2; 16]), until_s: 1000 }])),
     ];
     ProductItem { item: ITEM, options: list(options) }
+}
+
+/// A module of [`item`].
+pub fn module() -> ProductItem {
+    let options = vec![ItemOption::ModuleOf(ITEM), ItemOption::NamedUserKey(Fixed([2; 33]))];
+    let item = ItemRef { entry: EntryNumber(ITEM.entry.0 + 1), ..ITEM };
+    ProductItem { item, options: list(options) }
 }
 
 /// A client that may use [`item`].
@@ -154,6 +177,17 @@ pub fn commands() -> Vec<Command> {
         Command::Receipt { firm: FIRM, seq: 300 },
         Command::Why(requirement()),
         Command::ItemState { firm: FIRM, item: ITEM },
+        Command::Data { firm: FIRM, item: ITEM, field: DataField::Hidden(3), access_code: 300 },
+        Command::WriteUserData { firm: FIRM, item: ITEM, bytes: bytes(40) },
+        Command::TimeNonce { firm: FIRM },
+        Command::TimeToken(bytes(200)),
+        Command::UsageHead { firm: FIRM, nonce: Fixed([8; 32]) },
+        Command::UsageEntries { firm: FIRM, after: 300 },
+        Command::UsageAck(bytes(200)),
+        Command::ProveUser { key: Fixed([2; 33]), signature: Fixed([3; 64]) },
+        Command::Seat(SeatCommand::HostTime(2_000_000_000)),
+        Command::Seat(SeatCommand::Reserve { op, handle, units: 300 }),
+        Command::Seat(SeatCommand::Account { op, handle, used: 200 }),
     ]
 }
 
@@ -196,13 +230,52 @@ pub fn replies() -> Vec<Reply> {
         Reply::Done,
         Reply::Info(info),
         Reply::Firms(list(vec![firm.clone(), firm])),
-        Reply::Items(list(vec![item(), item()])),
+        Reply::Items(list(vec![item(), module()])),
         Reply::Context(bytes(300)),
         Reply::Receipt(bytes(40)),
         Reply::UpdateRefused { failure, receipt: bytes(50) },
         Reply::Seat(SeatReply::Introduced),
-        Reply::ItemState(ItemState { first_use_s: 1000, seats: 2 }),
+        Reply::ItemState(ItemState {
+            first_use_s: 1000,
+            seats: 2,
+            units: Some(UnitState { granted: 300, left: 200, reserved: 30, used: 60, removed: 10 }),
+            data: Fixed([1; 13]),
+        }),
+        Reply::Data(bytes(40)),
+        Reply::Nonce(Fixed([7; 32])),
+        Reply::Time(TIME),
+        Reply::UsageHead(bytes(300)),
+        Reply::UsageEntries(list(vec![usage_entry(), usage_entry()])),
+        Reply::Seat(SeatReply::Units { left: 300 }),
     ]
+}
+
+/// An entry of a usage log.
+pub fn usage_entry() -> UsageEntry {
+    let leaf = UsageLeaf {
+        at_s: 2_000_000_000,
+        kind: UsageKind::Interval {
+            scope: UsageScope::Session,
+            state: UsageState::Inactive,
+            for_s: 300,
+        },
+        item: ITEM,
+        units: 300,
+        left: 200,
+        op: OpId::new([2; 16]),
+        subject: Fixed([3; 16]),
+    };
+    UsageEntry { salt: Fixed([4; 16]), leaf }
+}
+
+fn usage_head() -> UsageHeadBody {
+    UsageHeadBody {
+        nonce: Fixed([1; 32]),
+        acked_seq: 300,
+        acked_head: Fixed([2; 32]),
+        time: TIME,
+        commits: 300,
+    }
 }
 
 fn hello() -> ContainerHello {
@@ -279,9 +352,21 @@ pub fn ops() -> Vec<UpdateOp> {
     vec![
         UpdateOp::Nop,
         UpdateOp::SetItem(item()),
+        UpdateOp::SetItem(module()),
         UpdateOp::RemoveItem(ITEM),
         UpdateOp::SetKey(sealed),
         UpdateOp::RemoveKey { product, generation },
+        UpdateOp::SetData {
+            item: ITEM,
+            field: DataField::ExtendedProtected(2),
+            content: DataContent::Plain(bytes(40)),
+        },
+        UpdateOp::SetData {
+            item: ITEM,
+            field: DataField::Secret(2),
+            content: DataContent::Sealed { encapsulated: Fixed([4; 65]), ciphertext: bytes(40) },
+        },
+        UpdateOp::Units { item: ITEM, change: UnitsChange::Add(300) },
     ]
 }
 

@@ -1,5 +1,7 @@
 //! `strongroom license`: entries in a container, why a use is refused, and opening protected files.
 
+mod data;
+
 use std::path::Path;
 
 use container::Container;
@@ -26,6 +28,7 @@ pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Res
             access,
             release,
             certified_age,
+            units,
             generation,
         } => {
             let container = reach::one(args)?;
@@ -36,7 +39,7 @@ pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Res
                 root_fp,
                 product: ProductCode(*product),
                 features: features.unwrap_or(0),
-                units: 0,
+                units: *units,
                 release_s: release_s.unwrap_or(0),
                 access: (*access).into(),
                 certified_age_s: *certified_age,
@@ -44,6 +47,7 @@ pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Res
             };
             why(&container, &requirement, output)
         }
+        LicenseCommand::Data(command) => data::run(command, args, output),
         LicenseCommand::Open { file, output: path } => open(args, file, path, output),
     }
 }
@@ -64,7 +68,8 @@ fn list(args: &Args, product: Option<u32>, output: &Output) -> Result<()> {
     let mut rows = Vec::new();
     let mut count = 0;
     for (firm, items) in entries(&container)? {
-        let items: Vec<&ProductItem> = items.iter().filter(wanted).collect();
+        let all = items;
+        let items: Vec<&ProductItem> = all.iter().filter(wanted).collect();
         if items.is_empty() && product.is_some() {
             continue;
         }
@@ -72,11 +77,11 @@ fn list(args: &Args, product: Option<u32>, output: &Output) -> Result<()> {
         text.push_str(&format!("\n{} ({})", &*firm.name, shown::mode(firm.mode)));
         let mut shown_items = Vec::new();
         for item in items {
-            let (mut lines, mut data) = (shown::item_text(item), shown::item_json(item));
+            let (mut lines, mut data) = shown::effective(item, &all);
             if product.is_some() {
                 let state = container.item_state(firm.root_fp, item.item)?;
                 lines.push_str(&shown::state_text(item, &state));
-                data["state"] = json!({ "first_use": state.first_use_s, "seats": state.seats });
+                data["state"] = shown::state_json(&state);
             }
             text.push_str(&format!("\n  {}", lines.replace('\n', "\n  ")));
             shown_items.push(data);

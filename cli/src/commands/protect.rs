@@ -122,7 +122,7 @@ fn requirements(vendor: &Vendor, args: &RequirementArgs) -> Result<Vec<Requireme
         root_fp: vendor.root.root_fp,
         product,
         features: features.unwrap_or(0),
-        units: 0,
+        units: args.units,
         release_s: release_s.unwrap_or(0),
         access: args.access.into(),
         certified_age_s: args.certified_age,

@@ -1,11 +1,15 @@
 //! Entries, firms and objects as people and scripts see them.
 
 use protocol::command::{ContainerInfo, FirmInfo, ItemState};
+use protocol::limits::DATA_FIELDS_MAX;
+use protocol::objects::data::DataField;
 use protocol::objects::device::{AnchorClass, ClockClass};
 use protocol::objects::license::{
-    AccessMode, Checkpoint, ItemOption, Period, ProductItem, Requirement, Status,
+    AccessMode, Checkpoint, ItemOption, LostUnits, Period, ProductItem, Requirement, Status,
+    TimeRule, Transfer, TransferWay, UnitRule,
 };
 use protocol::objects::root::Mode;
+use protocol::objects::update::UnitsChange;
 use serde_json::{Value, json};
 
 use crate::times;
@@ -88,7 +92,84 @@ pub(super) fn option(option: &ItemOption) -> (&'static str, Value, String) {
             ("linger", json!(linger_s), format!("{} after each use", span(*linger_s)))
         }
         ItemOption::Status(_) => ("status", json!("suspended"), "SUSPENDED".into()),
+        ItemOption::UnitCounter(rule) => units_rule(rule),
+        ItemOption::TimeRule(rule) => time_rule(*rule),
+        ItemOption::TransferOptions(how) => transfer(how),
+        ItemOption::ModuleOf(parent) => (
+            "module of",
+            json!({ "product": parent.product.0, "entry": parent.entry.0 }),
+            format!("product {} entry {}", parent.product, parent.entry),
+        ),
+        ItemOption::NamedUserKey(key) => {
+            ("user key", json!(format!("{key:?}")), format!("the holder of {key:?}"))
+        }
+        ItemOption::History(holders) => {
+            let data = holders
+                .iter()
+                .map(|held| json!({ "container": held.by.to_string(), "until": held.until_s }));
+            let texts = holders
+                .iter()
+                .map(|held| format!("{} until {}", held.by, times::show(held.until_s)));
+            let texts: Vec<String> = texts.collect();
+            ("history", json!(data.collect::<Vec<Value>>()), texts.join(", then "))
+        }
     }
+}
+
+fn units_rule(rule: &UnitRule) -> (&'static str, Value, String) {
+    let (name, text) = match rule.lost {
+        LostUnits::Charged => ("charged", "lost ones are charged"),
+        _ => ("held", "lost ones wait for the vendor"),
+    };
+    let data = json!({ "reserve_max": rule.reserve_max, "lost": name });
+    ("units", data, format!("at most {} set aside at once; {text}", rule.reserve_max))
+}
+
+fn time_rule(rule: TimeRule) -> (&'static str, Value, String) {
+    let (data, text) = match rule {
+        TimeRule::HostOk { slack_s } => (
+            json!({ "rule": "host-ok", "slack": slack_s }),
+            format!("that of the machine, up to {} ahead of what is certified", span(slack_s)),
+        ),
+        TimeRule::MustSyncEvery { every_s } => (
+            json!({ "rule": "must-sync", "every": every_s }),
+            format!("certified at least every {}", span(every_s)),
+        ),
+        TimeRule::RuntimeOnly => {
+            (json!({ "rule": "runtime-only" }), "runs while the container has power".into())
+        }
+        TimeRule::FreshToken => {
+            (json!({ "rule": "fresh-token" }), "certified anew after each power-up".into())
+        }
+        _ => (json!({ "rule": "unknown" }), "by a rule of a newer version".into()),
+    };
+    ("time", data, text)
+}
+
+fn transfer(how: &Transfer) -> (&'static str, Value, String) {
+    let ways: Vec<&str> = TransferWay::ALL
+        .into_iter()
+        .filter(|way| how.ways.contains(*way))
+        .map(|way| match way {
+            TransferWay::Push => "push",
+            TransferWay::Pull => "pull",
+            TransferWay::Return => "return",
+            TransferWay::Split => "split",
+            TransferWay::Borrow => "borrow",
+        })
+        .collect();
+    let targets: Vec<String> = how.targets.iter().map(ToString::to_string).collect();
+    let mut text = format!("{}; passed on {} times at most", ways.join(", "), how.depth);
+    if how.borrow_max_s > 0 {
+        text.push_str(&format!("; borrowed for {} at most", span(how.borrow_max_s)));
+    }
+    if !targets.is_empty() {
+        text.push_str(&format!("; only to {}", targets.join(", ")));
+    }
+    let data = json!({
+        "ways": ways, "depth": how.depth, "borrow_max": how.borrow_max_s, "targets": targets,
+    });
+    ("transfer", data, text)
 }
 
 const ALL_MODES: [AccessMode; 4] = [
@@ -137,7 +218,63 @@ pub(super) fn state_text(item: &ProductItem, state: &ItemState) -> String {
         text.push_str(&format!("\n    first use   {first_use}"));
     }
     text.push_str(&format!("\n    in use      {}", state.seats));
+    if let Some(units) = &state.units {
+        text.push_str(&format!(
+            "\n    units       {} left of {}; {} used, {} set aside, {} taken back",
+            units.left, units.granted, units.used, units.reserved, units.removed
+        ));
+    }
+    let fields: Vec<String> = data_fields(state).map(field).collect();
+    if !fields.is_empty() {
+        text.push_str(&format!("\n    data        {}", fields.join(", ")));
+    }
     text
+}
+
+/// What an update does with units.
+pub(super) fn units_change(change: &UnitsChange) -> String {
+    match change {
+        UnitsChange::Add(units) => format!("+ {units} units"),
+        UnitsChange::Remove(units) => format!("- {units} units"),
+        UnitsChange::ChargeReserved => "units that are set aside count as used".into(),
+        UnitsChange::ReleaseReserved => "units that are set aside are left again".into(),
+        _ => "units change as a newer version says".into(),
+    }
+}
+
+/// The same for scripts.
+pub(super) fn state_json(state: &ItemState) -> Value {
+    let units = state.units.map(|units| {
+        json!({
+            "left": units.left, "granted": units.granted, "used": units.used,
+            "reserved": units.reserved, "removed": units.removed,
+        })
+    });
+    let fields: Vec<String> = data_fields(state).map(field).collect();
+    json!({
+        "first_use": state.first_use_s, "seats": state.seats, "units": units, "data": fields,
+    })
+}
+
+fn data_fields(state: &ItemState) -> impl Iterator<Item = DataField> {
+    let many = (0..DATA_FIELDS_MAX).flat_map(|index| {
+        [DataField::ExtendedProtected(index), DataField::Hidden(index), DataField::Secret(index)]
+    });
+    let mut all: Vec<DataField> = [DataField::User, DataField::Protected].into_iter().collect();
+    all.extend(many);
+    all.sort();
+    all.into_iter().filter(|field| state.has_data(*field))
+}
+
+/// A data field as people name it.
+pub(super) fn field(field: DataField) -> String {
+    match field {
+        DataField::User => "user".into(),
+        DataField::Protected => "protected".into(),
+        DataField::ExtendedProtected(index) => format!("extended:{index}"),
+        DataField::Hidden(index) => format!("hidden:{index}"),
+        DataField::Secret(index) => format!("secret:{index}"),
+    }
 }
 
 pub(super) fn item_json(item: &ProductItem) -> Value {
@@ -155,6 +292,24 @@ pub(super) fn item_text(item: &ProductItem) -> String {
         text.push_str(&format!("\n    {name:<11} {value}"));
     }
     text
+}
+
+/// An entry among all of its firm: what the vendor set, and what it takes over as a module.
+pub(super) fn effective(item: &ProductItem, all: &[ProductItem]) -> (String, Value) {
+    let (mut text, mut data) = (item_text(item), item_json(item));
+    let Some(parent) = item.module_of() else { return (text, data) };
+    let Some(parent) = all.iter().find(|other| other.item == parent) else {
+        text.push_str("\n    MISSING     the entry that it is a module of");
+        return (text, data);
+    };
+    let effective = item.effective(parent);
+    for taken in effective.options.iter().filter(|option| !item.options.contains(option)) {
+        let (name, _, value) = option(taken);
+        let from = parent.item;
+        text.push_str(&format!("\n    {name:<11} {value} (from product {})", from.product));
+    }
+    data["effective"] = item_json(&effective)["options"].take();
+    (text, data)
 }
 
 pub(super) fn firm_json(firm: &FirmInfo) -> Value {
@@ -179,6 +334,9 @@ pub(super) fn requirement_text(requirement: &Requirement) -> String {
     }
     if requirement.certified_age_s != 0 {
         text.push_str(&format!(", certified time at most {} s old", requirement.certified_age_s));
+    }
+    if requirement.units != 0 {
+        text.push_str(&format!(", {} units for each use", requirement.units));
     }
     if requirement.generation.0 != 0 {
         text.push_str(&format!(", key generation {}", requirement.generation));

@@ -5,6 +5,7 @@ use std::path::Path;
 use container::{Container, UpdateError};
 use protocol::errors::ErrorCode;
 use protocol::limits::{ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX};
+use protocol::objects::data::DataContent;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::ProductItem;
 use protocol::objects::root::Root;
@@ -212,6 +213,31 @@ fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value) {
             format!("  - key of product {product}, generation {generation}"),
             json!({ "op": "remove-key", "product": product.0, "generation": generation.0 }),
         ),
+        UpdateOp::SetData { item, field, content } => {
+            let (product, entry, name) = (item.product, item.entry, shown::field(*field));
+            let (mark, what) = match content {
+                DataContent::Plain(bytes) if bytes.is_empty() => ("-", String::new()),
+                DataContent::Plain(bytes) => ("+", format!(", {} bytes", bytes.len())),
+                _ => ("+", ", sealed".into()),
+            };
+            (
+                format!("  {mark} data {name} of product {product} entry {entry}{what}"),
+                json!({
+                    "op": "set-data", "product": product.0, "entry": entry.0, "field": name,
+                    "removed": mark == "-",
+                }),
+            )
+        }
+        UpdateOp::Units { item, change } => {
+            let what = shown::units_change(change);
+            (
+                format!("  {what} of product {} entry {}", item.product, item.entry),
+                json!({
+                    "op": "units", "product": item.product.0, "entry": item.entry.0,
+                    "change": what,
+                }),
+            )
+        }
         _ => ("  an operation of a newer version".into(), json!({ "op": "unknown" })),
     }
 }

@@ -7,17 +7,18 @@ use protocol::objects::file::FileKind;
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::root::Mode;
 use protocol::objects::statement::ReceiptBody;
+use protocol::objects::update::UnitsChange;
 use serde_json::json;
 
 use super::shown;
-use crate::args::{IssueArgs, KeyStoreArgs, ProductCommand, VendorCommand};
+use crate::args::{IssueArgs, KeyStoreArgs, ProductCommand, SettleUnits, VendorCommand};
 use crate::error::{CliError, Result};
 use crate::files::{self, NewFile};
 use crate::output::Output;
 use crate::times;
 use crate::vendor::{
-    Change, Issue, Ledger, OptionArgs, Passphrase, Point, Product, Vendor, VerifiedStatement,
-    parse_template, read_statement,
+    Change, Issue, Ledger, OptionArgs, Passphrase, Point, Product, Setting, Vendor,
+    VerifiedStatement, parse_template, read_data, read_statement,
 };
 
 pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
@@ -121,20 +122,55 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<()> {
         true => Change::Remove(item),
         false => {
             let template = args.template.as_deref().map(read_template).transpose()?;
-            let options = args.options.clone().over(template.unwrap_or_default()).options()?;
-            let item = ProductItem { item, options };
+            let given = args.options.clone().over(template.unwrap_or_default());
+            let item = ProductItem { item, options: given.options()? };
             item.check().map_err(|why| CliError::usage(why, "Change the options."))?;
-            Change::Set(item, Generation(args.generation))
+            Change::Set(Box::new(setting(args, item, &given)?))
         }
     };
     let until_s = args.apply_before.as_deref().map(times::parse).transpose()?.unwrap_or(0);
     let issue = Issue::begin(&vendor, &args.context, args.supersede)?;
     let about = match &change {
-        Change::Set(item, _) => shown::item_text(item),
+        Change::Set(setting) => setting_text(setting),
         _ => format!("remove product {} entry {}", args.product, args.entry),
     };
     let delivery = Delivery { path: &args.output, keys: &args.keys, dry_run: args.dry_run };
     delivery.send(issue, change, until_s, &about, output)
+}
+
+/// An entry with its units and data.
+fn setting(args: &IssueArgs, item: ProductItem, given: &OptionArgs) -> Result<Setting> {
+    let add = given.units_to_add();
+    let settle = args.settle_units.map(|settle| match settle {
+        SettleUnits::Charge => UnitsChange::ChargeReserved,
+        SettleUnits::Release => UnitsChange::ReleaseReserved,
+    });
+    let changes = [
+        settle,
+        (add > 0).then_some(UnitsChange::Add(add)),
+        args.take_units.map(UnitsChange::Remove),
+    ];
+    let units: Vec<UnitsChange> = changes.into_iter().flatten().collect();
+    if !units.is_empty() && item.units().is_none() {
+        return Err(CliError::usage(
+            "units are changed of an entry that has none",
+            "Say --units 0 to go on counting.",
+        ));
+    }
+    let data = args.data.as_deref().map(read_data).transpose()?.unwrap_or_default();
+    Ok(Setting { item, generation: Generation(args.generation), units, data })
+}
+
+fn setting_text(setting: &Setting) -> String {
+    let mut text = shown::item_text(&setting.item);
+    for change in &setting.units {
+        text.push_str(&format!("\n    {}", shown::units_change(change)));
+    }
+    for input in &setting.data {
+        let (name, len) = (shown::field(input.field), input.bytes.len());
+        text.push_str(&format!("\n    data {name}: {len} bytes"));
+    }
+    text
 }
 
 fn read_template(path: &Path) -> Result<OptionArgs> {

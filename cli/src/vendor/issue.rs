@@ -2,22 +2,24 @@
 
 use std::path::Path;
 
+use protocol::codec::{Bytes, Fixed};
 use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::hpke;
 use protocol::errors::ErrorCode;
 use protocol::ids::{Generation, ProductCode};
 use protocol::objects::artifact::item_key;
+use protocol::objects::data::{DataContent, sealed_data_aad, sealed_data_info};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::statement::{ContextBody, next_state_hash};
-use protocol::objects::update::{SealedKey, UpdateOp, write_ops};
+use protocol::objects::update::{SealedKey, UnitsChange, UpdateOp, write_ops};
 use protocol::signed::{Header, Kind, sign_batch, write_object};
 use zeroize::Zeroizing;
 
 use super::context::VerifiedStatement;
 use super::keys::{SystemRandom, VendorKeys, entropy};
 use super::ledger::{Issued, Ledger, Point};
-use super::{Vendor, read_statement};
+use super::{DataInput, Vendor, read_statement};
 use crate::clock;
 use crate::error::{CliError, Result};
 
@@ -25,10 +27,22 @@ use crate::error::{CliError, Result};
 pub(crate) enum Change {
     /// Nothing: cancels what it supersedes.
     Nothing,
-    /// Sets an entry and gives its item key.
-    Set(ProductItem, Generation),
+    /// Sets an entry with all that belongs to it.
+    Set(Box<Setting>),
     /// Removes an entry.
     Remove(ItemRef),
+}
+
+/// An entry as it shall be.
+pub(crate) struct Setting {
+    /// The entry.
+    pub(crate) item: ProductItem,
+    /// Generation of its item key, which goes along.
+    pub(crate) generation: Generation,
+    /// Changes of its units.
+    pub(crate) units: Vec<UnitsChange>,
+    /// Data fields that are written.
+    pub(crate) data: Vec<DataInput>,
 }
 
 impl Change {
@@ -36,8 +50,9 @@ impl Change {
     fn what(&self) -> String {
         match self {
             Change::Nothing => "cancel".into(),
-            Change::Set(item, _) => {
-                format!("set product {} entry {}", item.item.product, item.item.entry)
+            Change::Set(setting) => {
+                let item = setting.item.item;
+                format!("set product {} entry {}", item.product, item.entry)
             }
             Change::Remove(item) => format!("remove product {} entry {}", item.product, item.entry),
         }
@@ -89,10 +104,7 @@ impl<'a> Issue<'a> {
         let ops = match change {
             Change::Nothing => vec![UpdateOp::Nop],
             Change::Remove(item) => vec![UpdateOp::RemoveItem(item)],
-            Change::Set(item, generation) => {
-                let key = self.sealed_key(keys, seq, item.item.product, generation)?;
-                vec![UpdateOp::SetItem(item), UpdateOp::SetKey(key)]
-            }
+            Change::Set(setting) => self.setting(*setting, seq, keys)?,
         };
         let body = write_ops(&ops).map_err(|error| {
             CliError::usage(error, "Nothing was issued. Change the options and try again.")
@@ -127,6 +139,48 @@ impl<'a> Issue<'a> {
         Ok(file::write(FileKind::Update, &[root, &update]))
     }
 
+    fn setting(&self, setting: Setting, seq: u64, keys: &VendorKeys) -> Result<Vec<UpdateOp>> {
+        let Setting { item, generation, units, data } = setting;
+        let entry = item.item;
+        let key = self.sealed_key(keys, seq, entry.product, generation)?;
+        let mut ops = vec![UpdateOp::SetItem(item), UpdateOp::SetKey(key)];
+        ops.extend(units.into_iter().map(|change| UpdateOp::Units { item: entry, change }));
+        for input in &data {
+            let content = self.content(input, entry, seq)?;
+            ops.push(UpdateOp::SetData { item: entry, field: input.field, content });
+        }
+        Ok(ops)
+    }
+
+    fn content(&self, input: &DataInput, item: ItemRef, seq: u64) -> Result<DataContent> {
+        let too_long = ErrorCode::TooLong.failure();
+        if !input.field.is_sealed() || input.bytes.is_empty() {
+            return Ok(DataContent::Plain(Bytes::new(&input.bytes[..]).ok_or(too_long)?));
+        }
+        let root_fp = self.vendor.root.root_fp;
+        let info = sealed_data_info(root_fp, self.context.device.id);
+        let aad = sealed_data_aad(seq, item, input.field);
+        let mut plain = Zeroizing::new(input.access_code.to_be_bytes().to_vec());
+        plain.extend_from_slice(&input.bytes);
+        let (encapsulated, ciphertext) = self.seal(&info, &aad, &plain)?;
+        let ciphertext = Bytes::new(ciphertext).ok_or(too_long)?;
+        Ok(DataContent::Sealed { encapsulated: Fixed(encapsulated), ciphertext })
+    }
+
+    /// Seals something to the container by HPKE: the encapsulated key, and what is sealed with its
+    /// tag.
+    fn seal(&self, info: &[u8], aad: &[u8], plain: &[u8]) -> Result<([u8; 65], Vec<u8>)> {
+        let refused = |_| ErrorCode::CertificateRefused.failure();
+        let sealing_key = &self.context.device.body.sealing_key.0;
+        let recipient = PublicKey::from_compressed(sealing_key).map_err(refused)?;
+        let mut buf = plain.to_vec();
+        buf.resize(plain.len() + 16, 0);
+        let (encapsulated, _) =
+            hpke::seal(&mut SystemRandom, &recipient, info, aad, &mut buf, plain.len())
+                .map_err(refused)?;
+        Ok((encapsulated, buf))
+    }
+
     /// Records what was signed.
     pub(crate) fn record(self) -> Result<()> {
         self.ledger.save(&self.vendor.containers_dir(), self.context.device.id)
@@ -139,23 +193,17 @@ impl<'a> Issue<'a> {
         product: ProductCode,
         generation: Generation,
     ) -> Result<SealedKey> {
-        let device = &self.context.device;
         let root_fp = self.vendor.root.root_fp;
-        let refused = |_| ErrorCode::CertificateRefused.failure();
-        let recipient = PublicKey::from_compressed(&device.body.sealing_key.0).map_err(refused)?;
         let key = item_key(&keys.firm_key, root_fp, product, generation);
-        let mut buf = Zeroizing::new([0; 48]);
-        buf[..32].copy_from_slice(&key[..]);
-        let info = SealedKey::info(root_fp, device.id);
+        let info = SealedKey::info(root_fp, self.context.device.id);
         let aad = SealedKey::aad(seq, product, generation);
-        let (encapsulated, _) =
-            hpke::seal(&mut SystemRandom, &recipient, &info, &aad, &mut buf[..], 32)
-                .map_err(refused)?;
+        let (encapsulated, sealed) = self.seal(&info, &aad, &key[..])?;
+        let ciphertext: [u8; 48] = sealed.try_into().map_err(|_| ErrorCode::TooLong.failure())?;
         Ok(SealedKey {
             product,
             generation,
-            encapsulated: protocol::codec::Fixed(encapsulated),
-            ciphertext: protocol::codec::Fixed(*buf),
+            encapsulated: Fixed(encapsulated),
+            ciphertext: Fixed(ciphertext),
         })
     }
 }

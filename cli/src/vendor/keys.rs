@@ -77,7 +77,8 @@ impl Passphrase {
     }
 }
 
-fn ask(prompt: &str) -> Result<Zeroizing<String>> {
+/// Asks for a secret at the terminal.
+pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>> {
     let _ = write!(anstream::stderr(), "{prompt}");
     let _ = anstream::stderr().flush();
     let typed = rpassword::read_password();

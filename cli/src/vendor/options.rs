@@ -1,9 +1,14 @@
 //! Options of a license as people write them: as flags, and as keys of a TOML template.
 
 use clap::{Args, ValueEnum};
-use protocol::codec::{List, Text};
+use protocol::codec::{Fixed, List, Text};
+use protocol::crypto::ecdsa::VerifyingKey;
+use protocol::ids::{ContainerId, EntryNumber, ProductCode};
 use protocol::limits::ITEM_OPTIONS_MAX;
-use protocol::objects::license::{Checkpoint, Country, ItemOption, Modes, Period, Status, Version};
+use protocol::objects::license::{
+    Checkpoint, Country, Held, ItemOption, ItemRef, LostUnits, Modes, Period, Status, TimeRule,
+    Transfer, TransferWay, TransferWays, UnitRule, Version,
+};
 use serde::Deserialize;
 
 use crate::args::Access;
@@ -66,6 +71,65 @@ pub(crate) struct OptionArgs {
     /// Whether it may be used
     #[arg(long, value_enum)]
     status: Option<StatusArg>,
+    /// Paid for by units: so many more are granted; 0 = only go on counting
+    #[arg(long, value_name = "N")]
+    units: Option<u64>,
+    /// Units that a running program may set aside at once; 1000 if not given
+    #[arg(long, value_name = "N")]
+    unit_reserve: Option<u32>,
+    /// What becomes of units that a program set aside and never accounted for; charged if not given
+    #[arg(long, value_enum)]
+    unit_loss: Option<LossArg>,
+    /// What counts as time: runtime-only, fresh-token, must-sync=SPAN, host-ok=SPAN
+    #[arg(long, value_name = "RULE")]
+    time_rule: Option<String>,
+    /// How it may move to other containers
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WAYS")]
+    transfer: Vec<WayArg>,
+    /// How often it may be passed on; once if not given
+    #[arg(long, value_name = "N")]
+    transfer_depth: Option<u8>,
+    /// Container that it may move to, by its id (repeatable); any if not given
+    #[arg(long, value_name = "ID")]
+    transfer_to: Vec<String>,
+    /// Longest time for which it may be borrowed; any if not given
+    #[arg(long, value_name = "SPAN")]
+    max_borrow: Option<String>,
+    /// The entry whose module it is: PRODUCT or PRODUCT:ENTRY
+    #[arg(long, value_name = "ENTRY")]
+    module_of: Option<String>,
+    /// The one user who may use it, by the public key that `strongroom user new` prints
+    #[arg(long, value_name = "KEY")]
+    user_key: Option<String>,
+    /// Container that had it before, and until when: ID@TIME (repeatable, the first one first)
+    #[arg(long, value_name = "HELD")]
+    held_before: Vec<String>,
+}
+
+/// What becomes of units that nobody accounted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LossArg {
+    /// They count as used once their place is needed
+    Charged,
+    /// They wait for the vendor
+    Held,
+}
+
+/// A way in which a license moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WayArg {
+    /// Its holder sends it
+    Push,
+    /// Its receiver fetches it
+    Pull,
+    /// It may go back
+    Return,
+    /// A part of it goes
+    Split,
+    /// It goes for a time
+    Borrow,
 }
 
 /// Whether a license may be used.
@@ -111,7 +175,23 @@ impl OptionArgs {
             region: listed(self.region, template.region),
             status: self.status.or(template.status),
             linger: self.linger.or(template.linger),
+            units: self.units.or(template.units),
+            unit_reserve: self.unit_reserve.or(template.unit_reserve),
+            unit_loss: self.unit_loss.or(template.unit_loss),
+            time_rule: self.time_rule.or(template.time_rule),
+            transfer: listed(self.transfer, template.transfer),
+            transfer_depth: self.transfer_depth.or(template.transfer_depth),
+            transfer_to: listed(self.transfer_to, template.transfer_to),
+            max_borrow: self.max_borrow.or(template.max_borrow),
+            module_of: self.module_of.or(template.module_of),
+            user_key: self.user_key.or(template.user_key),
+            held_before: listed(self.held_before, template.held_before),
         }
+    }
+
+    /// Units that are granted on top.
+    pub(crate) fn units_to_add(&self) -> u64 {
+        self.units.unwrap_or(0)
     }
 
     /// The options, in the order of their numbers.
@@ -150,7 +230,91 @@ impl OptionArgs {
         }));
         let linger_s = self.linger.as_deref().map(times::span_s).transpose()?;
         options.extend(linger_s.map(O::LingerTime));
+        options.extend(self.unit_rule()?.map(O::UnitCounter));
+        options.extend(self.time_rule.as_deref().map(time_rule).transpose()?.map(O::TimeRule));
+        options.extend(self.transfer()?.map(O::TransferOptions));
+        options.extend(self.module_of.as_deref().map(entry).transpose()?.map(O::ModuleOf));
+        options.extend(self.user_key.as_deref().map(user_key).transpose()?.map(O::NamedUserKey));
+        options.extend(self.history()?.map(O::History));
         Ok(List::new(options).unwrap_or_default())
+    }
+
+    fn unit_rule(&self) -> Result<Option<UnitRule>> {
+        if self.units.is_none() {
+            return match (self.unit_reserve, self.unit_loss) {
+                (None, None) => Ok(None),
+                _ => Err(CliError::usage(
+                    "a rule for units without units",
+                    "Say with --units how many are granted; 0 only goes on counting.",
+                )),
+            };
+        }
+        let lost = match self.unit_loss {
+            Some(LossArg::Held) => LostUnits::Held,
+            Some(LossArg::Charged) | None => LostUnits::Charged,
+        };
+        Ok(Some(UnitRule { reserve_max: self.unit_reserve.unwrap_or(1000), lost }))
+    }
+
+    fn transfer(&self) -> Result<Option<Transfer>> {
+        if self.transfer.is_empty() {
+            let says_more = self.transfer_depth.is_some()
+                || !self.transfer_to.is_empty()
+                || self.max_borrow.is_some();
+            return match says_more {
+                false => Ok(None),
+                true => Err(CliError::usage(
+                    "rules for moving a license that may not move",
+                    "Say with --transfer in which ways it may.",
+                )),
+            };
+        }
+        let ways = self.transfer.iter().fold(TransferWays::default(), |ways, way| {
+            ways.with(match way {
+                WayArg::Push => TransferWay::Push,
+                WayArg::Pull => TransferWay::Pull,
+                WayArg::Return => TransferWay::Return,
+                WayArg::Split => TransferWay::Split,
+                WayArg::Borrow => TransferWay::Borrow,
+            })
+        });
+        let mut targets = Vec::new();
+        for text in &self.transfer_to {
+            targets.push(container_id(text)?);
+        }
+        targets.sort();
+        targets.dedup();
+        let most = protocol::limits::TRANSFER_TARGETS_MAX;
+        let targets = List::new(targets).ok_or_else(|| {
+            let hint = "Leave --transfer-to out for any container.";
+            CliError::usage(format!("more than {most} targets"), hint)
+        })?;
+        let borrow_max_s = self.max_borrow.as_deref().map(times::span_s).transpose()?;
+        Ok(Some(Transfer {
+            ways,
+            depth: self.transfer_depth.unwrap_or(1),
+            borrow_max_s: borrow_max_s.unwrap_or(0),
+            targets,
+        }))
+    }
+
+    fn history(&self) -> Result<Option<List<Held, { protocol::limits::HISTORY_MAX }>>> {
+        if self.held_before.is_empty() {
+            return Ok(None);
+        }
+        let mut holders = Vec::new();
+        for text in &self.held_before {
+            let hint = "Write a container's id and a time, such as ID@2026-12-31.";
+            let (id, until) = text
+                .split_once('@')
+                .ok_or_else(|| CliError::usage(format!("{text:?} names no holder"), hint))?;
+            holders.push(Held { by: container_id(id)?, until_s: times::parse(until)? });
+        }
+        let most = protocol::limits::HISTORY_MAX;
+        let holders = List::new(holders).ok_or_else(|| {
+            CliError::usage(format!("more than {most} earlier holders"), "Name the last ones.")
+        })?;
+        Ok(Some(holders))
     }
 
     fn checkpoint(&self) -> Result<Option<Checkpoint>> {
@@ -217,6 +381,46 @@ fn version(text: &str) -> Result<Version> {
     Version::parse(text).ok_or_else(|| CliError::usage(format!("{text:?} is no version"), hint))
 }
 
+fn time_rule(text: &str) -> Result<TimeRule> {
+    let hint = "Write runtime-only, fresh-token, must-sync=30d or host-ok=7d.";
+    match text.split_once('=') {
+        None if text == "runtime-only" => Ok(TimeRule::RuntimeOnly),
+        None if text == "fresh-token" => Ok(TimeRule::FreshToken),
+        Some(("must-sync", span)) => Ok(TimeRule::MustSyncEvery { every_s: times::span_s(span)? }),
+        Some(("host-ok", span)) => Ok(TimeRule::HostOk { slack_s: times::span_s(span)? }),
+        _ => Err(CliError::usage(format!("{text:?} is no time rule"), hint)),
+    }
+}
+
+/// Reads `PRODUCT` or `PRODUCT:ENTRY`.
+fn entry(text: &str) -> Result<ItemRef> {
+    let (product, entry) = text.split_once(':').unwrap_or((text, "0"));
+    match (product.trim().parse(), entry.trim().parse()) {
+        (Ok(product), Ok(entry)) => {
+            Ok(ItemRef { product: ProductCode(product), entry: EntryNumber(entry) })
+        }
+        _ => Err(CliError::usage(
+            format!("{text:?} names no entry"),
+            "Write a product, or a product and an entry: 7 or 7:1.",
+        )),
+    }
+}
+
+fn container_id(text: &str) -> Result<ContainerId> {
+    let hint = "Write the 32 hexadecimal digits that `strongroom container show` prints.";
+    ContainerId::from_hex(text.trim())
+        .ok_or_else(|| CliError::usage(format!("{text:?} is no container's id"), hint))
+}
+
+fn user_key(text: &str) -> Result<Fixed<33>> {
+    let key = protocol::ids::parse_hex::<33>(text.trim());
+    let key = key.filter(|key| VerifyingKey::from_bytes(key).is_ok()).ok_or_else(|| {
+        let hint = "Write the 66 hexadecimal digits that `strongroom user show` prints.";
+        CliError::usage(format!("{text:?} is no user's key"), hint)
+    })?;
+    Ok(Fixed(key))
+}
+
 fn period(text: &str) -> Result<Period> {
     let hint = "Write two times, such as 2026-01-01..2027-01-01.";
     let (from, until) = text
@@ -247,6 +451,17 @@ mod tests {
         region = ["DE", "AT"]
         status = "suspended"
         linger = "10min"
+        units = 500
+        unit-reserve = 50
+        unit-loss = "held"
+        time-rule = "must-sync=30d"
+        transfer = ["push", "return", "borrow"]
+        transfer-depth = 2
+        transfer-to = ["000102030405060708090a0b0c0d0e0f"]
+        max-borrow = "10d"
+        module-of = "7:1"
+        user-key = "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+        held-before = ["000102030405060708090a0b0c0d0e0f@2026-01-01T00:00:00Z"]
     "#;
 
     #[test]
@@ -279,6 +494,13 @@ mod tests {
             "grace = \"3d\"",
             "min-runtime = \"latest\"",
             "usage-period = \"long\"",
+            "unit-loss = \"held\"",
+            "time-rule = \"sometimes\"",
+            "transfer-depth = 2",
+            "transfer = [\"push\"]\ntransfer-to = [\"xyz\"]",
+            "module-of = \"7:x\"",
+            "user-key = \"00\"",
+            "held-before = [\"someone\"]",
         ];
         for text in wrong {
             let read = parse_template(text.as_bytes()).and_then(|args| args.options());

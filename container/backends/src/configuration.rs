@@ -1,11 +1,11 @@
 //! What is configured on this machine: which sources are looked through where nobody names any, and
-//! its market. Environment, configuration file, standard.
+//! its market, its user's key. Environment, configuration file, standard.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use container::Error;
+use container::{Error, UserKey};
 use protocol::errors::ErrorCode;
 use protocol::objects::license::Country;
 use serde::Deserialize;
@@ -22,14 +22,17 @@ pub struct Configuration {
     pub sources: Vec<Source>,
     /// The market that this machine is in.
     pub market: Option<Country>,
+    /// The file that holds the user's key.
+    pub user_key: Option<PathBuf>,
 }
 
 /// The file as it is written.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct Written {
     sources: Vec<String>,
     market: Option<String>,
+    user_key: Option<PathBuf>,
 }
 
 /// Sources in order: `STRONGROOM_SOURCES`, else the configuration file, else [`DEFAULT`].
@@ -56,6 +59,20 @@ pub fn configured_market() -> Result<Option<Country>, Error> {
         Some(text) => market(&text.to_string_lossy()).map(Some),
         None => Ok(configured()?.and_then(|configured| configured.market)),
     }
+}
+
+/// The user's key: from the file that `STRONGROOM_USER_KEY` names, else from the one that the
+/// configuration file names.
+///
+/// # Errors
+/// [`ErrorCode::UserKeyFile`] for a file that cannot be used.
+pub fn configured_user_key() -> Result<Option<UserKey>, Error> {
+    let named = std::env::var_os("STRONGROOM_USER_KEY").filter(|path| !path.is_empty());
+    let path = match named {
+        Some(path) => Some(PathBuf::from(path)),
+        None => configured()?.and_then(|configured| configured.user_key),
+    };
+    path.map(|path| UserKey::read(&path)).transpose()
 }
 
 fn configured() -> Result<Option<Configuration>, Error> {
@@ -86,7 +103,7 @@ pub fn parse_configuration(bytes: &[u8]) -> Result<Configuration, Error> {
         named => named.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
     };
     let market = written.market.as_deref().map(market).transpose()?;
-    Ok(Configuration { sources, market })
+    Ok(Configuration { sources, market, user_key: written.user_key })
 }
 
 /// `STRONGROOM_HOME` overrides all; else the user's file comes before the system's.

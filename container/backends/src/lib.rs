@@ -14,7 +14,7 @@ use container::{Address, Backend, Channel, Error, Found, Makers, Registry, Who};
 use protocol::errors::ErrorCode;
 
 pub use configuration::{
-    Configuration, configured_market, configured_sources, parse_configuration,
+    Configuration, configured_market, configured_sources, configured_user_key, parse_configuration,
 };
 
 /// Where containers are looked for.
@@ -64,7 +64,7 @@ pub fn parse_sources(list: &str) -> Result<Vec<Source>, Error> {
 /// # Errors
 /// [`ErrorCode::Configuration`] where the configuration cannot be used.
 pub fn registry(sources: &[Source]) -> Result<Registry, Error> {
-    let who = Who::here(configured_market()?);
+    let who = Who::here(configured_market()?).with_key(configured_user_key()?);
     Ok(Registry::new(sources.iter().map(backend).collect(), Makers::standard(), who))
 }
 

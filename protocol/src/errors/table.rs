@@ -125,6 +125,22 @@ error_table! {
         "the license has features {b:x}, but {a:x} are needed",
         "this function was not bought",
         "Ask the vendor for an extension of the license.";
+    ParentMissing = 0x0322, License, Denied,
+        "the entry is a module of product {a}, entry {b}, which is not in the container",
+        "only a part of the license was moved or removed",
+        "Ask the vendor for the whole license.";
+    AccessCodeWrong = 0x0325, License, Permission,
+        "the access code is wrong; {a} more may be tried before the container is plugged in again",
+        "it was mistyped, or belongs to another field",
+        "Ask the vendor for the code of this field.";
+    DataUnknown = 0x0326, License, NotFound,
+        "the entry has no data in this field ({a})",
+        "the vendor did not write it, or another field was meant",
+        "List what is there with: strongroom license show PRODUCT.";
+    DataSecret = 0x0327, Caller, Permission,
+        "this data may not be read; keys can be derived from it",
+        "it is secret data",
+        "Use it as a key source.";
     Suspended = 0x0330, License, Denied,
         "the license is suspended",
         "the vendor suspended it, for example until an invoice is paid",
@@ -142,6 +158,23 @@ error_table! {
         "the container's certified time is {a} seconds old, at most {b} are allowed",
         "it was not brought up to date for a while",
         "Apply an update from the vendor or bring the container's time up to date.";
+    TimeNotFresh = 0x0362, License, Denied,
+        "the license needs certified time after each power-up, and none has come yet",
+        "the container was plugged in, or the machine woke up, and no server was asked since",
+        "Connect to the network, or bring certified time by file: strongroom container time.";
+    SyncOverdue = 0x0363, License, Denied,
+        "time was certified {a} seconds ago, at most {b} are allowed by the license",
+        "the container was not brought in touch with the vendor for a while",
+        "Bring certified time: strongroom container time.";
+    HostTimeMissing = 0x0364, License, Denied,
+        "the license follows the clock of this machine, which was not told to the container",
+        "the program uses the container without Strongroom's library",
+        "Use it through the library, which tells it.";
+    HostTimeFar = 0x0365, License, Denied,
+        "this machine's clock says {a:time}; without certified time the license follows it until \
+         {b:time} only",
+        "the clock of this machine is wrong, or the container was not used for long",
+        "Set the clock of this machine, or bring certified time: strongroom container time.";
     NotYetActive = 0x0370, License, Denied,
         "the license begins at {a:time}; the container's clock says {b:time}",
         "it was bought for a later start",
@@ -175,10 +208,34 @@ error_table! {
         "the license is for one user, and not for the one who asks",
         "it was bought for somebody else",
         "Use it as the user whom it names: strongroom license show PRODUCT.";
+    OtherUserKey = 0x03C1, License, Denied,
+        "the license is for the holder of one key, and the one who asks did not prove to have it",
+        "it was bought for somebody else, or the key file was not named",
+        "Name the key file with STRONGROOM_USER_KEY or in the configuration file.";
     NoUnits = 0x03D0, License, Denied,
         "{a} units are needed, {b} are left",
         "the units that were paid for are used up",
         "Buy more units from the vendor.";
+    ReservationLarge = 0x03D1, License, Denied,
+        "{a} units at once, where a reservation may hold {b} at most",
+        "the vendor limits how many units can be lost at once",
+        "Reserve less, and more often.";
+    TooManyReservations = 0x03D2, License, Denied,
+        "{a} reservations of units are open, the most that may be",
+        "programs ended without saying how many they used, and the vendor wants to settle that",
+        "Ask the vendor for an update that settles them.";
+    ReservationUnknown = 0x03D3, Caller, Conflict,
+        "no such reservation of units is open",
+        "it was accounted for, or given up, before",
+        "Nothing is lost: see what is left with: strongroom license show PRODUCT.";
+    ReservationLess = 0x03D4, Caller, Usage,
+        "{a} units are said to be used, where {b} were reserved",
+        "a program counts more than it reserved",
+        "Reserve units before they are used.";
+    UsageLogFull = 0x03D5, License, Denied,
+        "{a} entries of the usage log wait for the vendor, the most that fit",
+        "the log was not sent to the vendor for long",
+        "Send it: strongroom license log, and apply the acknowledgement that comes back.";
     NoSeat = 0x03E0, License, Denied,
         "all {a} seats are taken ({b} in use)",
         "others use the license at the same time",
@@ -207,6 +264,15 @@ error_table! {
         "the seat was lost: no sign of life for {a} seconds, {b} are allowed",
         "the program or the machine was stopped for a while",
         "Start the program again.";
+    SeatQuarantine = 0x03E7, License, Denied,
+        "seats that were in use when the container lost its power may still be; {a} seconds are \
+         left",
+        "the container was unplugged or restarted while programs used it",
+        "Wait so long and try again. Programs that held a seat go on.";
+    ReplugTooFast = 0x03E8, License, Denied,
+        "the container was moved between machines too quickly; it opens again in {a} seconds",
+        "it is switched to and fro, by hand or by a device",
+        "Leave it where it is for so long and try again.";
     KeyMissing = 0x03F0, License, Denied,
         "the container has no key of product {a}, generation {b}",
         "the program is newer than the license",
@@ -288,11 +354,50 @@ error_table! {
         "there is no receipt of number {a}; the latest is {b}",
         "no update was applied yet, or it is too long ago",
         "Ask for the latest receipt.";
+    NoParent = 0x0414, Vendor, Failure,
+        "operation {a} makes an entry a module of product {b}, which is not there or is a module \
+         itself",
+        "the vendor's account of this container differs from its state",
+        "Send a new context file to the vendor.";
+    UnitsOverflow = 0x0415, Vendor, Failure,
+        "{a} units more than the {b} that were ever granted are more than can be counted",
+        "the vendor mistyped the number",
+        "Ask the vendor for a new update.";
+    UsageEntriesGone = 0x0416, Caller, NotFound,
+        "entries of the usage log behind {a} were asked for; those up to {b} were acknowledged and \
+         are gone",
+        "somebody else sent the log to the vendor",
+        "Ask for those behind {b}.";
+    AckSignature = 0x0417, Message, Tamper,
+        "the acknowledgement of the usage log was not signed by the vendor for this container",
+        "it was changed on its way, or is for another container",
+        "Ask the vendor for it again.";
+    AckFork = 0x0418, Message, Conflict,
+        "the vendor acknowledges a usage log of {a} entries that is not the one here, which has \
+         {b}",
+        "the container was rolled back or copied, or the vendor's records were",
+        "Keep the file and ask the vendor.";
+    UserProof = 0x0419, Message, Permission,
+        "the proof of the user's key does not hold",
+        "the key file was changed",
+        "Name the right key file.";
     // time
     NoTime = 0x0501, Container, Denied,
         "the container does not know the time",
         "it has no clock of its own and was never told the time",
         "Apply an update from the vendor: it brings the time.";
+    NonceUnknown = 0x0502, Message, Conflict,
+        "the time token answers no question that the container asked in the last {a} seconds",
+        "it took too long, or the container was unplugged in between",
+        "Ask anew: strongroom container time.";
+    TokenSignature = 0x0503, Message, Tamper,
+        "the time token was not signed by the vendor",
+        "it was changed on its way, or somebody else made it",
+        "Ask anew: strongroom container time.";
+    TokenEarlier = 0x0504, Message, Conflict,
+        "the time token says {a:time}; the vendor certified {b:time} before",
+        "one of the vendor's clocks is wrong",
+        "Ask the vendor.";
     // home
     StoreFull = 0x0601, Container, Failure,
         "the container is full",
@@ -344,6 +449,10 @@ error_table! {
         "the configuration file cannot be used",
         "it was edited wrongly, or may not be read by this user",
         "Mend the file, or name the sources with --source.";
+    UserKeyFile = 0x0808, Machine, Permission,
+        "the file of the user's key cannot be used",
+        "it is missing, was changed, or others may read it",
+        "Make one with: strongroom user new FILE, and let nobody else read it.";
     // protected programs and files
     ArtifactBroken = 0x0901, Message, Tamper,
         "the protected file was changed or damaged",

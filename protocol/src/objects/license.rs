@@ -1,9 +1,12 @@
 //! A Product Item with its options, and what a program requires of one.
 
+use alloc::vec::Vec;
+
 use serde::{Deserialize, Serialize};
 
 pub use super::option::{
-    Checkpoint, Country, ItemOption, Modes, OptionKind, Period, Status, Version,
+    Checkpoint, Country, Held, ItemOption, LostUnits, Modes, OptionKind, Period, Status, TimeRule,
+    Transfer, TransferWay, TransferWays, UnitRule, Version,
 };
 use crate::codec::{Fixed, List};
 use crate::crypto::hash::Sha256;
@@ -65,7 +68,39 @@ impl ProductItem {
         if self.checkpoint().is_some_and(|at| at.lapse_s <= start_s) {
             return Err("the license would lapse before it becomes active");
         }
+        if self.module_of() == Some(self.item) {
+            return Err("an entry cannot be a module of itself");
+        }
+        if self.named_user().is_some() && self.named_user_key().is_some() {
+            return Err("the one user is named twice, by name and by key");
+        }
+        if self.lends_beyond_its_end() {
+            return Err("it could be borrowed for longer than until its checkpoint");
+        }
         self.options.iter().try_for_each(ItemOption::check)
+    }
+
+    fn lends_beyond_its_end(&self) -> bool {
+        let (Some(transfer), Some(at)) = (self.transfer(), self.checkpoint()) else { return false };
+        transfer.ways.contains(TransferWay::Borrow)
+            && (transfer.borrow_max_s == 0 || transfer.borrow_max_s > at.period_s)
+    }
+
+    /// The entry with what it takes over from the one whose module it is: whatever it does not say
+    /// itself of who may use it, when and where. A suspension of `parent` holds in any case.
+    pub fn effective(&self, parent: &ProductItem) -> ProductItem {
+        let mut options = Vec::from(&*self.options);
+        if parent.status() == Status::Suspended {
+            options.retain(|option| option.kind() != OptionKind::Status);
+        }
+        for option in parent.options.iter().filter(|option| option.kind().is_inherited()) {
+            if options.iter().all(|own| own.kind() != option.kind()) {
+                options.push(option.clone());
+            }
+        }
+        options.sort_by_key(ItemOption::kind);
+        // There are fewer kinds than an entry may have options.
+        ProductItem { item: self.item, options: List::new(options).unwrap_or_default() }
     }
 
     /// Features, all bits of them.
@@ -126,6 +161,31 @@ impl ProductItem {
     /// Seconds for which a seat stays taken after its use.
     pub fn linger_s(&self) -> u32 {
         get!(self, LingerTime).copied().unwrap_or(0)
+    }
+
+    /// How it is paid for by units.
+    pub fn units(&self) -> Option<UnitRule> {
+        get!(self, UnitCounter).copied()
+    }
+
+    /// What counts as time for it.
+    pub fn time_rule(&self) -> Option<TimeRule> {
+        get!(self, TimeRule).copied()
+    }
+
+    /// How it may move.
+    pub fn transfer(&self) -> Option<&Transfer> {
+        get!(self, TransferOptions)
+    }
+
+    /// The entry whose module it is.
+    pub fn module_of(&self) -> Option<ItemRef> {
+        get!(self, ModuleOf).copied()
+    }
+
+    /// The one user who may use it, by key.
+    pub fn named_user_key(&self) -> Option<Fixed<33>> {
+        get!(self, NamedUserKey).copied()
     }
 
     /// Whether it may be used at all.

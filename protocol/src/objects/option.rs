@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::license::AccessMode;
-use crate::codec::{List, Text};
-use crate::limits::{ITEM_TEXT_LEN_MAX, REGIONS_MAX, USER_NAME_LEN_MAX};
+use super::license::{AccessMode, ItemRef};
+use crate::codec::{Fixed, List, Text};
+use crate::ids::ContainerId;
+use crate::limits::{
+    HISTORY_MAX, ITEM_TEXT_LEN_MAX, REGIONS_MAX, TRANSFER_TARGETS_MAX, USER_NAME_LEN_MAX,
+};
 
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident($value:ty) = $number:literal,)*) => {
@@ -71,6 +74,154 @@ options! {
     /// Seconds for which a seat stays taken after its use ended; only the same station takes it
     /// again meanwhile.
     LingerTime(u32) = 14,
+    /// The entry is paid for by units. The container keeps how many are left.
+    UnitCounter(UnitRule) = 15,
+    /// What counts as time for this entry. Absent: the container's own clock, or what its vendor
+    /// certified and the time that it ran since.
+    TimeRule(TimeRule) = 16,
+    /// How it may move from container to container. Absent: not at all.
+    TransferOptions(Transfer) = 17,
+    /// The entry of the same firm whose module this is: what this entry does not say itself, that
+    /// one says, and they go together.
+    ModuleOf(ItemRef) = 18,
+    /// The one user who may use it, by key: a P-256 public key, compressed. Whoever asks proves to
+    /// have its private half.
+    NamedUserKey(Fixed<33>) = 19,
+    /// Containers that had this license before, the first one first. Told, not judged.
+    History(List<Held, HISTORY_MAX>) = 20,
+}
+
+impl OptionKind {
+    /// Whether a module that does not say it itself takes it over.
+    pub fn is_inherited(self) -> bool {
+        match self {
+            OptionKind::ActivationTime
+            | OptionKind::ExpirationTime
+            | OptionKind::CustomerInfo
+            | OptionKind::DeniedModes
+            | OptionKind::MinimumRuntime
+            | OptionKind::MaintenancePeriod
+            | OptionKind::Checkpoint
+            | OptionKind::NamedUser
+            | OptionKind::Region
+            | OptionKind::Status
+            | OptionKind::LingerTime
+            | OptionKind::TimeRule
+            | OptionKind::TransferOptions
+            | OptionKind::NamedUserKey => true,
+            OptionKind::Text
+            | OptionKind::FeatureMap
+            | OptionKind::LicenseQuantity
+            | OptionKind::UsagePeriod
+            | OptionKind::UnitCounter
+            | OptionKind::ModuleOf
+            | OptionKind::History => false,
+        }
+    }
+}
+
+/// How units are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitRule {
+    /// Units that one reservation may hold, at most.
+    pub reserve_max: u32,
+    /// What happens to units whose holder never said how many it used.
+    pub lost: LostUnits,
+}
+
+/// What happens to units that were reserved and never accounted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum LostUnits {
+    /// They count as used once their place is needed.
+    Charged,
+    /// They stay reserved until the vendor settles them.
+    Held,
+}
+
+/// What counts as time for an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum TimeRule {
+    /// Where the container has no clock, that of the host is followed, so far and no further.
+    HostOk {
+        /// Seconds that the host may be ahead of what was certified and ran since.
+        slack_s: u32,
+    },
+    /// Time must have been certified within this span.
+    MustSyncEvery {
+        /// Seconds.
+        every_s: u32,
+    },
+    /// Only the time in which the container ran since it was certified.
+    RuntimeOnly,
+    /// After each power-up time must be certified anew.
+    FreshToken,
+}
+
+/// How a license may move from container to container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Ways that are allowed.
+    pub ways: TransferWays,
+    /// How often it may be passed on.
+    pub depth: u8,
+    /// Seconds for which it may be borrowed, at most; 0 = any.
+    pub borrow_max_s: u32,
+    /// Containers that it may go to, in rising order; none = any.
+    pub targets: List<ContainerId, TRANSFER_TARGETS_MAX>,
+}
+
+/// A set of [`TransferWay`]s: bit *n* for the way of number *n*.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferWays(pub u8);
+
+/// A way in which a license moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TransferWay {
+    /// Its holder sends it.
+    Push = 0,
+    /// Its receiver fetches it.
+    Pull = 1,
+    /// It may go back.
+    Return = 2,
+    /// A part of its quantity or units goes.
+    Split = 3,
+    /// It goes for a time.
+    Borrow = 4,
+}
+
+impl TransferWay {
+    /// All ways, in the order of their numbers.
+    pub const ALL: [TransferWay; 5] = [
+        TransferWay::Push,
+        TransferWay::Pull,
+        TransferWay::Return,
+        TransferWay::Split,
+        TransferWay::Borrow,
+    ];
+}
+
+impl TransferWays {
+    /// The set with `way` in it.
+    pub fn with(self, way: TransferWay) -> Self {
+        TransferWays(self.0 | 1 << way as u8)
+    }
+
+    /// Whether `way` is in it.
+    pub fn contains(self, way: TransferWay) -> bool {
+        self.0 & 1 << way as u8 != 0
+    }
+}
+
+/// A container that had a license, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The container.
+    pub by: ContainerId,
+    /// Unix seconds UTC.
+    pub until_s: u64,
 }
 
 /// A set of [`AccessMode`]s: bit *n* for the mode of number *n*.
@@ -218,9 +369,41 @@ impl ItemOption {
                     && countries.windows(2).all(|pair| pair[0] < pair[1]),
                 "a region is a list of countries of two capital letters, in order, each once",
             ),
+            ItemOption::UnitCounter(rule) => {
+                (rule.reserve_max > 0, "no reservation could hold a unit")
+            }
+            ItemOption::TimeRule(TimeRule::MustSyncEvery { every_s }) => {
+                (*every_s > 0, "time would never be young enough")
+            }
+            ItemOption::TransferOptions(transfer) => return transfer.check(),
+            ItemOption::History(holders) => (
+                !holders.is_empty()
+                    && holders.windows(2).all(|pair| pair[0].until_s <= pair[1].until_s),
+                "the history is empty, or not in order",
+            ),
             _ => (true, ""),
         };
         if holds { Ok(()) } else { Err(why) }
+    }
+}
+
+impl Transfer {
+    fn check(&self) -> Result<(), &'static str> {
+        let known = TransferWay::ALL.into_iter().fold(TransferWays::default(), TransferWays::with);
+        let (ways, borrows) = (self.ways, self.ways.contains(TransferWay::Borrow));
+        if ways.0 == 0 || ways.0 & !known.0 != 0 {
+            return Err("no way is left in which the license could move");
+        }
+        if self.depth == 0 {
+            return Err("a license that moves may be passed on once at least");
+        }
+        if self.borrow_max_s > 0 && !borrows {
+            return Err("a limit for borrowing where borrowing is not allowed");
+        }
+        if !self.targets.windows(2).all(|pair| pair[0] < pair[1]) {
+            return Err("targets are not in order, or one appears twice");
+        }
+        Ok(())
     }
 }
 

@@ -58,6 +58,16 @@ pub struct ReceiptBody {
     pub commits: u64,
 }
 
+/// The body of a time token. `target` of the header is the container that asked, `state` its nonce,
+/// which was drawn for this answer alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeTokenBody {
+    /// The time when the token was made, Unix seconds UTC.
+    pub time_s: u64,
+    /// Seconds by which it may be wrong, either way.
+    pub radius_s: u32,
+}
+
 /// `firm_state_hash` of a firm that has not been in the container.
 pub fn genesis_hash(root_fp: RootFp, container: ContainerId) -> [u8; 32] {
     let mut hash = Sha256::new();

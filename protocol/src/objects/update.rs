@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, DecodeError, Fixed};
 use crate::ids::{ContainerId, Generation, ProductCode, RootFp};
 use crate::limits::{OP_LEN_MAX, UPDATE_BODY_LEN_MAX, UPDATE_OPS_MAX};
+use crate::objects::data::{DataContent, DataField};
 use crate::objects::license::{ItemRef, ProductItem};
 
 /// One operation of an update. Numbers are the order here: append, never reorder.
@@ -28,6 +29,36 @@ pub enum UpdateOp {
         /// Generation.
         generation: Generation,
     },
+    /// Writes a data field of an entry, or empties it.
+    SetData {
+        /// Entry.
+        item: ItemRef,
+        /// Field; not that of the owner.
+        field: DataField,
+        /// What is written.
+        content: DataContent,
+    },
+    /// Changes the units of an entry.
+    Units {
+        /// Entry; it has a unit counter.
+        item: ItemRef,
+        /// How.
+        change: UnitsChange,
+    },
+}
+
+/// How an update changes units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum UnitsChange {
+    /// So many more are left.
+    Add(u64),
+    /// So many fewer are left; refused where fewer are there.
+    Remove(u64),
+    /// What is reserved now counts as used.
+    ChargeReserved,
+    /// What is reserved now is left again.
+    ReleaseReserved,
 }
 
 /// An item key, sealed to one container by HPKE (RFC 9180 base mode): 32 bytes of key, 16 of tag.
@@ -58,6 +89,31 @@ impl SealedKey {
         aad.extend_from_slice(&product.0.to_be_bytes());
         aad.extend_from_slice(&generation.0.to_be_bytes());
         aad
+    }
+}
+
+impl UpdateOp {
+    /// Whether it makes sense by itself.
+    pub fn check(&self) -> Result<(), &'static str> {
+        match self {
+            UpdateOp::SetItem(item) => item.check(),
+            UpdateOp::SetData { field, content, .. } => {
+                let fits = match content {
+                    DataContent::Plain(bytes) => !field.is_sealed() || bytes.is_empty(),
+                    DataContent::Sealed { .. } => field.is_sealed(),
+                };
+                match (field.is_one(), *field == DataField::User, fits) {
+                    (false, _, _) => Err("there is no data field of this number"),
+                    (_, true, _) => Err("user data is written by the container's owner"),
+                    (_, _, false) => Err("hidden and secret data travel sealed, others in clear"),
+                    _ => Ok(()),
+                }
+            }
+            UpdateOp::Units { change: UnitsChange::Add(0) | UnitsChange::Remove(0), .. } => {
+                Err("a change of no units")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -98,9 +154,7 @@ pub enum OpsError {
 pub fn write_ops(ops: &[UpdateOp]) -> Result<Vec<u8>, OpsError> {
     let mut body = Vec::new();
     for (at, op) in ops.iter().enumerate() {
-        if let UpdateOp::SetItem(item) = op {
-            item.check().map_err(|why| OpsError::Item { at, why })?;
-        }
+        op.check().map_err(|why| OpsError::Item { at, why })?;
         let bytes = codec::encode(op);
         if bytes.len() > OP_LEN_MAX {
             return Err(OpsError::TooMany);
@@ -114,10 +168,9 @@ pub fn write_ops(ops: &[UpdateOp]) -> Result<Vec<u8>, OpsError> {
 
 /// Reads one operation, without the length in front of it.
 pub fn read_op(bytes: &[u8], at: usize) -> Result<UpdateOp, OpsError> {
-    let op = codec::decode(bytes, OP_LEN_MAX).map_err(|error| OpsError::Op { at, error })?;
-    if let UpdateOp::SetItem(item) = &op {
-        item.check().map_err(|why| OpsError::Item { at, why })?;
-    }
+    let op: UpdateOp =
+        codec::decode(bytes, OP_LEN_MAX).map_err(|error| OpsError::Op { at, error })?;
+    op.check().map_err(|why| OpsError::Item { at, why })?;
     Ok(op)
 }
 

@@ -28,12 +28,27 @@ pub enum Kind {
     Receipt = 5,
     /// The header of a protected program or file.
     Artifact = 6,
+    /// An answer to a container that asked for the time.
+    TimeToken = 9,
+    /// A container's usage log, up to one entry.
+    UsageHead = 10,
+    /// A firm's word that it has a usage log, up to one entry.
+    UsageAck = 11,
 }
 
 impl Kind {
     /// All kinds, for tests that pair each with each.
-    pub const ALL: [Kind; 6] =
-        [Kind::Root, Kind::Device, Kind::Context, Kind::Update, Kind::Receipt, Kind::Artifact];
+    pub const ALL: [Kind; 9] = [
+        Kind::Root,
+        Kind::Device,
+        Kind::Context,
+        Kind::Update,
+        Kind::Receipt,
+        Kind::Artifact,
+        Kind::TimeToken,
+        Kind::UsageHead,
+        Kind::UsageAck,
+    ];
 
     /// The domain label. None is a prefix of another.
     pub const fn label(self) -> &'static [u8] {
@@ -44,6 +59,9 @@ impl Kind {
             Kind::Update => b"strongroom/update/v1",
             Kind::Receipt => b"strongroom/receipt/v1",
             Kind::Artifact => b"strongroom/artifact/v1",
+            Kind::TimeToken => b"strongroom/time-token/v1",
+            Kind::UsageHead => b"strongroom/usage-head/v1",
+            Kind::UsageAck => b"strongroom/usage-ack/v1",
         }
     }
 
@@ -52,9 +70,11 @@ impl Kind {
         match self {
             Kind::Root => Role::Root,
             Kind::Device => Role::Device,
-            Kind::Context | Kind::Receipt => Role::Container,
+            Kind::Context | Kind::Receipt | Kind::UsageHead => Role::Container,
             Kind::Update => Role::Licensing,
             Kind::Artifact => Role::Protect,
+            Kind::TimeToken => Role::Time,
+            Kind::UsageAck => Role::Log,
         }
     }
 
@@ -82,7 +102,7 @@ pub enum Role {
     Time = 4,
     /// Revocation sets.
     Revocation = 5,
-    /// Heads of the log of issued licenses.
+    /// Acknowledgements of usage logs.
     Log = 6,
     /// Turning checkpoint licenses perpetual.
     Recovery = 7,
@@ -121,12 +141,14 @@ pub struct Header {
     pub root_fp: RootFp,
     /// Which key signs. Zero in a root, whose proof names its keys.
     pub key_id: KeyId,
-    /// A container (device, context, update, receipt) or an artifact.
+    /// A container (all but root and artifact) or an artifact.
     pub target: [u8; 16],
-    /// `firm_seq` (context, update, receipt) or version (root).
+    /// `firm_seq` (context, update, receipt), version (root), or number of the last entry (usage
+    /// head and acknowledgement).
     pub seq: u64,
     /// `firm_state_hash` before (update) or at (context, receipt) `seq`; hash of the previous
-    /// root's preimage (root).
+    /// root's preimage (root); the nonce that it answers (time token); the head after `seq` (usage
+    /// head and acknowledgement).
     pub state: [u8; 32],
     /// When it was signed, Unix seconds UTC by the signer's clock.
     pub issued_s: u64,

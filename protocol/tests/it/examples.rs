@@ -1,4 +1,4 @@
-//! The worked examples in docs/formats/00 to 05 are what the code writes and reads.
+//! The worked examples in docs/formats/00 to 07 are what the code writes and reads.
 //!
 //! Everything in them is deterministic: private keys are one byte 32 times, signatures are made
 //! without added entropy. A document that differs is answered with what it should show.
@@ -27,15 +27,20 @@ use strongroom_protocol::objects::artifact::{WrappedKey, item_key};
 use strongroom_protocol::objects::device::{AnchorClass, ClockClass, Device, DeviceBody};
 use strongroom_protocol::objects::file::{self, FileKind};
 use strongroom_protocol::objects::license::{
-    AccessMode, Checkpoint, Client, Country, ItemOption, ItemRef, Modes, OptionKind, Period,
-    ProductItem, Requirement, Status, Version, user_id,
+    AccessMode, Checkpoint, Client, Country, Held, ItemOption, ItemRef, LostUnits, Modes,
+    OptionKind, Period, ProductItem, Requirement, Status, TimeRule, Transfer, TransferWay,
+    TransferWays, UnitRule, Version, user_id,
 };
 use strongroom_protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use strongroom_protocol::objects::statement::{
-    ContextBody, ReceiptBody, TimeInfo, genesis_hash, next_state_hash,
+    ContextBody, ReceiptBody, TimeInfo, TimeTokenBody, genesis_hash, next_state_hash,
 };
 use strongroom_protocol::objects::test_root;
 use strongroom_protocol::objects::update::{SealedKey, UpdateOp, read_ops, write_ops};
+use strongroom_protocol::objects::usage::{
+    UsageEntry, UsageKind, UsageLeaf, chain, check_chain, genesis_head, next_head, read_entries,
+    subject, write_entries,
+};
 use strongroom_protocol::signed::{
     HEADER_LEN, Header, Kind, Proof, Role, UnverifiedObject, sign_batch, tree, tree_preimage,
     write_object,
@@ -48,6 +53,8 @@ const SIGNED_OBJECTS: &str = include_str!("../../../docs/formats/01-signed-objec
 const ROOT_AND_DEVICE: &str = include_str!("../../../docs/formats/02-root-and-device.md");
 const UPDATES: &str = include_str!("../../../docs/formats/03-update-context-receipt.md");
 const ENTRIES: &str = include_str!("../../../docs/formats/04-license-entry.md");
+const USAGE_LOG: &str = include_str!("../../../docs/formats/06-usage-log.md");
+const TIME: &str = include_str!("../../../docs/formats/07-time.md");
 const COMMANDS: &str = include_str!("../../../docs/formats/05-commands.md");
 
 /// When everything was signed.
@@ -241,6 +248,20 @@ fn further_options() -> List<ItemOption, 32> {
         ItemOption::Region(list(vec![Country(*b"AT"), Country(*b"DE")])),
         ItemOption::Status(Status::Suspended),
         ItemOption::LingerTime(600),
+        ItemOption::UnitCounter(UnitRule { reserve_max: 50, lost: LostUnits::Held }),
+        ItemOption::TimeRule(TimeRule::MustSyncEvery { every_s: 30 * day_s }),
+        ItemOption::TransferOptions(Transfer {
+            ways: TransferWays::default().with(TransferWay::Push).with(TransferWay::Return),
+            depth: 1,
+            borrow_max_s: 0,
+            targets: list(vec![ContainerId::new([0x87; 16])]),
+        }),
+        ItemOption::ModuleOf(ItemRef { product: PRODUCT, entry: EntryNumber(1) }),
+        ItemOption::NamedUserKey(Fixed([2; 33])),
+        ItemOption::History(list(vec![Held {
+            by: ContainerId::new([0x88; 16]),
+            until_s: ISSUED_S,
+        }])),
     ])
 }
 
@@ -551,7 +572,7 @@ fn license_entry() {
     let bytes = codec::encode(&requirement);
     Example::default()
         .bytes("entry", &codec::encode(&item))
-        .bytes("options 5 to 14", &codec::encode(&further_options()))
+        .bytes("further options", &codec::encode(&further_options()))
         .bytes("client", &codec::encode(&client()))
         .bytes("requirement", &bytes)
         .bytes("its SHA-256", &sha256(&bytes))
@@ -573,7 +594,7 @@ fn the_table_of_options_is_complete() {
 // --- 05-commands ---
 
 /// Seat commands of the examples, by name.
-fn seat_commands(firm: &Firm) -> [(&'static str, SeatCommand); 6] {
+fn seat_commands(firm: &Firm) -> [(&'static str, SeatCommand); 9] {
     let op = OpId::new([0x81; 16]);
     let handle = SeatHandle(3);
     let wrapped = WrappedKey { salt: Fixed([0x84; 16]), ciphertext: Fixed([0x85; 48]) };
@@ -585,11 +606,14 @@ fn seat_commands(firm: &Firm) -> [(&'static str, SeatCommand); 6] {
         ("close", SeatCommand::Close { handle }),
         ("key release", SeatCommand::KeyRelease { handle, wrapped, part: 0 }),
         ("introduce", SeatCommand::Introduce(client())),
+        ("host time", SeatCommand::HostTime(ISSUED_S)),
+        ("reserve", SeatCommand::Reserve { op, handle, units: 300 }),
+        ("account", SeatCommand::Account { op, handle, used: 200 }),
     ]
 }
 
 /// Replies to seat commands, by name.
-fn seat_replies() -> [(&'static str, ShortReply); 6] {
+fn seat_replies() -> [(&'static str, ShortReply); 7] {
     let grant = SeatGrant {
         handle: SeatHandle(3),
         token: SeatToken::new([0x83; 16]),
@@ -604,6 +628,7 @@ fn seat_replies() -> [(&'static str, ShortReply); 6] {
         ("closed", ShortReply::Seat(SeatReply::Closed)),
         ("key", ShortReply::Seat(SeatReply::Key(PartKey(Fixed([0x86; 32]))))),
         ("introduced", ShortReply::Seat(SeatReply::Introduced)),
+        ("units", ShortReply::Seat(SeatReply::Units { left: 300 })),
         ("failed", ShortReply::Failed(ErrorCode::NoSeat.with(3, 3))),
     ]
 }
@@ -649,6 +674,11 @@ fn the_first_bytes_of_commands_and_replies() {
         (9, "update abort", Command::UpdateAbort),
         (10, "receipt", Command::Receipt { firm: RootFp::default(), seq: 0 }),
         (11, "why", Command::Why(requirement(RootFp::default()))),
+        (15, "time nonce", Command::TimeNonce { firm: RootFp::default() }),
+        (16, "time token", Command::TimeToken(Default::default())),
+        (18, "usage entries", Command::UsageEntries { firm: RootFp::default(), after: 0 }),
+        (19, "usage ack", Command::UsageAck(Default::default())),
+        (20, "prove user", Command::ProveUser { key: Fixed([2; 33]), signature: Fixed([0; 64]) }),
     ];
     let replies = [
         (0, "seat", Reply::Seat(SeatReply::Closed)),
@@ -659,6 +689,10 @@ fn the_first_bytes_of_commands_and_replies() {
         (6, "context", Reply::Context(Default::default())),
         (7, "receipt", Reply::Receipt(Default::default())),
         (8, "update refused", failed(ErrorCode::UpdateOld.failure())),
+        (10, "data", Reply::Data(Default::default())),
+        (11, "nonce", Reply::Nonce(Fixed([0; 32]))),
+        (13, "usage head", Reply::UsageHead(Default::default())),
+        (14, "usage entries", Reply::UsageEntries(List::default())),
     ];
     let commands = commands.map(|(number, name, it)| (number, name, codec::encode(&it)));
     let replies = replies.map(|(number, name, it)| (number, name, codec::encode(&it)));
@@ -667,6 +701,65 @@ fn the_first_bytes_of_commands_and_replies() {
         let row = format!("| {number} | {name} |");
         assert!(COMMANDS.contains(&row), "the document should say:\n{row}");
     }
+}
+
+// --- 06-usage-log, 07-time ---
+
+#[test]
+fn usage_log() {
+    let firm = Firm::new();
+    let container = Dongle::id();
+    let item = ItemRef { product: PRODUCT, entry: EntryNumber(0) };
+    let leaf = |kind, units, left, op, subject| UsageLeaf {
+        at_s: ISSUED_S,
+        kind,
+        item,
+        units,
+        left,
+        op,
+        subject,
+    };
+    let anna = subject(firm.fp(), user_id("anna"));
+    let added = leaf(UsageKind::Added, 500, 500, OpId::default(), Fixed::default());
+    let taken = leaf(UsageKind::Taken, 3, 497, OpId::new([0x91; 16]), anna);
+    let entries = [
+        UsageEntry { salt: Fixed([0x92; 16]), leaf: added },
+        UsageEntry { salt: Fixed([0x93; 16]), leaf: taken },
+    ];
+    let genesis = genesis_head(firm.fp(), container);
+    let first = next_head(&genesis, 1, &entries[0]);
+    let second = next_head(&first, 2, &entries[1]);
+    Example::default()
+        .bytes("entry 1", &codec::encode(&entries[0]))
+        .bytes("entry 2", &codec::encode(&entries[1]))
+        .bytes("leaf hash 2", &entries[1].hash())
+        .bytes("head 0", &genesis)
+        .bytes("head 1", &first)
+        .bytes("head 2", &second)
+        .stands_in(USAGE_LOG);
+    let logged = chain(genesis, 0, &entries);
+    assert_eq!(check_chain(genesis, 0, &logged, &second), Ok(()));
+    assert_eq!(read_entries(&write_entries(&logged)), Some(logged));
+}
+
+#[test]
+fn time_token() {
+    let firm = Firm::new();
+    let body = codec::encode(&TimeTokenBody { time_s: ISSUED_S, radius_s: 5 });
+    let header = Header {
+        root_fp: firm.fp(),
+        target: *Dongle::id().bytes(),
+        state: [0x94; 32],
+        issued_s: ISSUED_S,
+        ..Header::new(Kind::TimeToken, &body)
+    };
+    let mut headers = [header];
+    let key = signing(0x41);
+    let proofs = sign_batch(&mut headers, &key, &ENTROPY).unwrap();
+    let object = write_object(&headers[0], &proofs[0], &body);
+    Example::default().bytes("token", &object).stands_in(TIME);
+    let (read, _) = UnverifiedObject::read(&object, STATEMENT_BODY_LEN_MAX).unwrap();
+    assert!(read.verify_role(Role::Time, &key.verifying_key()).is_ok());
 }
 
 fn begin() -> Command {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use allocation_counter::measure;
 use firmware_sim::flash::{FlashConfig, SimFlash};
-use protocol::codec::Text;
+use protocol::codec::{Bytes, Text};
 use protocol::command::{Command, Reply, SeatCommand};
 use protocol::ids::{ArtifactId, EntryNumber, OpId, ProductCode, SeatHandle};
+use protocol::objects::data::DataField;
 use protocol::objects::license::{AccessMode, ItemRef, ProductItem, Requirement};
-use protocol::objects::update::UpdateOp;
+use protocol::objects::update::{UnitsChange, UpdateOp};
 use strongroom_tests::bench::{Bench, new_keys};
 use strongroom_tests::dice::Dice;
 use strongroom_tests::samples;
@@ -61,6 +62,8 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
     let mut ops = vec![vendor.set_key(&bench.sealing_key(), &place, product)];
     // As many operations and bytes as fit beside the key: the longest text, new and replaced.
     ops.extend((0..450).map(|n| UpdateOp::SetItem(entry(n + entries / 2))));
+    let item = ItemRef { product: ProductCode(0), entry: EntryNumber(0) };
+    ops.push(UpdateOp::Units { item, change: UnitsChange::Add(1000) });
     let update = vendor.update(&place, &ops);
     let handle = SeatHandle(1);
     // What the entries of the samples ask for.
@@ -69,10 +72,10 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
         release_s: samples::requirement().release_s,
         ..vendor.requirement(ProductCode(0))
     };
-    let item = ItemRef { product: ProductCode(0), entry: EntryNumber(0) };
     let artifact = ArtifactId::default();
     let wrapped = vendor.wrap(&requirement, artifact, &[5; 32]);
     let name = Text::new("desk").expect("a short name");
+    let user_data = Bytes::new(vec![1; 256]).expect("as much as fits");
     let update_commands = update.commands().into_iter().map(|command| match command {
         Command::UpdateBegin { .. } => ("update begin", command),
         Command::UpdateChunk { .. } => ("update chunk", command),
@@ -91,6 +94,13 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
         ("seat open", Command::Seat(SeatCommand::Open { op, requirement, artifact })),
         ("heartbeat", Command::Seat(SeatCommand::Heartbeat { handle, n: 1 })),
         ("key release", Command::Seat(SeatCommand::KeyRelease { handle, wrapped, part: 0 })),
+        ("reserve", Command::Seat(SeatCommand::Reserve { op, handle, units: 9 })),
+        ("account", Command::Seat(SeatCommand::Account { op, handle, used: 5 })),
+        ("write user data", Command::WriteUserData { firm, item, bytes: user_data }),
+        ("data", Command::Data { firm, item, field: DataField::User, access_code: 0 }),
+        ("time nonce", Command::TimeNonce { firm }),
+        ("usage head", Command::UsageHead { firm, nonce: Default::default() }),
+        ("usage entries", Command::UsageEntries { firm, after: 0 }),
         ("seat close", Command::Seat(SeatCommand::Close { handle })),
     ];
     update_commands.chain(others).collect()

@@ -2,9 +2,13 @@
 
 mod heap;
 mod keys;
+mod license;
 mod memory;
 mod parsers;
 mod power;
 mod reports;
+mod seats;
 mod signatures;
+mod time;
+mod units;
 mod updates;

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod clock;
+mod entries;
 mod first_run;
 mod options;
 mod programs;

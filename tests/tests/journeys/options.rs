@@ -9,16 +9,22 @@ use crate::world::{Outcome, World, run};
 
 /// How one option is tried. All options that are given are those of `vendor issue`.
 struct Row {
+    /// An entry 1 of the product that must be there before.
+    first: &'static str,
     /// A license that allows the use of `good`.
     allows: &'static str,
     /// Options of `license why` for a use that is allowed.
     good: &'static str,
     /// A license that refuses the use of `bad`; that of `allows` if empty.
     refuses: &'static str,
+    /// Whether that license is refused already when it is issued.
+    is_never_issued: bool,
     /// Options of `license why` for a use that is refused.
     bad: &'static str,
     /// The market of this machine while the first use is asked for.
     market: &'static str,
+    /// Whether the user's key is there while the first use is asked for.
+    with_key: bool,
     /// What happens between the two.
     meanwhile: Meanwhile,
     /// The code of the refusal, and the values in its message.
@@ -40,11 +46,14 @@ enum Meanwhile {
 }
 
 const PLAIN: Row = Row {
+    first: "",
     allows: "",
     good: "",
     refuses: "",
+    is_never_issued: false,
     bad: "",
     market: "",
+    with_key: false,
     meanwhile: Meanwhile::Nothing,
     says: &[],
     shows: "",
@@ -52,11 +61,12 @@ const PLAIN: Row = Row {
 
 const DAY_S: u32 = 86_400;
 
-// Two options are for people alone. What is refused is a license that says too much.
+// Some options are for people, or for later.  What is refused is a license that says too much.
 
 const TEXT: Row = Row {
     allows: "--text Editor",
     refuses: "--text LONG",
+    is_never_issued: true,
     says: &["longer than 256 bytes"],
     shows: "text        Editor",
     ..PLAIN
@@ -65,6 +75,7 @@ const TEXT: Row = Row {
 const CUSTOMER_INFO: Row = Row {
     allows: "--customer-info Example",
     refuses: "--customer-info LONG",
+    is_never_issued: true,
     says: &["longer than 256 bytes"],
     shows: "customer    Example",
     ..PLAIN
@@ -176,6 +187,60 @@ const LINGER_TIME: Row = Row {
     ..PLAIN
 };
 
+const UNIT_COUNTER: Row = Row {
+    allows: "--units 5 --unit-reserve 3",
+    good: "--units 5",
+    bad: "--units 6",
+    says: &["S03D0", "6 units are needed, 5 are left"],
+    shows: "units       at most 3 set aside at once",
+    ..PLAIN
+};
+
+const TIME_RULE: Row = Row {
+    allows: "--time-rule must-sync=1d",
+    meanwhile: Meanwhile::Time(2 * DAY_S),
+    says: &["S0363", "at most 86400 are allowed"],
+    shows: "time        certified at least every 1 days",
+    ..PLAIN
+};
+
+const TRANSFER_OPTIONS: Row = Row {
+    allows: "--transfer push,borrow --max-borrow 20d --checkpoint 30d",
+    refuses: "--transfer push,borrow --max-borrow 31d --checkpoint 30d",
+    is_never_issued: true,
+    says: &["borrowed for longer than until its checkpoint"],
+    shows: "transfer    push, borrow; passed on 1 times at most; borrowed for 20 days at most",
+    ..PLAIN
+};
+
+const MODULE_OF: Row = Row {
+    first: "--text Base",
+    allows: "--module-of 7:1 --features 4",
+    good: "--features 4",
+    refuses: "--entry 1 --status suspended",
+    bad: "--features 4",
+    says: &["S0330", "suspended"],
+    shows: "module of   product 7 entry 1",
+    ..PLAIN
+};
+
+const NAMED_USER_KEY: Row = Row {
+    allows: "--user-key KEY",
+    with_key: true,
+    says: &["S03C1", "did not prove to have it"],
+    shows: "user key    the holder of 0",
+    ..PLAIN
+};
+
+const HISTORY: Row = Row {
+    allows: "--held-before 000102030405060708090a0b0c0d0e0f@2026-01-01",
+    refuses: "--held-before nobody@2026-01-01",
+    is_never_issued: true,
+    says: &["\"nobody\" is no container's id"],
+    shows: "history     000102030405060708090a0b0c0d0e0f until 2026-01-01 00:00:00",
+    ..PLAIN
+};
+
 /// The row of an option. An option without one does not compile.
 fn row(kind: OptionKind) -> Row {
     match kind {
@@ -194,23 +259,49 @@ fn row(kind: OptionKind) -> Row {
         OptionKind::Region => REGION,
         OptionKind::Status => STATUS,
         OptionKind::LingerTime => LINGER_TIME,
+        OptionKind::UnitCounter => UNIT_COUNTER,
+        OptionKind::TimeRule => TIME_RULE,
+        OptionKind::TransferOptions => TRANSFER_OPTIONS,
+        OptionKind::ModuleOf => MODULE_OF,
+        OptionKind::NamedUserKey => NAMED_USER_KEY,
+        OptionKind::History => HISTORY,
     }
 }
 
-/// A use in a market, as a configuration file names it; nothing is configured for none.
-fn why(world: &World, options: &str, market: &str) -> Outcome {
+/// A use in a market, by the holder of a key, as a configuration file names them; nothing is
+/// configured for none.
+fn why(world: &World, options: &str, market: &str, with_key: bool) -> Outcome {
     fs::create_dir_all(world.path("home")).expect("own folder");
-    let configured = if market.is_empty() { String::new() } else { format!("market = {market:?}") };
+    let mut configured = String::new();
+    if !market.is_empty() {
+        configured.push_str(&format!("market = {market:?}\n"));
+    }
+    if with_key {
+        configured.push_str(&format!("user-key = {:?}\n", world.path("user.key")));
+    }
     fs::write(world.path("home/config.toml"), configured).expect("own file");
     world.cli(&format!("license why 7 {options}"))
+}
+
+/// Options with what only a world knows: a key of its own, a text that is too long.
+fn filled(world: &World, options: &str) -> String {
+    let mut options = options.replace("LONG", &"x".repeat(257));
+    if options.contains("KEY") {
+        let key = world.cli("user new user.key").ok().stdout;
+        options = options.replace("KEY", key.trim());
+    }
+    options
 }
 
 fn try_out(kind: OptionKind) {
     let row = row(kind);
     let mut world = World::new();
     world.plug("usb", "quick");
-    world.license(row.allows);
-    why(&world, row.good, row.market).ok();
+    if !row.first.is_empty() {
+        world.license(&format!("--entry 1 {}", row.first));
+    }
+    world.license(&filled(&world, row.allows));
+    why(&world, row.good, row.market, row.with_key).ok();
     let shown = world.cli("license show 7").ok();
     assert!(shown.stdout.contains(row.shows), "{:?} is not in: {}", row.shows, shown.stdout);
     let cat = world.protect("/bin/cat".as_ref(), "");
@@ -230,8 +321,8 @@ fn try_out(kind: OptionKind) {
         }
         Meanwhile::Time(seconds) => world.fault(&format!("jump-clock {seconds}")),
     }
-    if row.refuses.contains("LONG") {
-        let options = row.refuses.replace("LONG", &"x".repeat(257));
+    if row.is_never_issued {
+        let options = filled(&world, row.refuses);
         world.context("again.context");
         let line = "vendor issue --vendor acme --context again.context --product 7 -o u";
         world.cli(&format!("{line} {options}")).refused(2, row.says);
@@ -241,7 +332,7 @@ fn try_out(kind: OptionKind) {
             world.license(row.refuses);
         }
         let before = world.state();
-        why(&world, row.bad, "").refused(5, row.says);
+        why(&world, row.bad, "", false).refused(5, row.says);
         assert_eq!(world.state(), before, "a refused use changed something");
         if row.bad.is_empty() {
             let refused = run(&mut world.command(&cat, &[] as &[&str]), "never read");

@@ -25,6 +25,13 @@ fn start(world: &World, sealed: &Path, args: &[&str]) -> Child {
     child
 }
 
+/// Waits until a use is allowed again: seats that were in use when the power went away keep others
+/// waiting.
+fn wait_for_quarantine(world: &World) {
+    world.cli("license why 7").refused(5, &["S03E7", "seconds are left"]);
+    until("the end of the quarantine", || world.cli("license why 7").code == 0);
+}
+
 /// Sends one line through `cat`, which thereby is known to run.
 fn echo(child: &mut Child) {
     child.stdin.as_mut().expect("a pipe").write_all(b"line\n").expect("the program reads");
@@ -196,7 +203,12 @@ fn a_dongle_that_falls_silent_ends_the_program() {
         let used = silent.elapsed();
         assert!(used <= QUICK_TIMEOUT + Duration::from_secs(1), "{fault}: ran on for {used:?}");
         assert_eq!(got.stdout, "");
-        world.fault(if fault == "unplug" { "plug" } else { "stall off" });
+        if fault == "unplug" {
+            world.fault("plug");
+            wait_for_quarantine(&world);
+        } else {
+            world.fault("stall off");
+        }
         world.wait_for_seats(0);
         assert_eq!(world.run(&sealed, &[], "runs").ok().stdout, "runs");
     }
@@ -218,6 +230,47 @@ fn a_dongle_that_comes_back_in_time_is_asked_again() {
     echo(&mut child);
     end(child);
     world.wait_for_seats(0);
+}
+
+#[test]
+fn after_a_power_cut_who_held_a_seat_goes_on_and_others_wait() {
+    let world = World::licensed("quick", "--quantity 2");
+    let sealed = world.protect(Path::new(CAT), "--loss grace --loss-seconds 3600");
+    let mut first = start(&world, &sealed, &[]);
+    world.fault("unplug");
+    let mut stderr = BufReader::new(first.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    stderr.read_line(&mut said).expect("a warning");
+    world.fault("plug");
+    world.wait_for_seats(1);
+    echo(&mut first);
+    // One of two seats is free, but nobody can know that yet.
+    world.run(&sealed, &[], "").refused(125, &["S03E7", "seconds are left"]);
+    until("the end of the quarantine", || world.cli("license why 7").code == 0);
+    world.run(&sealed, &[], "").ok();
+    end(first);
+    world.wait_for_seats(0);
+    // With no seat open a power cut keeps nobody waiting.
+    world.fault("unplug");
+    world.fault("plug");
+    world.run(&sealed, &[], "").ok();
+}
+
+#[test]
+fn a_dongle_that_is_switched_between_machines_too_quickly_stays_shut() {
+    let world = World::licensed("quick", "");
+    let sealed = world.protect(Path::new(CAT), "");
+    let switch = || {
+        world.fault("unplug");
+        world.fault("plug");
+    };
+    // Each is on a station of its own.
+    for _ in 0..4 {
+        run(&mut world.elsewhere(&sealed), "").ok();
+        switch();
+    }
+    let refused = run(&mut world.elsewhere(&sealed), "").refused(125, &["S03E8", "seconds"]);
+    assert_eq!(refused.stdout, "");
 }
 
 #[test]
@@ -258,6 +311,7 @@ fn the_vendor_decides_what_happens_at_a_loss() {
     echo(&mut child);
     end(child);
     world.fault("plug");
+    wait_for_quarantine(&world);
     let grace = world.path("sealed/grace");
     world.protect_as(Path::new(CAT), &grace, "--loss grace --loss-seconds 1");
     let mut child = start(&world, &grace, &[]);

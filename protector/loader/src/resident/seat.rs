@@ -10,7 +10,6 @@ use protocol::codec;
 use protocol::command::{SeatCommand, SeatGrant, SeatReply, ShortCommand, ShortReply};
 use protocol::crypto::channel::{Initiator, Transport};
 use protocol::crypto::ecdh::PublicKey;
-use protocol::crypto::hash::Sha256;
 use protocol::crypto::{Random, RandomFailed};
 use protocol::errors::{ErrorCode, Failure, write_utc};
 use protocol::frame::{
@@ -117,7 +116,11 @@ impl ContainerSeat {
                 let Ticket { requirement, artifact, client, .. } = self.ticket;
                 let who = SeatCommand::Introduce(client);
                 self.wire.call(cid, &mut transport, who, until_ms)?;
-                let op = op_after(self.ticket.token);
+                let clock = SeatCommand::HostTime(sys::clock_ms(nr::CLOCK_REALTIME) / 1000);
+                self.wire.call(cid, &mut transport, clock, until_ms)?;
+                // Under the seat's own secret as its number, so that parent and children ask for
+                // the same one, however often, and the container sees that the use goes on.
+                let op = OpId::new(*self.ticket.token.bytes());
                 let open = SeatCommand::Open { op, requirement, artifact };
                 self.wire.call(cid, &mut transport, open, until_ms)?
             }
@@ -391,16 +394,6 @@ impl Random for KernelRandom {
     fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomFailed> {
         sys::random(out).map_err(|_| RandomFailed)
     }
-}
-
-/// The number of the command that takes up a use anew when the container has forgotten the seat of
-/// this token. Whoever of parent and children asks, and however often after a lost answer, asks for
-/// the same seat.
-fn op_after(token: SeatToken) -> OpId {
-    let mut hash = Sha256::new();
-    hash.update(b"strongroom/reopen/v1\0");
-    hash.update(token.bytes());
-    OpId::new(hash.finish_16())
 }
 
 fn draw_op() -> Attempt<OpId> {

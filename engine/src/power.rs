@@ -1,0 +1,185 @@
+//! What outlives a power session, so that losing power gains nobody a seat.
+//!
+//! Seats are RAM. Who held one when the power went away believes in it for a while yet, so counted
+//! seats are given only to those holders until the last of them must have ended: a seat's token is
+//! a tag that the next power session can check. And a container that is switched to and fro between
+//! machines stays shut until it settles.
+
+use alloc::vec::Vec;
+
+use protocol::codec::{self, Fixed};
+use protocol::crypto::mac::hmac_sha256;
+use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::{OpId, SeatToken};
+use protocol::limits::{QUICK_MOVES_MAX, SEAT_ENTRIES_MAX, SETTLE_S};
+use protocol::objects::license::ItemRef;
+use subtle::ConstantTimeEq;
+
+use crate::engine::{Engine, Writes};
+use crate::evaluate::AfterPowerUp;
+use crate::platform::{Keys, Platform};
+use crate::records::{self, FirmSlot, Power};
+
+/// A power session, as far as it reaches into the next.
+#[derive(Debug, Default)]
+pub(crate) struct PowerSession {
+    /// What the one before left behind.
+    before: Power,
+    /// What is durable now.
+    kept: Power,
+    /// Whether a seat was taken since the power came.
+    is_used: bool,
+    /// Tokens made so far.
+    tokens: u32,
+    /// Tokens that were taken over, those of the session before and of this one.
+    taken_over: Vec<SeatToken>,
+}
+
+/// Tokens that may be taken over in one power session.
+const TAKEN_OVER_MAX: usize = 4 * SEAT_ENTRIES_MAX;
+
+impl PowerSession {
+    pub(crate) fn after(before: Power) -> Self {
+        PowerSession { before, kept: before, ..PowerSession::default() }
+    }
+}
+
+impl<P: Platform> Engine<P> {
+    /// What the last power-up still means for one who asks for a seat.
+    pub(crate) fn after_power_up(&mut self, held: bool, station: Fixed<16>) -> AfterPowerUp {
+        let quarantine_s = if held { 0 } else { self.quarantine_s() };
+        let power = &self.power;
+        let has_moved =
+            !power.is_used && power.kept.station != Fixed([0; 16]) && power.kept.station != station;
+        let powered_s = self.time.powered_s(self.platform.parts().clock);
+        let settling_s = match has_moved && self.power.kept.moves >= QUICK_MOVES_MAX {
+            true => u64::from(SETTLE_S).saturating_sub(powered_s) as u32,
+            false => 0,
+        };
+        AfterPowerUp { quarantine_s, settling_s }
+    }
+
+    /// Whether `op` is the token of a seat of this entry that was lost, to a power cut just now or
+    /// to silence: the use that it was for goes on under the new one. Each goes on once.
+    pub(crate) fn held_before(&mut self, slot: FirmSlot, item: ItemRef, op: OpId) -> bool {
+        let shown = SeatToken::new(*op.bytes());
+        let number = token_number(&shown);
+        let is_new = number == 0 || self.power.taken_over.contains(&shown);
+        if is_new || self.power.taken_over.len() == TAKEN_OVER_MAX {
+            return false;
+        }
+        let (before, now) = (self.power.before.seats_of, Fixed(self.boot));
+        let key = self.platform.parts().keys.storage_key();
+        let is_of = |session| {
+            let expected = token(key, session, number, slot, item);
+            bool::from(expected.bytes().ct_eq(shown.bytes()))
+        };
+        is_of(now) || (before != Fixed([0; 16]) && is_of(before))
+    }
+
+    /// Seconds for which seats of the power session before may still be in use.
+    fn quarantine_s(&mut self) -> u32 {
+        if self.power.before.seats_of == Fixed([0; 16]) {
+            return 0;
+        }
+        let powered_s = self.time.powered_s(self.platform.parts().clock);
+        u64::from(self.profile.seats.free_after_s()).saturating_sub(powered_s) as u32
+    }
+
+    /// The secret of a new seat.
+    pub(crate) fn seat_token(
+        &mut self,
+        slot: FirmSlot,
+        item: ItemRef,
+    ) -> Result<SeatToken, Failure> {
+        let next = self.power.tokens.checked_add(1);
+        self.power.tokens = next.ok_or(ErrorCode::TooManySeats.with(u32::MAX.into(), 0))?;
+        let (boot, number) = (Fixed(self.boot), self.power.tokens);
+        let keys = self.platform.parts().keys;
+        Ok(token(keys.storage_key(), boot, number, slot, item))
+    }
+
+    /// Marks that must be durable before a seat is given.
+    pub(crate) fn power_marks(&mut self, station: Fixed<16>, is_marked: bool, writes: &mut Writes) {
+        let marks = self.marks(station, is_marked);
+        if marks != self.power.kept {
+            writes.push((records::POWER, Some(codec::encode(&marks))));
+        }
+    }
+
+    fn marks(&mut self, station: Fixed<16>, is_marked: bool) -> Power {
+        let powered_s = self.time.powered_s(self.platform.parts().clock);
+        let mut marks = self.power.kept;
+        if is_marked {
+            marks.seats_of = Fixed(self.boot);
+        }
+        if !self.power.is_used {
+            let has_moved = marks.station != Fixed([0; 16]) && marks.station != station;
+            marks.moves = match has_moved {
+                true if powered_s < SETTLE_S.into() => marks.moves.saturating_add(1),
+                true => 0,
+                false => marks.moves,
+            };
+            marks.station = station;
+        }
+        marks
+    }
+
+    /// The seat was given, and its marks are durable. `op` may have taken over one of before.
+    pub(crate) fn power_taken(&mut self, station: Fixed<16>, is_marked: bool, op: Option<OpId>) {
+        self.power.kept = self.marks(station, is_marked);
+        self.power.is_used = true;
+        if let Some(op) = op {
+            self.power.taken_over.push(SeatToken::new(*op.bytes()));
+        }
+    }
+
+    /// A container that stayed long enough where it is has settled there.
+    pub(crate) fn settle(&mut self) -> Result<(), Failure> {
+        let powered_s = self.time.powered_s(self.platform.parts().clock);
+        if self.power.kept.moves == 0 || powered_s < SETTLE_S.into() {
+            return Ok(());
+        }
+        self.keep_power(Power { moves: 0, ..self.power.kept })
+    }
+
+    /// When the last counted seat is gone, and those of before are too, a power cut costs nobody a
+    /// wait.
+    pub(crate) fn note_end_of_seats(&mut self) -> Result<(), Failure> {
+        let was_marked = self.power.kept.seats_of != Fixed([0; 16]);
+        if !was_marked || self.seats.has_marked() || self.quarantine_s() > 0 {
+            return Ok(());
+        }
+        self.power.before.seats_of = Fixed([0; 16]);
+        self.keep_power(Power { seats_of: Fixed([0; 16]), ..self.power.kept })
+    }
+
+    fn keep_power(&mut self, power: Power) -> Result<(), Failure> {
+        self.commit(Writes::from([(records::POWER, Some(codec::encode(&power)))]))?;
+        self.power.kept = power;
+        Ok(())
+    }
+}
+
+/// Four bytes of number, twelve of a tag under a key that never leaves the home.
+fn token(
+    storage_key: &[u8; 32],
+    power_session: Fixed<16>,
+    number: u32,
+    slot: FirmSlot,
+    item: ItemRef,
+) -> SeatToken {
+    let number = number.to_be_bytes();
+    let place = records::item_key(slot, item).to_be_bytes();
+    let label = b"strongroom/seat-token/v1\0";
+    let tag = hmac_sha256(storage_key, &[label, &power_session.0, &number, &place]);
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&number);
+    bytes[4..].copy_from_slice(&tag[..12]);
+    SeatToken::new(bytes)
+}
+
+fn token_number(token: &SeatToken) -> u32 {
+    let [a, b, c, d, ..] = *token.bytes();
+    u32::from_be_bytes([a, b, c, d])
+}

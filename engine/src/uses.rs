@@ -1,0 +1,356 @@
+//! Uses of a license: judged, begun, kept, and the keys that come with them.
+
+use alloc::vec::Vec;
+
+use protocol::codec::{self, Fixed};
+use protocol::command::{PartKey, Reply, SeatCommand, SeatGrant, SeatReply};
+use protocol::crypto::aead;
+use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
+use protocol::objects::artifact::{PartId, SecretKey, WrappedKey, part_key, unwrap_content_key};
+use protocol::objects::license::{AccessMode, ItemRef, ProductItem, Requirement};
+use protocol::objects::usage::UsageKind;
+use zeroize::Zeroizing;
+
+use crate::engine::{Engine, Writes, store_failure};
+use crate::evaluate::{Circumstances, Presence, Question, Stage, end_s, evaluate};
+use crate::platform::{Clock, Keys, Platform};
+use crate::records::{self, Firm, FirmSlot, StoredKey, Usage};
+use crate::seats::Seat;
+use crate::session::Asker;
+use crate::usage_log::Booking;
+
+/// An entry that allows a use, and what was known when it was judged.
+struct Usable {
+    slot: FirmSlot,
+    firm: Firm,
+    /// With what it takes over as a module.
+    item: ProductItem,
+    at: Circumstances,
+}
+
+impl<P: Platform> Engine<P> {
+    pub(crate) fn why(
+        &mut self,
+        channel: u32,
+        requirement: &Requirement,
+    ) -> Result<Reply, Failure> {
+        let asker = self.asker(channel, OpId::default());
+        self.usable_item(requirement, asker).map(|_| Reply::Done)
+    }
+
+    pub(crate) fn seat_command(
+        &mut self,
+        channel: u32,
+        command: SeatCommand,
+    ) -> Result<SeatReply, Failure> {
+        let now_ms = self.platform.parts().clock.ticks_ms();
+        match command {
+            SeatCommand::Open { op, requirement, artifact } => {
+                if let Some((handle, token)) = self.seats.repeated(op, channel, now_ms) {
+                    return self.grant(handle, token);
+                }
+                self.open_seat(channel, op, requirement, artifact, now_ms)
+            }
+            SeatCommand::Join { op, token } => {
+                let handle = match self.seats.repeated(op, channel, now_ms) {
+                    Some((handle, _)) => handle,
+                    None => self.seats.join(token, op, channel, now_ms)?,
+                };
+                self.grant(handle, token)
+            }
+            SeatCommand::Heartbeat { handle, n } => self.heartbeat(channel, handle, n, now_ms),
+            SeatCommand::Close { handle } => {
+                self.seats.close(handle, channel, now_ms);
+                self.note_end_of_seats()?;
+                Ok(SeatReply::Closed)
+            }
+            SeatCommand::KeyRelease { handle, wrapped, part } => {
+                self.release_key(channel, handle, &wrapped, part)
+            }
+            SeatCommand::Introduce(client) => {
+                self.clients.entry(channel).client = client;
+                Ok(SeatReply::Introduced)
+            }
+            SeatCommand::HostTime(at_s) => {
+                self.clients.entry(channel).host = crate::time::Known::at(at_s, now_ms);
+                Ok(SeatReply::Introduced)
+            }
+            SeatCommand::Reserve { op, handle, units } => self.reserve(channel, op, handle, units),
+            SeatCommand::Account { op, handle, used } => self.account(channel, op, handle, used),
+            _ => Err(ErrorCode::UnknownCommand.failure()),
+        }
+    }
+
+    /// Everything is judged first. Then all that is durable of the beginning is made so in one
+    /// commit, and the seat is taken: what is refused has changed nothing.
+    fn open_seat(
+        &mut self,
+        channel: u32,
+        op: OpId,
+        requirement: Requirement,
+        artifact: ArtifactId,
+        now_ms: u64,
+    ) -> Result<SeatReply, Failure> {
+        let asker = self.asker(channel, op);
+        let found = self.usable_item(&requirement, asker)?;
+        self.seats.check_room()?;
+        let (slot, item) = (found.slot, found.item.item);
+        let held = self.held_before(slot, item, op);
+        let is_counted = found.item.quantity() > 0 && requirement.access != AccessMode::NoUserLimit;
+        let is_marked =
+            is_counted || requirement.units > 0 || found.item.named_user_key().is_some();
+        let token = self.seat_token(slot, item)?;
+        let host_s = found.at.time.host_s;
+        let units = if held { 0 } else { requirement.units };
+        let writes = self.beginning(&found, units, is_marked, asker)?;
+        if !writes.is_empty() {
+            self.commit(writes)?;
+        }
+        self.power_taken(asker.client.station, is_marked, held.then_some(op));
+        self.note_paid(op, units);
+        self.time.follow(self.platform.parts().clock, slot, host_s);
+        let linger_s = found.item.linger_s();
+        let client = asker.client;
+        let seat = Seat { token, slot, item, requirement, artifact, client, linger_s, is_marked };
+        let handle = self.seats.open(seat, op, channel, now_ms);
+        self.grant(handle, token)
+    }
+
+    /// What becomes durable when a use begins: its units, the first use, the marks of seats.
+    fn beginning(
+        &mut self,
+        found: &Usable,
+        units: u32,
+        is_marked: bool,
+        asker: Asker,
+    ) -> Result<Writes, Failure> {
+        let (slot, item, op) = (found.slot, found.item.item, asker.op);
+        let mut writes = Writes::new();
+        let mut bookings = Vec::new();
+        if units > 0
+            && let Some(account) = self.take_units(slot, item, op, units)?
+        {
+            writes.push((records::units_key(slot, item), Some(codec::encode(&account))));
+            let left = account.left;
+            bookings.push(Booking { kind: UsageKind::Taken, units: units.into(), left });
+        }
+        if found.item.usage_period_s().is_some() && found.at.first_use_s == 0 {
+            let first_use_s = found.at.time.now_s(found.item.time_rule());
+            let usage = Usage { first_use_s };
+            writes.push((records::usage_key(slot, item), Some(codec::encode(&usage))));
+            if found.at.has.log_room {
+                let left = found.at.units;
+                bookings.push(Booking { kind: UsageKind::FirstUse, units: 0, left });
+            }
+        }
+        if !writes.is_empty() {
+            let mut firm = found.firm.clone();
+            firm.commits += 1;
+            self.book(slot, &firm, item, op, asker.client.user, &bookings, &mut writes)?;
+            writes.push((records::firm_key(slot), Some(codec::encode(&firm))));
+        }
+        self.power_marks(asker.client.station, is_marked, &mut writes);
+        Ok(writes)
+    }
+
+    /// A sign of life keeps the seat only while the license still allows the use.
+    fn heartbeat(
+        &mut self,
+        channel: u32,
+        handle: SeatHandle,
+        n: u64,
+        now_ms: u64,
+    ) -> Result<SeatReply, Failure> {
+        let seat = self.seats.seat(handle, channel)?.clone();
+        if let Err(failure) = self.seat_still_allowed(&seat, channel) {
+            self.seats.close(handle, channel, now_ms);
+            self.note_end_of_seats()?;
+            return Err(failure);
+        }
+        self.keep_running_time()?;
+        self.settle()?;
+        self.seats.beat(handle, channel, n, now_ms)?;
+        Ok(SeatReply::Kept { n })
+    }
+
+    pub(crate) fn seat_still_allowed(&mut self, seat: &Seat, channel: u32) -> Result<(), Failure> {
+        let asker = Asker { client: seat.client, ..self.asker(channel, OpId::default()) };
+        self.check_unlocked()?;
+        let (slot, firm) = self.firm(seat.requirement.root_fp)?;
+        let item = self.entry(slot, seat.item)?;
+        let mut at = self.circumstances(slot, &firm, &item, &seat.requirement, asker)?;
+        // Proven when the seat was opened; others hold it by its token.
+        at.user_key = item.named_user_key();
+        evaluate(&Question {
+            item: &item,
+            requirement: &seat.requirement,
+            at,
+            stage: Stage::GoesOn,
+        })
+    }
+
+    /// The key of a part leaves; item key and content key do not.
+    fn release_key(
+        &mut self,
+        channel: u32,
+        handle: SeatHandle,
+        wrapped: &WrappedKey,
+        part: PartId,
+    ) -> Result<SeatReply, Failure> {
+        let seat = self.seats.seat(handle, channel)?.clone();
+        self.seat_still_allowed(&seat, channel)?;
+        let item_key = self.item_key(seat.slot, &seat.requirement)?;
+        let content_key = unwrap_content_key(&item_key, seat.artifact, &seat.requirement, wrapped)
+            .ok_or(ErrorCode::KeyMismatch.failure())?;
+        Ok(SeatReply::Key(PartKey(Fixed(*part_key(&content_key, part)))))
+    }
+
+    fn grant(&mut self, handle: SeatHandle, token: SeatToken) -> Result<SeatReply, Failure> {
+        let seat = self.seats.seat_of(token).ok_or(ErrorCode::SeatUnknown.failure())?.clone();
+        let (slot, firm) = self.firm(seat.requirement.root_fp)?;
+        let item = self.entry(slot, seat.item)?;
+        let view = self.time.view(self.platform.parts().clock, slot, &firm, 0);
+        let first_use_s = self.first_use_s(slot, seat.item)?;
+        Ok(SeatReply::Opened(SeatGrant {
+            handle,
+            token,
+            interval_s: self.profile.seats.interval_s,
+            timeout_s: self.profile.seats.timeout_s,
+            ends_s: end_s(&item, first_use_s).unwrap_or(0),
+            now_s: view.now_s(item.time_rule()),
+        }))
+    }
+
+    /// The first entry that allows the use, or the refusal of the one that got furthest.
+    fn usable_item(&mut self, requirement: &Requirement, asker: Asker) -> Result<Usable, Failure> {
+        self.check_unlocked()?;
+        let (slot, firm) = self.firm(requirement.root_fp)?;
+        let mut refusal = ErrorCode::ProductUnknown.with(requirement.product.0.into(), 0);
+        let mut after = None;
+        loop {
+            let store = self.platform.parts().store;
+            let next = records::next_item_of(store, slot, requirement.product, after)
+                .map_err(store_failure)?;
+            let Some(native) = next else { return Err(refusal) };
+            after = Some(native.item.entry);
+            let item = self.effective(slot, native)?;
+            let at = self.circumstances(slot, &firm, &item, requirement, asker)?;
+            let question = Question { item: &item, requirement, at, stage: Stage::Begins };
+            match evaluate(&question) {
+                Ok(()) => return Ok(Usable { slot, firm, item, at }),
+                // Numbers of refusals rise in evaluation order.
+                Err(failure) if failure.code > refusal.code => refusal = failure,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// All that an entry is judged by.
+    fn circumstances(
+        &mut self,
+        slot: FirmSlot,
+        firm: &Firm,
+        item: &ProductItem,
+        requirement: &Requirement,
+        asker: Asker,
+    ) -> Result<Circumstances, Failure> {
+        let parts = self.platform.parts();
+        let host_s = asker.host.carried_s(parts.clock.ticks_ms());
+        let time = self.time.view(parts.clock, slot, firm, host_s);
+        let has = self.presence(slot, item, requirement)?;
+        let units = self.units(slot, item.item)?;
+        // Units of a command that took them already, and of a use that goes on over a power cut,
+        // are paid.
+        let held = self.held_before(slot, item.item, asker.op);
+        let is_paid = held || units.done.contains(&asker.op);
+        let paid = if is_paid { requirement.units.max(1) } else { 0 };
+        Ok(Circumstances {
+            has,
+            time,
+            first_use_s: self.first_use_s(slot, item.item)?,
+            units: units.left.saturating_add(paid.into()),
+            taken: self.seats.taken(slot, item.item, asker.client),
+            after_power_up: self.after_power_up(held, asker.client.station),
+            client: asker.client,
+            user_key: if held { item.named_user_key() } else { asker.user_key },
+        })
+    }
+
+    fn presence(
+        &mut self,
+        slot: FirmSlot,
+        item: &ProductItem,
+        requirement: &Requirement,
+    ) -> Result<Presence, Failure> {
+        let store = self.platform.parts().store;
+        let key = records::item_key_key(slot, requirement.product, requirement.generation);
+        let parent = match item.module_of() {
+            Some(parent) => records::has(store, records::item_key(slot, parent)),
+            None => Ok(true),
+        };
+        Ok(Presence {
+            locked: self.locked as u8,
+            parent: parent.map_err(store_failure)?,
+            key: records::has(store, key).map_err(store_failure)?,
+            log_room: self.has_log_room(slot)?,
+            ..Presence::ALL
+        })
+    }
+
+    /// An entry with what it takes over as a module.
+    pub(crate) fn entry(&mut self, slot: FirmSlot, item: ItemRef) -> Result<ProductItem, Failure> {
+        let native = self.item(slot, item)?;
+        self.effective(slot, native)
+    }
+
+    fn effective(&mut self, slot: FirmSlot, native: ProductItem) -> Result<ProductItem, Failure> {
+        let Some(parent) = native.module_of() else { return Ok(native) };
+        let store = self.platform.parts().store;
+        let parent: Option<ProductItem> =
+            records::read(store, records::item_key(slot, parent)).map_err(store_failure)?;
+        Ok(parent.map_or(native.clone(), |parent| native.effective(&parent)))
+    }
+
+    pub(crate) fn item(&mut self, slot: FirmSlot, item: ItemRef) -> Result<ProductItem, Failure> {
+        let store = self.platform.parts().store;
+        let found: Option<ProductItem> =
+            records::read(store, records::item_key(slot, item)).map_err(store_failure)?;
+        found.ok_or(ErrorCode::ProductUnknown.with(item.product.0.into(), 0))
+    }
+
+    pub(crate) fn first_use_s(&mut self, slot: FirmSlot, item: ItemRef) -> Result<u64, Failure> {
+        let store = self.platform.parts().store;
+        let usage: Option<Usage> =
+            records::read(store, records::usage_key(slot, item)).map_err(store_failure)?;
+        Ok(usage.unwrap_or_default().first_use_s)
+    }
+
+    /// Who asks on a channel. A seat of the power session before is told by `op`, which is then its
+    /// token.
+    fn asker(&mut self, channel: u32, op: OpId) -> Asker {
+        Asker { op, ..self.clients.of(channel) }
+    }
+
+    fn item_key(
+        &mut self,
+        slot: FirmSlot,
+        requirement: &Requirement,
+    ) -> Result<SecretKey, Failure> {
+        let (product, generation) = (requirement.product, requirement.generation);
+        let record = records::item_key_key(slot, product, generation);
+        let parts = self.platform.parts();
+        let stored: Option<StoredKey> =
+            records::read(parts.store, record).map_err(store_failure)?;
+        let missing = ErrorCode::KeyMissing.with(product.0.into(), generation.0.into());
+        let stored = stored.ok_or(missing)?;
+        let mut key = Zeroizing::new([0; 32]);
+        let (sealed, tag) = stored.sealed.0.split_at(32);
+        key.copy_from_slice(sealed);
+        let tag: &[u8; 16] = tag.try_into().map_err(|_| ErrorCode::StoreFailed.failure())?;
+        let aad = record.to_be_bytes();
+        aead::open_in_place(parts.keys.storage_key(), &stored.nonce.0, &aad, &mut key[..], tag)
+            .map_err(|_| ErrorCode::StoreFailed.failure())?;
+        Ok(key)
+    }
+}

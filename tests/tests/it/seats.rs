@@ -1,0 +1,178 @@
+//! Seats over power cuts and moves between machines, and those who try to have more than there are.
+
+use protocol::command::{Reply, SeatCommand, SeatGrant, SeatReply};
+use protocol::errors::ErrorCode;
+use protocol::ids::{OpId, SeatHandle, SeatToken};
+use protocol::limits::{QUICK_MOVES_MAX, SEAT_GRACE_S, SETTLE_S};
+use protocol::objects::license::ItemOption;
+use strongroom_tests::dice::Dice;
+
+use crate::license::{Licensed, op, station};
+
+/// Seconds after which a dongle of the bench frees a seat: its time-out of 30, and the grace.
+const FREE_AFTER_S: u64 = 30 + SEAT_GRACE_S as u64;
+
+fn licensed(quantity: u32) -> Licensed {
+    Licensed::new(vec![ItemOption::LicenseQuantity(quantity)])
+}
+
+fn granted(reply: Result<SeatReply, ErrorCode>) -> SeatGrant {
+    match reply {
+        Ok(SeatReply::Opened(grant)) => grant,
+        other => panic!("no seat: {:?}", other.err()),
+    }
+}
+
+fn as_op(token: SeatToken) -> OpId {
+    OpId::new(*token.bytes())
+}
+
+#[test]
+fn after_a_power_cut_only_holders_have_seats_until_all_of_them_must_have_ended() {
+    let mut made = licensed(2);
+    let held = granted(made.open(1, op(1), 0)).token;
+    made.power_cycle();
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::SeatQuarantine));
+    // Its holder goes on, and however often it asks it has one seat.
+    let again = granted(made.open(1, as_op(held), 0));
+    assert_eq!(granted(made.open(3, as_op(held), 0)).token, again.token);
+    assert_eq!(made.state().seats, 1);
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::SeatQuarantine));
+    made.bench.ticks.pass_ms((FREE_AFTER_S - 1) * 1000);
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::SeatQuarantine));
+    made.bench.ticks.pass_ms(1000);
+    granted(made.open(2, op(2), 0));
+}
+
+/// K12: a seat is not had by guessing, by another's secret, by an old one, or by a late heartbeat.
+#[test]
+fn sec_k12_a_seat_is_kept_and_taken_over_by_its_holder_alone() {
+    let mut made = licensed(1);
+    let grant = granted(made.open(1, op(1), 0));
+    let mut dice = Dice::new(12);
+    for _ in 0..1000 {
+        let token = SeatToken::new(dice.bytes());
+        let joined = made.seat(2, SeatCommand::Join { op: op(9), token });
+        assert_eq!(joined.err(), Some(ErrorCode::SeatUnknown));
+    }
+    let beat = |handle: SeatHandle, n| SeatCommand::Heartbeat { handle, n };
+    assert_eq!(made.seat(2, beat(grant.handle, 1)).err(), Some(ErrorCode::SeatUnknown));
+    assert!(made.seat(1, beat(grant.handle, 1)).is_ok());
+    assert_eq!(made.seat(1, beat(grant.handle, 1)).err(), Some(ErrorCode::SeatUnknown));
+    made.power_cycle();
+    assert_eq!(made.seat(1, beat(grant.handle, 2)).err(), Some(ErrorCode::SeatUnknown));
+    // A bit of the secret, or of its number, is another secret.
+    for bit in 0..128 {
+        let mut other = *grant.token.bytes();
+        other[bit / 8] ^= 1 << (bit % 8);
+        let stolen = made.open(2, OpId::new(other), 0);
+        assert_eq!(stolen.err(), Some(ErrorCode::SeatQuarantine), "bit {bit}");
+    }
+    // Two power sessions ago is too long ago.
+    let second = granted(made.open(1, as_op(grant.token), 0));
+    made.power_cycle();
+    let old = made.open(2, as_op(grant.token), 0);
+    assert_eq!(old.err(), Some(ErrorCode::SeatQuarantine));
+    let third = granted(made.open(1, as_op(second.token), 0));
+    // Taken over once; given back, it is gone.
+    assert!(made.seat(1, SeatCommand::Close { handle: third.handle }).is_ok());
+    let again = made.open(2, as_op(second.token), 0);
+    assert_eq!(again.err(), Some(ErrorCode::SeatQuarantine));
+}
+
+#[test]
+fn a_token_is_for_its_entry_and_its_dongle() {
+    let mut made = licensed(1);
+    let token = granted(made.open(1, op(1), 0)).token;
+    made.power_cycle();
+    let mut other = Licensed::on(
+        strongroom_tests::bench::Bench::new(2),
+        "Acme",
+        vec![ItemOption::LicenseQuantity(1)],
+    );
+    granted(other.open(1, op(1), 0));
+    other.power_cycle();
+    assert_eq!(other.open(2, as_op(token), 0).err(), Some(ErrorCode::SeatQuarantine));
+}
+
+#[test]
+fn a_container_that_was_left_in_order_keeps_nobody_waiting() {
+    let mut made = licensed(1);
+    let grant = granted(made.open(1, op(1), 0));
+    assert!(made.seat(1, SeatCommand::Close { handle: grant.handle }).is_ok());
+    made.power_cycle();
+    granted(made.open(2, op(2), 0));
+    // Lost to silence, and noticed: the same.
+    made.bench.ticks.pass_ms((FREE_AFTER_S + 1) * 1000);
+    made.state();
+    made.power_cycle();
+    granted(made.open(3, op(3), 0));
+    // What does not count leaves no mark.
+    let mut free = licensed(0);
+    granted(free.open(1, op(1), 0));
+    free.power_cycle();
+    granted(free.open(2, op(2), 0));
+}
+
+#[test]
+fn a_cut_in_the_quarantine_begins_it_anew() {
+    let mut made = licensed(1);
+    let token = granted(made.open(1, op(1), 0)).token;
+    made.power_cycle();
+    made.bench.ticks.pass_ms(20_000);
+    made.power_cycle();
+    made.bench.ticks.pass_ms((FREE_AFTER_S - 1) * 1000);
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::SeatQuarantine));
+    granted(made.open(1, as_op(token), 0));
+}
+
+#[test]
+fn a_seat_that_was_lost_to_silence_is_had_again_and_not_paid_again() {
+    let mut made = licensed(1);
+    let token = granted(made.open(1, op(1), 0)).token;
+    made.bench.ticks.pass_ms((FREE_AFTER_S + 1) * 1000);
+    let joined = made.seat(1, SeatCommand::Join { op: op(5), token });
+    assert_eq!(joined.err(), Some(ErrorCode::SeatUnknown));
+    granted(made.open(1, as_op(token), 0));
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::NoSeat));
+}
+
+/// The stations of the holders of a container that is switched to and fro.
+#[test]
+fn a_container_that_changes_machines_quickly_stays_shut_until_it_settles() {
+    let mut made = licensed(0);
+    for number in 1..=QUICK_MOVES_MAX + 1 {
+        made.power_cycle();
+        assert!(made.seat(1, station(number)).is_ok());
+        granted(made.open(1, op(number.into()), 0));
+    }
+    made.power_cycle();
+    assert!(made.seat(1, station(9)).is_ok());
+    assert_eq!(made.open(1, op(99), 0).err(), Some(ErrorCode::ReplugTooFast));
+    // Where it was last it may go on.
+    assert!(made.seat(2, station(QUICK_MOVES_MAX + 1)).is_ok());
+    granted(made.open(2, op(98), 0));
+    made.power_cycle();
+    assert!(made.seat(1, station(9)).is_ok());
+    made.bench.ticks.pass_ms(u64::from(SETTLE_S) * 1000);
+    granted(made.open(1, op(97), 0));
+    // It settled: it may move again.
+    made.power_cycle();
+    assert!(made.seat(1, station(10)).is_ok());
+    granted(made.open(1, op(96), 0));
+}
+
+#[test]
+fn a_refused_seat_changes_no_byte() {
+    let mut made = licensed(1);
+    granted(made.open(1, op(1), 0));
+    let before = made.bench.records();
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::NoSeat));
+    assert_eq!(made.bench.records(), before);
+    made.power_cycle();
+    let before = made.bench.records();
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::SeatQuarantine));
+    assert_eq!(made.bench.records(), before);
+    let answer = made.bench.command(protocol::command::Command::Info);
+    assert!(matches!(answer, Reply::Info(_)));
+}
