@@ -27,7 +27,7 @@ use crate::output::Output;
 use crate::vendor::{Passphrase, SystemRandom, Vendor, VendorKeys};
 use crate::{clock, files, reach, times};
 
-pub(super) use open::open_file;
+pub(super) use open::{open_file, would_open};
 
 /// File name of the loader beside this program.
 const LOADER: &str = "strongroom-loader";
@@ -228,14 +228,17 @@ fn protect_error(error: ProtectError) -> CliError {
     }
 }
 
-/// The loader: named, or beside this program, or where packages put it.
-fn read_loader(named: Option<&Path>) -> Result<Vec<u8>> {
+/// Where the loader is looked for if none is named: beside this program, and where packages put it.
+pub(super) fn loader_places() -> Vec<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(LOADER)));
-    let packaged = Some(PathBuf::from("/usr/lib/strongroom").join(LOADER));
-    let mut places = named.map(Path::to_owned).into_iter().chain(beside).chain(packaged);
+    let packaged = PathBuf::from("/usr/lib/strongroom").join(LOADER);
+    beside.into_iter().chain([packaged]).collect()
+}
+
+fn read_loader(named: Option<&Path>) -> Result<Vec<u8>> {
     let found = match named {
         Some(path) => Some(path.to_owned()),
-        None => places.find(|path| path.is_file()),
+        None => loader_places().into_iter().find(|path| path.is_file()),
     };
     let path = found.ok_or(ErrorCode::LoaderMissing.failure())?;
     std::fs::read(&path).map_err(|error| CliError::io(&path, &error))

@@ -6,10 +6,13 @@
 mod bad_input;
 mod clock;
 mod first_run;
+mod grammar;
 mod options;
+mod people;
 mod programs;
 mod seats;
 mod secrecy;
+mod shape;
 mod shim;
 mod terminal;
 mod world;
