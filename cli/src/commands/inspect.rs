@@ -17,7 +17,7 @@ use crate::error::{CliError, Result};
 use crate::output::Output;
 
 pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
-    let bytes = super::protect::head_of(path)?;
+    let (bytes, all) = super::protect::head_of(path)?;
     let (kind, mut rest) =
         file::kind(&bytes).map_err(|failure| CliError::from(failure).about(path.display()))?;
     let mut objects = Vec::new();
@@ -32,7 +32,12 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
     }
     let mut data = json!({ "kind": kind.name(), "objects": objects });
     if kind == FileKind::Artifact {
-        text.push_str("\ncontent: encrypted");
+        let head_len = (bytes.len() - rest.len()) as u64;
+        let content_len = data["objects"].as_array().and_then(|objects| objects.last());
+        let content_len = content_len.and_then(|artifact| artifact["bytes"].as_u64());
+        let content = objects::content(content_len, rest, all.saturating_sub(head_len));
+        text.push_str(&format!("\n{}", content.lines()));
+        data["content"] = content.into_json();
     } else if !rest.is_empty() {
         data["left_over"] = json!(rest.len());
         text.push_str(&format!("\n{} bytes are left over: no command takes this file", rest.len()));

@@ -282,14 +282,16 @@ pub(super) fn verify_error(path: &Path, error: VerifyError) -> CliError {
     }
 }
 
-/// The part of a file that holds objects: of a protected program, what stands behind its loader.
-pub(super) fn head_of(path: &Path) -> Result<Vec<u8>> {
+/// The part of a file that holds objects, and the bytes in all of what they begin: of a protected
+/// program, what stands behind its loader.
+pub(super) fn head_of(path: &Path) -> Result<(Vec<u8>, u64)> {
     use std::os::unix::fs::FileExt;
     let failed = |error: std::io::Error| CliError::io(path, &error);
     let file = std::fs::File::open(path).map_err(failed)?;
-    let offset = match protector::seal::find_artifact(&file) {
-        Ok(range) => range.offset_bytes,
-        Err(_) => 0,
+    let file_len = file.metadata().map_err(failed)?.len();
+    let (offset, all) = match protector::seal::find_artifact(&file) {
+        Ok(range) => (range.offset_bytes, range.len_bytes),
+        Err(_) => (0, file_len),
     };
     let len =
         protector::artifact::ARTIFACT_HEAD_LEN_MAX.max(2 * protocol::limits::UPDATE_BODY_LEN_MAX);
@@ -302,5 +304,5 @@ pub(super) fn head_of(path: &Path) -> Result<Vec<u8>> {
         }
     }
     bytes.truncate(have);
-    Ok(bytes)
+    Ok((bytes, all))
 }

@@ -346,7 +346,10 @@ const FILES: [(&str, &[&str]); 6] = [
     ("update", &["+ quantity    1", "+ key of product 7", "leaf 0", "until"]),
     ("receipt", &["update hash", "operation count  2", "commits", "certified"]),
     ("sealed/file", &["type             file", "product 7, user limit", "parts"]),
-    ("sealed/app", &["type             program", "loss", "de: \"Nein.\" Shop", "allow preload"]),
+    (
+        "sealed/app",
+        &["type             program", "loss", "de: \"Nein.\" Shop", "commitment", "chunks"],
+    ),
 ];
 
 #[test]
@@ -383,6 +386,12 @@ fn every_kind_of_file_is_shown_with_all_that_it_holds() {
     }
     let released = world.cli("inspect sealed/file").ok().stdout;
     assert!(released.contains("released 2026-01-01"), "{released}");
+    let sealed = read(&world, "sealed/file");
+    fs::write(world.path("cut"), &sealed[..sealed.len() - 9]).expect("room");
+    for (file, missing) in [("sealed/file", 0), ("sealed/app", 0), ("cut", 9)] {
+        let data = world.cli(&format!("inspect {file} --json")).ok().data();
+        assert_eq!(data["content"]["missing_bytes"], missing, "{file}");
+    }
     let twice = [read(&world, "receipt"), b"xx".to_vec()].concat();
     fs::write(world.path("longer"), twice).expect("room");
     assert!(world.cli("inspect longer").ok().stdout.contains("2 bytes are left over"));

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use container::Error;
+use protocol::command::ContainerInfo;
 use protocol::errors::ErrorCode;
 use protocol::objects::device::ClockClass;
 use protocol::objects::license::ProductItem;
@@ -56,29 +57,33 @@ fn broken(name: &str, error: &Error) -> Finding {
 
 fn container(probe: &Probe, now_s: u64) -> Vec<Finding> {
     let (serial, info) = (probe.container.serial().to_string(), &probe.info);
-    let seen = format!(
-        "{serial}: {}, firmware {}, clock {}, {} vendors, {} seats in use",
-        shown::mode(probe.container.mode()),
-        shown::firmware(info.firmware),
-        shown::clock(info.clock),
-        probe.firms.len(),
-        info.seats
-    );
-    let state = match info.locked {
-        0 => Finding::ok("container", seen),
-        reason => {
-            let seen = format!("{seen}; LOCKED, reason {reason}");
-            let next = ErrorCode::ContainerLocked.row().next;
-            Finding::problem("container", seen, next).coded("S0301")
-        }
-    };
-    let mut findings = vec![state];
+    let about = format!("{serial}: {}", shown::mode(probe.container.mode()));
+    let mut findings = vec![state(&about, info)];
     findings.extend(apart(&serial, info.time.class, info.time.now_s, now_s));
     let time_s = if info.time.now_s == 0 { now_s } else { info.time.now_s };
     for firm in &probe.firms {
         findings.extend(entries(&serial, firm, time_s));
     }
     findings
+}
+
+/// Whether it works.
+fn state(about: &str, info: &ContainerInfo) -> Finding {
+    let seen = format!(
+        "{about}, firmware {}, clock {}, {} vendors, {} seats in use",
+        shown::firmware(info.firmware),
+        shown::clock(info.clock),
+        info.firms,
+        info.seats
+    );
+    match info.locked {
+        0 => Finding::ok("container", seen),
+        reason => {
+            let seen = format!("{seen}; LOCKED, reason {reason}");
+            let next = ErrorCode::ContainerLocked.row().next;
+            Finding::problem("container", seen, next).coded("S0301")
+        }
+    }
 }
 
 /// A container's clock beside the machine's. Only one with a battery goes on by itself; any may be
@@ -184,12 +189,37 @@ fn end(item: &ProductItem, first_use_s: u64) -> Option<(&'static str, u64)> {
 mod tests {
     use super::*;
     use crate::support::State;
-    use protocol::codec::List;
+    use protocol::codec::{List, Text};
     use protocol::command::ItemState;
-    use protocol::ids::{EntryNumber, ProductCode};
+    use protocol::ids::{ContainerId, EntryNumber, ProductCode};
+    use protocol::objects::device::AnchorClass;
     use protocol::objects::license::{Checkpoint, ItemOption, ItemRef};
+    use protocol::objects::statement::TimeInfo;
 
     const DAY_S: u64 = 86_400;
+
+    #[test]
+    fn a_locked_container_is_a_problem() {
+        let class = ClockClass::Rtc;
+        let mut info = ContainerInfo {
+            id: ContainerId::default(),
+            name: Text::default(),
+            clock: class,
+            anchor: AnchorClass::Hardware,
+            firmware: 0x0001_0203,
+            time: TimeInfo { floor_s: 0, now_s: 0, class, certified_s: 0 },
+            firms: 2,
+            seats: 3,
+            locked: 0,
+        };
+        let free = super::state("D: test", &info);
+        let seen = "D: test, firmware 1.2.3, clock rtc, 2 vendors, 3 seats in use";
+        assert_eq!((free.state, free.seen.as_str()), (State::Ok, seen));
+        info.locked = 4;
+        let locked = super::state("D: test", &info);
+        assert_eq!((locked.state, locked.code.as_deref()), (State::Problem, Some("S0301")));
+        assert!(locked.seen.contains("reason 4"), "{}", locked.seen);
+    }
 
     #[test]
     fn clocks_apart_are_told_by_how_far() {

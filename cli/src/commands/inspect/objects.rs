@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 use super::fields::Fields;
 use crate::commands::{shown, update};
 
+/// Bytes of the key commitment behind the salt of encrypted content.
+const COMMITMENT_LEN: usize = content::HEADER_LEN - content::SALT_LEN;
+
 /// All fields of the object, with those of its header behind.
 pub(super) fn describe(object: &UnverifiedObject<'_>) -> Fields {
     let shown = match object.body_if_intact() {
@@ -198,6 +201,26 @@ fn artifact(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
         Some(options) => program(fields, options),
         None => fields,
     }
+}
+
+/// The content behind the objects: `here_len` bytes that begin with `start`, of which the artifact
+/// says that they are `content_len` when decrypted.
+pub(super) fn content(content_len: Option<u64>, start: &[u8], here_len: u64) -> Fields {
+    let mut fields = Fields::of("content, encrypted");
+    if let Some((salt, rest)) = start.split_first_chunk::<{ content::SALT_LEN }>() {
+        fields = fields.hex("salt", *salt);
+        if let Some(commitment) = rest.first_chunk::<COMMITMENT_LEN>() {
+            fields = fields.hex("commitment", *commitment);
+        }
+    }
+    let sealed_len = content_len.and_then(|len| content::ciphertext_len(len).ok());
+    if let (Some(len), Some(sealed_len)) = (content_len, sealed_len) {
+        let chunks = len / content::CHUNK_LEN as u64 + 1;
+        fields = fields.number("chunks", chunks).number("sealed_bytes", sealed_len);
+        // What stands behind the content of a program fills its last page.
+        fields = fields.number("missing_bytes", sealed_len.saturating_sub(here_len));
+    }
+    fields
 }
 
 fn slot(slot: &Slot) -> (Value, String) {
