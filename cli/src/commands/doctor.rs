@@ -7,6 +7,7 @@ mod machine;
 mod places;
 mod probe;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,13 +70,8 @@ fn examine(doctor: &DoctorArgs, args: &Args, output: &Output) -> Result<Examined
     findings.push(machine::clock(now_s));
     findings.extend(machine::disk(&places));
     findings.push(machine::loader(&places));
-    let sources = match crate::reach::sources(args) {
-        Ok(sources) => sources,
-        Err(error) => {
-            findings.push(machine::failed("source", "the list of sources", &error));
-            Vec::new()
-        }
-    };
+    let (sources, told) = named(args, &places);
+    findings.extend(told);
     let with_usb = sources.contains(&Source::Usb);
     let devices = with_usb.then(|| Pending::ask(hid::list));
     let end = clock::start() + wait;
@@ -93,6 +89,34 @@ fn examine(doctor: &DoctorArgs, args: &Args, output: &Output) -> Result<Examined
         attempts.extend(attempt);
     }
     Ok(Examined { findings, probed, attempts })
+}
+
+/// The sources, who named them, and the market where it is named wrongly.
+fn named(args: &Args, places: &Places) -> (Vec<Source>, Vec<Finding>) {
+    const AREA: &str = "configuration";
+    let named = |name| std::env::var_os(name).is_some_and(|value: OsString| !value.is_empty());
+    let by = match places.configuration.iter().any(|path| path.is_file()) {
+        _ if !args.source.is_empty() => "--source",
+        _ if named("STRONGROOM_SOURCES") => "STRONGROOM_SOURCES",
+        true => "the configuration file",
+        false => "the standard",
+    };
+    let mut findings = Vec::new();
+    let sources = match crate::reach::sources(args) {
+        Ok(sources) => {
+            let all: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            findings.push(Finding::ok(AREA, format!("sources {}, by {by}", all.join(","))));
+            sources
+        }
+        Err(error) => {
+            findings.push(machine::failed(AREA, &format!("sources, by {by}"), &error));
+            Vec::new()
+        }
+    };
+    if let (true, Err(error)) = (named("STRONGROOM_MARKET"), backends::configured_market()) {
+        findings.push(machine::failed(AREA, "STRONGROOM_MARKET", &CliError::from(error)));
+    }
+    (sources, findings)
 }
 
 fn reached(probed: &[Probed]) -> impl Iterator<Item = &Probe> {

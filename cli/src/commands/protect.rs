@@ -9,7 +9,8 @@ use protector::artifact::{Firm, Protection, Signer, SlotSpec};
 use protector::atomic::Existing;
 use protector::elf::{Concern, Verdict};
 use protector::protect::{
-    Paths, ProgramSettings, ProtectError, Protected, protect_file, protect_program,
+    Paths, ProgramSettings, ProtectError, Protected, check_file, check_program, protect_file,
+    protect_program,
 };
 use protector::verify::{ContentCheck, VerifyError, verify};
 use protocol::codec::Text;
@@ -138,7 +139,8 @@ fn existing(args: &RequirementArgs) -> Existing {
 fn file(input: &Path, path: &Path, args: &RequirementArgs, output: &Output) -> Result<()> {
     let desk = Desk::open(args, input)?;
     if args.dry_run {
-        return would(&desk, input, path, output);
+        check_file(input).map_err(protect_error)?;
+        return would(&desk, input, path, args.force, output);
     }
     let mut progress = output.progress("encrypting");
     let mut signer = Signer { key: &desk.keys.protect, random: &mut SystemRandom };
@@ -159,9 +161,10 @@ fn app(
 ) -> Result<()> {
     let desk = Desk::open(args, input)?;
     if args.dry_run {
-        let suitability = protector::elf::examine(input).map_err(|e| CliError::io(input, &e))?;
+        let suitability = check_program(input, settings.accepted).map_err(protect_error)?;
         output.say(verdict(&suitability.verdict));
-        return would(&desk, input, path, output);
+        suitability.notes.iter().for_each(|note| output.say(format!("note: {note}")));
+        return would(&desk, input, path, args.force, output);
     }
     let mut progress = output.progress("encrypting");
     let mut signer = Signer { key: &desk.keys.protect, random: &mut SystemRandom };
@@ -190,7 +193,10 @@ fn verdict(verdict: &Verdict) -> String {
     }
 }
 
-fn would(desk: &Desk, input: &Path, path: &Path, output: &Output) -> Result<()> {
+fn would(desk: &Desk, input: &Path, path: &Path, force: bool, output: &Output) -> Result<()> {
+    if !force {
+        files::check_new(path)?;
+    }
     let opens: Vec<String> = desk.requirements.iter().map(shown::requirement_text).collect();
     let text = format!(
         "{} would be encrypted into {}; it would open with: {}",

@@ -1,5 +1,7 @@
 //! `strongroom update`: see and apply what a vendor sent.
 
+mod fits;
+
 use std::path::Path;
 
 use container::{Container, UpdateError};
@@ -254,6 +256,8 @@ fn apply(
     let container = reach::one(args)?;
     let (text, changes) = describe(&update, Some(&container))?;
     if dry_run {
+        fits::check(&update, &container)?;
+        receipt_path.map(files::check_new).transpose()?;
         output.data("update-apply", json!({ "dry_run": true, "changes": changes }), text);
         return Ok(());
     }

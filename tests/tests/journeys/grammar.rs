@@ -327,6 +327,11 @@ fn a_dry_run_is_refused_where_the_real_one_would_be() {
         ("vendor issue --vendor acme --context context --product 7 -o context", 7),
         ("vendor cancel --vendor acme --context context --number 1 -o dry", 3),
         ("license open sealed/file -o context", 7),
+        ("protect file plain -o context --vendor acme --product 7", 7),
+        ("protect file missing -o dry --vendor acme --product 7", 3),
+        ("protect file sealed/file -o dry --vendor acme --product 7", 7),
+        ("protect app /bin/busybox -o dry --vendor acme --product 7", 2),
+        ("protect app plain -o dry --vendor acme --product 7", 2),
         ("doctor --bundle context", 7),
     ] {
         world.cli(&format!("{line} --dry-run")).refused(code, &[]);
@@ -336,6 +341,44 @@ fn a_dry_run_is_refused_where_the_real_one_would_be() {
     world.fault("jump-clock 9999999");
     world.license("--quantity 1 --expires +1d");
     world.cli("license open sealed/file -o dry --dry-run").refused(5, &["S0380"]);
+}
+
+/// Updates that are old, early, late, on a dead branch, or for another container.
+#[test]
+fn a_dry_run_of_an_update_says_what_the_container_would() {
+    let mut world = World::new();
+    world.plug("usb", "rtc");
+    world.cli("container context --firm acme -o context").ok();
+    for (options, file) in
+        [("--quantity 1", "old"), ("--quantity 2", "behind"), ("--quantity 3 --supersede 1", "new")]
+    {
+        let line = "vendor issue --vendor acme --context context --product 7";
+        world.cli(&format!("{line} {options} -o {file}")).ok();
+    }
+    world.cli("update apply new --dry-run --receipt context").refused(7, &["context is there"]);
+    both(&world, "behind", "", 7, "S0405");
+    world.cli("update apply new --yes").ok();
+    both(&world, "old", "", 7, "S0404");
+    both(&world, "new", "", 7, "S0404");
+    both(&world, "behind", "", 7, "S0406");
+    world.cli("container context --firm acme -o newer").ok();
+    let line = "vendor issue --vendor acme --context newer --product 7 --apply-before +1d -o late";
+    world.cli(line).ok();
+    world.cli("update apply late --dry-run").ok();
+    world.plug("other", "rtc");
+    both(&world, "late", "--source sim:port/other", 5, "S0402");
+    world.fault("jump-clock 172800");
+    both(&world, "late", "--source sim:port/usb", 5, "S0407");
+}
+
+/// With and without `--dry-run` an update is refused in the same way.
+#[track_caller]
+fn both(world: &World, file: &str, options: &str, code: i32, words: &str) {
+    let dry = world.cli(&format!("update apply {file} --dry-run {options}"));
+    let real = world.cli(&format!("update apply {file} --yes {options}"));
+    let error = |got: &Outcome| got.stderr.lines().rev().nth(1).map(str::to_owned);
+    assert_eq!(error(&dry), error(&real), "{file}");
+    dry.refused(code, &[words]);
 }
 
 /// All files of the world with contents and modes, but for those that a running dongle writes by

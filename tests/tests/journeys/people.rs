@@ -40,6 +40,7 @@ fn a_machine_on_which_all_is_well_has_no_problems() {
     let world = World::licensed("rtc", "--quantity 2 --expires +1y");
     let got = world.cli("doctor --json").ok();
     found(&got, "configuration", "ok", &["no file", "home/config.toml"]);
+    found(&got, "configuration", "ok", &["sources sim:/", "by STRONGROOM_SOURCES"]);
     found(&got, "clock", "ok", &["this machine says 20"]);
     found(&got, "clock", "ok", &["DONGLE-", "0 s"]);
     found(&got, "disk", "ok", &["home can be written", "MiB"]);
@@ -82,7 +83,7 @@ fn what_is_wrong_is_found_with_what_to_do() {
     found(&got, "container", "problem", &["S0803", "container list"]);
     world.plug("other", "plain");
     let got = world.cli("doctor --json --source nonsense");
-    found(&got, "source", "problem", &["S0804"]);
+    found(&got, "configuration", "problem", &["S0804", "--source"]);
     assert_eq!(findings(&world.cli("doctor --json")).iter().filter(|f| f.0 == "source").count(), 2);
 }
 
@@ -99,6 +100,9 @@ fn a_machine_set_up_wrongly_is_told_where() {
     }
     fs::write(home.join("config.toml"), "market = \"AT\"").expect("room");
     found(&world.cli("doctor --json").ok(), "configuration", "ok", &["market AT", "sources usb"]);
+    let mut elsewhere = doctor(&world, &["doctor", "--json", "--source", "sim:port/usb"]);
+    let got = run(elsewhere.env("STRONGROOM_MARKET", "Austria"), "");
+    found(&got, "configuration", "problem", &["S0807", "Austria"]);
     let usb = world.cli("doctor --json --source usb --source sim:port/usb");
     found(&usb, "usb", "ok", &["no dongle"]);
     let disk = Disk::mount(world.path("disk"));
