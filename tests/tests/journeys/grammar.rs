@@ -296,8 +296,8 @@ fn every_command_that_writes_can_be_asked_what_it_would_do() {
 #[test]
 fn with_dry_run_nothing_changes_and_without_it_something_does() {
     let world = world();
-    // A license to open a file with, and an update to come after it.
-    world.license("--quantity 1");
+    // A license to open a file with; its first use is written down.
+    world.license("--quantity 1 --usage-period 30d");
     for (name, dry) in DRY {
         let Run(rest) = dry else { continue };
         let line = format!("{name} {rest}");
@@ -382,7 +382,7 @@ fn both(world: &World, file: &str, options: &str, code: i32, words: &str) {
 }
 
 /// All files of the world with contents and modes, but for those that a running dongle writes by
-/// itself, and what can be seen of what it holds.
+/// itself, and what can be seen of what it holds and was used for.
 fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
     let mut files = Vec::new();
     let mut folders = vec![world.path("")];
@@ -400,5 +400,6 @@ fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
         }
     }
     files.sort();
-    (files, world.state())
+    let used = world.cli("license show 7 --json").ok().stdout;
+    (files, world.state() + &used)
 }
