@@ -1,11 +1,15 @@
 //! The grammar: noun, then verb.
 
+mod people;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use protocol::objects::license::AccessMode;
 use serde::Deserialize;
+
+pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs, UseArgs};
 
 use crate::vendor::OptionArgs;
 
@@ -32,10 +36,12 @@ pub(crate) enum Command {
     /// Show the main job from beginning to end: vendor, simulated dongle, protected program and
     /// file
     Demo(DemoArgs),
-    /// Explain an error code
+    /// Say what is wrong on this machine and in its containers
+    Doctor(DoctorArgs),
+    /// Explain an error code, or list all of them
     Explain {
         /// Code such as S0380, or name such as Expired
-        code: String,
+        code: Option<String>,
     },
     /// Show what a Strongroom file holds
     Inspect {
@@ -63,6 +69,10 @@ pub(crate) enum Command {
     /// A user's own key, for licenses that name one
     #[command(subcommand)]
     User(UserCommand),
+    /// Print what a shell needs to complete commands
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands
+    Man(ManArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,7 +124,7 @@ pub(crate) enum SimCommand {
         socket: PathBuf,
         /// unplug | plug | stall on|off | cut-power WRITES [before|during|after] | flip-bits COUNT
         /// | jump-clock SECONDS | slow MILLISECONDS | stop
-        #[arg(required = true, allow_hyphen_values = true)]
+        #[arg(required = true, allow_negative_numbers = true)]
         fault: Vec<String>,
     },
 }
@@ -133,6 +143,9 @@ pub(crate) enum ContainerCommand {
         /// Where to write it
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Give a container a name, or take it away with an empty one
     Rename {
@@ -168,6 +181,9 @@ pub(crate) enum VendorCommand {
         /// For simulated containers only
         #[arg(long)]
         test: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         keys: KeyStoreArgs,
     },
@@ -196,6 +212,9 @@ pub(crate) enum VendorCommand {
         /// Where to write the update
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         keys: KeyStoreArgs,
     },
@@ -206,6 +225,9 @@ pub(crate) enum VendorCommand {
         /// The vendor directory
         #[arg(long, value_name = "DIR")]
         vendor: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -221,6 +243,9 @@ pub(crate) enum ProductCommand {
         /// The vendor directory
         #[arg(long, value_name = "DIR")]
         vendor: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
     /// List products
     List {
@@ -315,6 +340,9 @@ pub(crate) enum UpdateCommand {
         /// Where to write it
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -331,27 +359,8 @@ pub(crate) enum LicenseCommand {
     Why {
         /// Product
         product: u32,
-        /// The vendor, where several are in the container
-        #[arg(long, value_name = "FIRM")]
-        firm: Option<String>,
-        /// Features that the use needs
-        #[arg(long, value_name = "MAP")]
-        features: Option<String>,
-        /// How the use is counted
-        #[arg(long, value_enum, default_value = "user-limit")]
-        access: Access,
-        /// Release date of what is used
-        #[arg(long, value_name = "TIME")]
-        release: Option<String>,
-        /// Age of the container's certified time, at most, in seconds; 0 = any
-        #[arg(long, default_value_t = 0, value_name = "SECONDS")]
-        certified_age: u32,
-        /// Units that the use takes
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        units: u32,
-        /// Generation of the item key
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        generation: u16,
+        #[command(flatten)]
+        uses: UseArgs,
     },
     /// Show a data field of an entry, or write your own
     Data(DataArgs),
@@ -362,6 +371,9 @@ pub(crate) enum LicenseCommand {
         /// Where to write the contents; - for stdout
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

@@ -1,10 +1,13 @@
 //! One module for each noun.
 
+mod completions;
 mod container;
 mod demo;
+mod doctor;
 mod explain;
 mod inspect;
 mod license;
+mod man;
 pub(crate) mod protect;
 mod shown;
 mod sim;
@@ -16,11 +19,12 @@ use crate::args::{Args, Command};
 use crate::error::Result;
 use crate::output::Output;
 
-/// Carries a command out.
-pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
+/// Carries a command out; the exit code of one that did not fail is 0, but for what `doctor` found.
+pub(crate) fn run(args: &Args, output: &Output) -> Result<u8> {
     match &args.command {
         Command::Demo(demo) => demo::run(demo, output),
-        Command::Explain { code } => explain::run(code, output),
+        Command::Doctor(doctor) => return doctor::run(doctor, args, output),
+        Command::Explain { code } => explain::run(code.as_deref(), output),
         Command::Inspect { file } => inspect::run(file, output),
         Command::Sim(command) => sim::run(command, output),
         Command::Containers(command) => container::run(command, args, output),
@@ -29,5 +33,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
         Command::License(command) => license::run(command, args, output),
         Command::Protect(command) => protect::run(command, output),
         Command::User(command) => user::run(command, output),
-    }
+        Command::Completions(shell) => completions::run(shell, output),
+        Command::Man(man) => man::run(man, output),
+    }?;
+    Ok(0)
 }

@@ -38,6 +38,26 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, 0o644, Existing::Keep)
 }
 
+/// The same for its owner only.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, 0o600, Existing::Keep)
+}
+
+/// What [`write_new`] would meet, without writing: for `--dry-run`.
+pub(crate) fn check_new(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(CliError::conflict(
+            format!("{} is there already", path.display()),
+            "Choose another name, or remove what is there.",
+        ));
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::read_dir(folder).map(drop).map_err(|error| CliError::io(folder, &error))
+}
+
 /// Writes a file whole or not at all, in place of what was there.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     write(path, bytes, mode, Existing::Replace)

@@ -6,9 +6,11 @@ mod clock;
 mod commands;
 mod error;
 mod files;
+pub mod grammar;
 mod output;
 pub mod parsers;
 mod reach;
+mod support;
 mod times;
 mod vendor;
 
@@ -17,25 +19,41 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Args;
+use error::CliError;
 use output::Output;
 
 /// The program: reads its arguments, carries the command out, says how it ended.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // Help and version are no errors; the rest is usage, code 2. Nothing can be done if
-            // stderr is gone.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+        Err(error) => return not_understood(&error),
     };
     let output = Output::new(args.json);
     match commands::run(&args, &output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             output.error(&error);
             ExitCode::from(error.exit())
         }
     }
+}
+
+/// Help and version are no errors; the rest is usage, code 2.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let as_json = std::env::args_os().skip(1).take_while(|word| word != "--").any(is_json);
+    if error.use_stderr() && as_json {
+        let text = error.render().to_string();
+        let mut parts = text.trim_start_matches("error: ").splitn(2, "\n\n");
+        let title = parts.next().unwrap_or_default().trim();
+        let hint = parts.next().unwrap_or("See: strongroom --help.").trim();
+        Output::new(true).error(&CliError::usage(title, hint));
+    } else {
+        // Nothing can be done if stderr is gone.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+fn is_json(word: std::ffi::OsString) -> bool {
+    word == "--json"
 }

@@ -21,6 +21,11 @@ impl Output {
         Output { json }
     }
 
+    /// Whether stdout is for one JSON envelope.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// The result: as JSON under `schema`, or as `text` for people.
     pub(crate) fn data(&self, schema: &str, data: impl Serialize, text: impl Display) {
         if self.json {
@@ -103,6 +108,16 @@ impl Progress {
         });
         bar.set_length(all);
         bar.set_position(done);
+    }
+}
+
+impl Progress {
+    /// It goes on, for how long nobody knows.
+    pub(crate) fn tick(&mut self) {
+        if self.visible && self.since.elapsed() >= Duration::from_millis(500) {
+            let spinner = || ProgressBar::new_spinner().with_message(self.what.clone());
+            self.bar.get_or_insert_with(spinner).tick();
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use protocol::codec::{Fixed, List, Text};
 use protocol::errors::ErrorCode;
 use protocol::ids::{FirmCode, ProductCode};
-use protocol::limits::ROOT_BODY_LEN_MAX;
+use protocol::limits::{FIRM_NAME_LEN_MAX, ROOT_BODY_LEN_MAX};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use protocol::signed::Role;
@@ -62,17 +62,7 @@ impl Vendor {
         mode: Mode,
         passphrase: &Passphrase,
     ) -> Result<Self> {
-        let too_long = || {
-            CliError::usage(format!("{name:?} cannot be a vendor's name"), "Use at most 64 bytes.")
-        };
-        let name = Text::new(name).filter(|name| !name.is_empty()).ok_or_else(too_long)?;
-        let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
-        if dir.exists() && !std::fs::read_dir(dir).is_ok_and(is_empty) {
-            return Err(CliError::conflict(
-                format!("{} is there already, and is no empty folder", dir.display()),
-                "Choose another folder.",
-            ));
-        }
+        let name = Self::check_new(dir, name)?;
         let keys = VendorKeys::generate()?;
         let role = |role, key: &protocol::crypto::ecdsa::SigningKey| RoleKeys {
             role,
@@ -96,6 +86,20 @@ impl Vendor {
         // Last, since it is what makes the folder a vendor directory.
         files::write_new(&dir.join(ROOT_FILE), &file::write(FileKind::Root, &[&object]))?;
         Self::open(dir)
+    }
+
+    /// Whether a vendor directory may be made here, and its name as the root will have it.
+    pub(crate) fn check_new(dir: &Path, name: &str) -> Result<Text<FIRM_NAME_LEN_MAX>> {
+        let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
+        if dir.exists() && !std::fs::read_dir(dir).is_ok_and(is_empty) {
+            return Err(CliError::conflict(
+                format!("{} is there already, and is no empty folder", dir.display()),
+                "Choose another folder.",
+            ));
+        }
+        Text::new(name).filter(|name| !name.is_empty()).ok_or_else(|| {
+            CliError::usage(format!("{name:?} cannot be a vendor's name"), "Use at most 64 bytes.")
+        })
     }
 
     /// Opens a vendor directory.
@@ -126,8 +130,8 @@ impl Vendor {
         Ok(found.ok_or(ErrorCode::ProductNotDefined.with(code.into(), 0))?)
     }
 
-    /// Defines a product.
-    pub(crate) fn add_product(&self, product: Product) -> Result<()> {
+    /// Defines a product; with `dry_run`, says only whether that can be done.
+    pub(crate) fn add_product(&self, product: Product, dry_run: bool) -> Result<()> {
         let mut products = self.products()?;
         if let Some(old) = products.iter().find(|old| old.code == product.code) {
             let failure = CliError::from(ErrorCode::AlreadyThere.failure());
@@ -136,6 +140,9 @@ impl Vendor {
         products.push(product);
         products.sort_by_key(|product| product.code);
         let text = products::write(products)?;
+        if dry_run {
+            return Ok(());
+        }
         files::replace(&self.dir.join(PRODUCTS_FILE), text.as_bytes(), 0o644)
     }
 

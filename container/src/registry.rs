@@ -93,6 +93,31 @@ impl Registry {
         artifact: ArtifactId,
         body: &ArtifactBody,
     ) -> Result<(Seat, Slot), Error> {
+        self.first_allowed(serial, body, |container, slot| {
+            container.open_seat(&slot.requirement, artifact)
+        })
+    }
+
+    /// The container and slot that would open an artifact, without using anything.
+    ///
+    /// # Errors
+    /// See [`Registry::open_artifact`].
+    pub fn why_artifact(
+        &self,
+        serial: Option<&str>,
+        body: &ArtifactBody,
+    ) -> Result<(Container, Slot), Error> {
+        self.first_allowed(serial, body, |container, slot| {
+            container.why(&slot.requirement).map(|()| container.clone())
+        })
+    }
+
+    fn first_allowed<T>(
+        &self,
+        serial: Option<&str>,
+        body: &ArtifactBody,
+        ask: impl Fn(&Container, &Slot) -> Result<T, Error>,
+    ) -> Result<(T, Slot), Error> {
         let containers = match serial {
             Some(_) => vec![self.find(serial)?],
             None => {
@@ -106,11 +131,8 @@ impl Registry {
         let mut refusal = Error::from(ErrorCode::NoContainer.failure());
         for container in &containers {
             for slot in body.slots.iter() {
-                let opened = container
-                    .check_mode(body.mode)
-                    .and_then(|()| container.open_seat(&slot.requirement, artifact));
-                match opened {
-                    Ok(seat) => return Ok((seat, slot.clone())),
+                match container.check_mode(body.mode).and_then(|()| ask(container, slot)) {
+                    Ok(allowed) => return Ok((allowed, slot.clone())),
                     Err(error) if rank(&error) >= rank(&refusal) => refusal = error,
                     Err(_) => {}
                 }

@@ -76,6 +76,29 @@ pub fn protect_file(
     Ok(Protected { head, suitability: None })
 }
 
+/// Whether [`protect_file`] would take this original. Nothing is written.
+///
+/// # Errors
+/// [`ProtectError`], as protecting would end.
+pub fn check_file(original: &Path) -> Result<(), ProtectError> {
+    let input = Input::open(original)?;
+    match is_protected(input.file()).map_err(|error| input.failed(error))? {
+        true => Err(ProtectError::AlreadyProtected { path: original.to_owned() }),
+        false => Ok(()),
+    }
+}
+
+/// Whether [`protect_program`] would take this original, and what it finds in it. Nothing is
+/// written.
+///
+/// # Errors
+/// [`ProtectError`], as protecting would end.
+pub fn check_program(original: &Path, accepted: &[String]) -> Result<Suitability, ProtectError> {
+    let input = Input::open(original)?;
+    let suitability = examine_file(input.file()).map_err(|error| input.failed(error))?;
+    sealed_len(&suitability, accepted).map(|_| suitability)
+}
+
 /// Protects a program: the loader, with the program in an artifact. `progress` is told bytes
 /// done and bytes in all.
 ///

@@ -15,7 +15,9 @@ pub(super) fn run(command: &ContainerCommand, args: &Args, output: &Output) -> R
     match command {
         ContainerCommand::List => list(args, output),
         ContainerCommand::Show => show(args, output),
-        ContainerCommand::Context { firm, output: path } => context(args, firm, path, output),
+        ContainerCommand::Context { firm, output: path, dry_run } => {
+            context(args, firm, path, *dry_run, output)
+        }
         ContainerCommand::Rename { name, dry_run } => rename(args, name, *dry_run, output),
     }
 }
@@ -92,15 +94,26 @@ fn show(args: &Args, output: &Output) -> Result<()> {
     Ok(())
 }
 
-fn context(args: &Args, firm: &str, path: &Path, output: &Output) -> Result<()> {
+fn context(args: &Args, firm: &str, path: &Path, dry_run: bool, output: &Output) -> Result<()> {
     let container = reach::one(args)?;
     let root_fp = reach::firm(firm, Some(&container))?;
     let context = container.context(root_fp, crate::vendor::fresh_nonce()?)?;
     let bytes = file::write(FileKind::Context, &[container.certificate(), &context]);
-    files::write_new(path, &bytes)?;
+    if dry_run {
+        files::check_new(path)?;
+    } else {
+        files::write_new(path, &bytes)?;
+    }
     let serial = container.serial().to_string();
-    let data = json!({ "serial": serial, "root_fp": root_fp.to_string(), "file": path });
-    let text = format!("context of {serial} written to {}: send it to the vendor", path.display());
+    let data = json!({
+        "serial": serial, "root_fp": root_fp.to_string(), "file": path, "dry_run": dry_run,
+    });
+    let text = match dry_run {
+        true => format!("the context of {serial} would be written to {}", path.display()),
+        false => {
+            format!("context of {serial} written to {}: send it to the vendor", path.display())
+        }
+    };
     output.data("container-context", data, text);
     Ok(())
 }

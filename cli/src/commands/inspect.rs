@@ -1,30 +1,23 @@
 //! `strongroom inspect FILE`: what any Strongroom file holds. Shows; does not vouch.
 
+mod fields;
+mod objects;
+
 use std::path::Path;
 
-use protocol::codec;
-use protocol::ids::{ArtifactId, ContainerId};
 use protocol::limits::{
     ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, ROOT_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX,
     UPDATE_BODY_LEN_MAX,
 };
-use protocol::objects::artifact::ArtifactBody;
-use protocol::objects::device::{Device, DeviceBody};
 use protocol::objects::file::{self, FileKind};
-use protocol::objects::root::Root;
-use protocol::objects::statement::{ContextBody, ReceiptBody};
-use protocol::objects::test_root;
-use protocol::objects::update::read_ops;
-use protocol::signed::{Kind, UnverifiedObject};
-use serde_json::{Value, json};
+use protocol::signed::Kind;
+use serde_json::json;
 
-use super::shown;
 use crate::error::{CliError, Result};
 use crate::output::Output;
-use crate::times;
 
 pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
-    let bytes = super::protect::head_of(path)?;
+    let (bytes, all) = super::protect::head_of(path)?;
     let (kind, mut rest) =
         file::kind(&bytes).map_err(|failure| CliError::from(failure).about(path.display()))?;
     let mut objects = Vec::new();
@@ -32,15 +25,24 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
     while !rest.is_empty() && objects.len() < 2 {
         let (object, behind) = file::next_object(rest, body_len_max(rest))
             .map_err(|failure| CliError::from(failure).about(path.display()))?;
-        let shown = describe(&object);
-        text.push_str(&format!("\n{}", lines(&shown)));
-        objects.push(shown);
+        let shown = objects::describe(&object);
+        text.push_str(&format!("\n{}", shown.lines()));
+        objects.push(shown.into_json());
         rest = behind;
     }
+    let mut data = json!({ "kind": kind.name(), "objects": objects });
     if kind == FileKind::Artifact {
-        text.push_str("\ncontent: encrypted");
+        let head_len = (bytes.len() - rest.len()) as u64;
+        let content_len = data["objects"].as_array().and_then(|objects| objects.last());
+        let content_len = content_len.and_then(|artifact| artifact["bytes"].as_u64());
+        let content = objects::content(content_len, rest, all.saturating_sub(head_len));
+        text.push_str(&format!("\n{}", content.lines()));
+        data["content"] = content.into_json();
+    } else if !rest.is_empty() {
+        data["left_over"] = json!(rest.len());
+        text.push_str(&format!("\n{} bytes are left over: no command takes this file", rest.len()));
     }
-    output.data("inspect", json!({ "kind": kind.name(), "objects": objects }), text);
+    output.data("inspect", data, text);
     Ok(())
 }
 
@@ -53,127 +55,4 @@ fn body_len_max(bytes: &[u8]) -> usize {
         Ok(Kind::Artifact) => ARTIFACT_BODY_LEN_MAX,
         _ => UPDATE_BODY_LEN_MAX,
     }
-}
-
-fn describe(object: &UnverifiedObject<'_>) -> Value {
-    let header = object.header();
-    let mut shown = match object.body_if_intact() {
-        None => json!({ "object": "damaged: the body is not the one that the header names" }),
-        Some(body) => match header.kind {
-            Kind::Root => root(object),
-            Kind::Device => device(object, body),
-            Kind::Context => context(object, body),
-            Kind::Receipt => receipt(object, body),
-            Kind::Update => update(object, body),
-            Kind::Artifact => artifact(object, body),
-            _ => json!({ "object": "of a newer version" }),
-        },
-    };
-    if header.issued_s != 0 {
-        shown["signed"] = json!(times::show(header.issued_s));
-    }
-    if header.until_s != 0 {
-        shown["until"] = json!(times::show(header.until_s));
-    }
-    shown
-}
-
-fn root(object: &UnverifiedObject<'_>) -> Value {
-    match Root::verify_first(object) {
-        Ok(root) => json!({
-            "object": "vendor root", "name": &*root.body.name, "number": root.body.firm_code.0,
-            "mode": shown::mode(root.body.mode), "fingerprint": root.root_fp.to_string(),
-            "roles": root.body.roles.iter().map(|r| format!("{:?}", r.role)).collect::<Vec<_>>(),
-        }),
-        Err(error) => json!({ "object": "vendor root", "refused": error.to_string() }),
-    }
-}
-
-fn device(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
-    let trust = test_root::root().map(|root| Device::verify(object, &root));
-    let maker = match trust {
-        Some(Ok(_)) => "test root: a simulated container",
-        _ => "not known here",
-    };
-    let id = ContainerId::new(object.header().target);
-    match codec::decode::<DeviceBody>(body, DEVICE_BODY_LEN_MAX) {
-        Ok(body) => json!({
-            "object": "container certificate", "serial": id.serial(body.kind).to_string(),
-            "clock": shown::clock(body.clock), "anchor": shown::anchor(body.anchor),
-            "maker": maker,
-        }),
-        Err(error) => unreadable("container certificate", error),
-    }
-}
-
-fn context(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
-    let header = object.header();
-    match codec::decode::<ContextBody>(body, STATEMENT_BODY_LEN_MAX) {
-        Ok(body) => json!({
-            "object": "context", "container": ContainerId::new(header.target).to_string(),
-            "vendor": header.root_fp.to_string(), "number": header.seq,
-            "entries": body.entries, "time": times::show(body.time.now_s),
-            "firmware": shown::firmware(body.firmware),
-        }),
-        Err(error) => unreadable("context", error),
-    }
-}
-
-fn receipt(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
-    let header = object.header();
-    match codec::decode::<ReceiptBody>(body, STATEMENT_BODY_LEN_MAX) {
-        Ok(body) => json!({
-            "object": "receipt", "container": ContainerId::new(header.target).to_string(),
-            "vendor": header.root_fp.to_string(), "number": header.seq,
-            "operations": body.ops, "applied": times::show(body.time.now_s),
-        }),
-        Err(error) => unreadable("receipt", error),
-    }
-}
-
-fn update(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
-    let header = object.header();
-    let operations = match read_ops(body) {
-        Ok(ops) => json!(ops.len()),
-        Err(error) => json!(error.to_string()),
-    };
-    json!({
-        "object": "update", "container": ContainerId::new(header.target).to_string(),
-        "vendor": header.root_fp.to_string(), "number": header.seq, "operations": operations,
-    })
-}
-
-fn artifact(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
-    let id = ArtifactId::new(object.header().target);
-    match codec::decode::<ArtifactBody>(body, ARTIFACT_BODY_LEN_MAX) {
-        Ok(body) => json!({
-            "object": "protected content", "name": &*body.name, "id": id.to_string(),
-            "vendor": &*body.firm_name, "mode": shown::mode(body.mode),
-            "bytes": body.content_len, "opens with": body.slots.iter()
-                .map(|slot| shown::requirement_text(&slot.requirement)).collect::<Vec<_>>(),
-        }),
-        Err(error) => unreadable("protected content", error),
-    }
-}
-
-fn unreadable(what: &str, error: codec::DecodeError) -> Value {
-    json!({ "object": what, "unreadable": error.to_string() })
-}
-
-/// One line for each field, the object's name first.
-fn lines(object: &Value) -> String {
-    let plain = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Array(values) => {
-            let all: Vec<String> =
-                values.iter().map(|v| v.as_str().map_or(v.to_string(), str::to_owned)).collect();
-            all.join("; ")
-        }
-        other => other.to_string(),
-    };
-    let mut text = plain(&object["object"]);
-    for (name, value) in object.as_object().into_iter().flatten().filter(|(n, _)| *n != "object") {
-        text.push_str(&format!("\n  {name:<12} {}", plain(value)));
-    }
-    text
 }

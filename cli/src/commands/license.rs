@@ -2,8 +2,6 @@
 
 mod data;
 
-use std::path::Path;
-
 use container::Container;
 use protocol::command::FirmInfo;
 use protocol::errors::ErrorCode;
@@ -12,7 +10,7 @@ use protocol::objects::license::{ProductItem, Requirement};
 use serde_json::json;
 
 use super::shown;
-use crate::args::{Args, LicenseCommand};
+use crate::args::{Args, LicenseCommand, UseArgs};
 use crate::error::{CliError, Result};
 use crate::output::Output;
 use crate::reach;
@@ -21,35 +19,40 @@ pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Res
     match command {
         LicenseCommand::List => list(args, None, output),
         LicenseCommand::Show { product } => list(args, Some(*product), output),
-        LicenseCommand::Why {
-            product,
-            firm,
-            features,
-            access,
-            release,
-            certified_age,
-            units,
-            generation,
-        } => {
+        LicenseCommand::Why { product, uses } => {
             let container = reach::one(args)?;
-            let root_fp = firm_with(&container, *product, firm.as_deref())?;
-            let features = features.as_deref().map(crate::vendor::features).transpose()?;
-            let release_s = release.as_deref().map(crate::times::parse).transpose()?;
-            let requirement = Requirement {
-                root_fp,
-                product: ProductCode(*product),
-                features: features.unwrap_or(0),
-                units: *units,
-                release_s: release_s.unwrap_or(0),
-                access: (*access).into(),
-                certified_age_s: *certified_age,
-                generation: Generation(*generation),
-            };
-            why(&container, &requirement, output)
+            why(&container, &requirement(&container, *product, uses)?, output)
         }
         LicenseCommand::Data(command) => data::run(command, args, output),
-        LicenseCommand::Open { file, output: path } => open(args, file, path, output),
+        LicenseCommand::Open { file, output: path, dry_run } => {
+            let registry = reach::all(args)?;
+            let serial = args.container.as_deref();
+            match dry_run {
+                true => super::protect::would_open(&registry, serial, file, path, output),
+                false => super::protect::open_file(&registry, serial, file, path, output),
+            }
+        }
     }
+}
+
+/// A use of a product in this container, as the flags describe it.
+pub(super) fn requirement(
+    container: &Container,
+    product: u32,
+    uses: &UseArgs,
+) -> Result<Requirement> {
+    let features = uses.features.as_deref().map(crate::vendor::features).transpose()?;
+    let release_s = uses.release.as_deref().map(crate::times::parse).transpose()?;
+    Ok(Requirement {
+        root_fp: firm_with(container, product, uses.firm.as_deref())?,
+        product: ProductCode(product),
+        features: features.unwrap_or(0),
+        units: uses.units,
+        release_s: release_s.unwrap_or(0),
+        access: uses.access.into(),
+        certified_age_s: uses.certified_age,
+        generation: Generation(uses.generation),
+    })
 }
 
 fn entries(container: &Container) -> Result<Vec<(FirmInfo, Vec<ProductItem>)>> {
@@ -128,9 +131,4 @@ fn why(container: &Container, requirement: &Requirement, output: &Output) -> Res
     let data = json!({ "serial": container.serial().to_string(), "allowed": true, "use": about });
     output.data("license-why", data, format!("allowed: {about}"));
     Ok(())
-}
-
-fn open(args: &Args, file: &Path, path: &Path, output: &Output) -> Result<()> {
-    let registry = reach::all(args)?;
-    super::protect::open_file(&registry, args.container.as_deref(), file, path, output)
 }

@@ -9,7 +9,8 @@ use protector::artifact::{Firm, Protection, Signer, SlotSpec};
 use protector::atomic::Existing;
 use protector::elf::{Concern, Verdict};
 use protector::protect::{
-    Paths, ProgramSettings, ProtectError, Protected, protect_file, protect_program,
+    Paths, ProgramSettings, ProtectError, Protected, check_file, check_program, protect_file,
+    protect_program,
 };
 use protector::verify::{ContentCheck, VerifyError, verify};
 use protocol::codec::Text;
@@ -27,7 +28,7 @@ use crate::output::Output;
 use crate::vendor::{Passphrase, SystemRandom, Vendor, VendorKeys};
 use crate::{clock, files, reach, times};
 
-pub(super) use open::open_file;
+pub(super) use open::{open_file, would_open};
 
 /// File name of the loader beside this program.
 const LOADER: &str = "strongroom-loader";
@@ -138,7 +139,8 @@ fn existing(args: &RequirementArgs) -> Existing {
 fn file(input: &Path, path: &Path, args: &RequirementArgs, output: &Output) -> Result<()> {
     let desk = Desk::open(args, input)?;
     if args.dry_run {
-        return would(&desk, input, path, output);
+        check_file(input).map_err(protect_error)?;
+        return would(&desk, input, path, args.force, output);
     }
     let mut progress = output.progress("encrypting");
     let mut signer = Signer { key: &desk.keys.protect, random: &mut SystemRandom };
@@ -159,9 +161,10 @@ fn app(
 ) -> Result<()> {
     let desk = Desk::open(args, input)?;
     if args.dry_run {
-        let suitability = protector::elf::examine(input).map_err(|e| CliError::io(input, &e))?;
+        let suitability = check_program(input, settings.accepted).map_err(protect_error)?;
         output.say(verdict(&suitability.verdict));
-        return would(&desk, input, path, output);
+        suitability.notes.iter().for_each(|note| output.say(format!("note: {note}")));
+        return would(&desk, input, path, args.force, output);
     }
     let mut progress = output.progress("encrypting");
     let mut signer = Signer { key: &desk.keys.protect, random: &mut SystemRandom };
@@ -190,7 +193,10 @@ fn verdict(verdict: &Verdict) -> String {
     }
 }
 
-fn would(desk: &Desk, input: &Path, path: &Path, output: &Output) -> Result<()> {
+fn would(desk: &Desk, input: &Path, path: &Path, force: bool, output: &Output) -> Result<()> {
+    if !force {
+        files::check_new(path)?;
+    }
     let opens: Vec<String> = desk.requirements.iter().map(shown::requirement_text).collect();
     let text = format!(
         "{} would be encrypted into {}; it would open with: {}",
@@ -228,14 +234,17 @@ fn protect_error(error: ProtectError) -> CliError {
     }
 }
 
-/// The loader: named, or beside this program, or where packages put it.
-fn read_loader(named: Option<&Path>) -> Result<Vec<u8>> {
+/// Where the loader is looked for if none is named: beside this program, and where packages put it.
+pub(super) fn loader_places() -> Vec<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(LOADER)));
-    let packaged = Some(PathBuf::from("/usr/lib/strongroom").join(LOADER));
-    let mut places = named.map(Path::to_owned).into_iter().chain(beside).chain(packaged);
+    let packaged = PathBuf::from("/usr/lib/strongroom").join(LOADER);
+    beside.into_iter().chain([packaged]).collect()
+}
+
+fn read_loader(named: Option<&Path>) -> Result<Vec<u8>> {
     let found = match named {
         Some(path) => Some(path.to_owned()),
-        None => places.find(|path| path.is_file()),
+        None => loader_places().into_iter().find(|path| path.is_file()),
     };
     let path = found.ok_or(ErrorCode::LoaderMissing.failure())?;
     std::fs::read(&path).map_err(|error| CliError::io(&path, &error))
@@ -279,14 +288,16 @@ pub(super) fn verify_error(path: &Path, error: VerifyError) -> CliError {
     }
 }
 
-/// The part of a file that holds objects: of a protected program, what stands behind its loader.
-pub(super) fn head_of(path: &Path) -> Result<Vec<u8>> {
+/// The part of a file that holds objects, and the bytes in all of what they begin: of a protected
+/// program, what stands behind its loader.
+pub(super) fn head_of(path: &Path) -> Result<(Vec<u8>, u64)> {
     use std::os::unix::fs::FileExt;
     let failed = |error: std::io::Error| CliError::io(path, &error);
     let file = std::fs::File::open(path).map_err(failed)?;
-    let offset = match protector::seal::find_artifact(&file) {
-        Ok(range) => range.offset_bytes,
-        Err(_) => 0,
+    let file_len = file.metadata().map_err(failed)?.len();
+    let (offset, all) = match protector::seal::find_artifact(&file) {
+        Ok(range) => (range.offset_bytes, range.len_bytes),
+        Err(_) => (0, file_len),
     };
     let len =
         protector::artifact::ARTIFACT_HEAD_LEN_MAX.max(2 * protocol::limits::UPDATE_BODY_LEN_MAX);
@@ -299,5 +310,5 @@ pub(super) fn head_of(path: &Path) -> Result<Vec<u8>> {
         }
     }
     bytes.truncate(have);
-    Ok(bytes)
+    Ok((bytes, all))
 }

@@ -332,6 +332,12 @@ pub(super) fn requirement_text(requirement: &Requirement) -> String {
     if requirement.features != 0 {
         text.push_str(&format!(", features {:#x}", requirement.features));
     }
+    if requirement.units != 0 {
+        text.push_str(&format!(", {} units", requirement.units));
+    }
+    if requirement.release_s != 0 {
+        text.push_str(&format!(", released {}", times::show(requirement.release_s)));
+    }
     if requirement.certified_age_s != 0 {
         text.push_str(&format!(", certified time at most {} s old", requirement.certified_age_s));
     }
@@ -342,4 +348,13 @@ pub(super) fn requirement_text(requirement: &Requirement) -> String {
         text.push_str(&format!(", key generation {}", requirement.generation));
     }
     text
+}
+
+pub(super) fn requirement_json(requirement: &Requirement) -> Value {
+    json!({
+        "root_fp": requirement.root_fp.to_string(), "product": requirement.product.0,
+        "features": requirement.features, "units": requirement.units,
+        "release": requirement.release_s, "access": access(requirement.access),
+        "certified_age": requirement.certified_age_s, "generation": requirement.generation.0,
+    })
 }

@@ -1,5 +1,7 @@
 //! `strongroom update`: see and apply what a vendor sent.
 
+mod fits;
+
 use std::path::Path;
 
 use container::{Container, UpdateError};
@@ -26,8 +28,8 @@ pub(super) fn run(command: &UpdateCommand, args: &Args, output: &Output) -> Resu
         UpdateCommand::Apply { file, receipt, yes, dry_run } => {
             apply(args, file, receipt.as_deref(), *yes, *dry_run, output)
         }
-        UpdateCommand::Receipt { firm, number, output: path } => {
-            receipt(args, firm, *number, path, output)
+        UpdateCommand::Receipt { firm, number, output: path, dry_run } => {
+            receipt(args, firm, *number, (path, *dry_run), output)
         }
     }
 }
@@ -179,7 +181,7 @@ fn describe(update: &UpdateFile, container: Option<&Container>) -> Result<(Strin
     Ok((text, data))
 }
 
-fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value) {
+pub(super) fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value) {
     match op {
         UpdateOp::Nop => ("  nothing is changed".into(), json!({ "op": "nop" })),
         UpdateOp::SetItem(item) => {
@@ -280,6 +282,8 @@ fn apply(
     let container = reach::one(args)?;
     let (text, changes) = describe(&update, Some(&container))?;
     if dry_run {
+        fits::check(&update, &container)?;
+        receipt_path.map(files::check_new).transpose()?;
         output.data("update-apply", json!({ "dry_run": true, "changes": changes }), text);
         return Ok(());
     }
@@ -337,15 +341,30 @@ fn keep_receipt(
     Ok(())
 }
 
-fn receipt(args: &Args, firm: &str, number: u64, path: &Path, output: &Output) -> Result<()> {
+fn receipt(
+    args: &Args,
+    firm: &str,
+    number: u64,
+    (path, dry_run): (&Path, bool),
+    output: &Output,
+) -> Result<()> {
     let container = reach::one(args)?;
     let root_fp = reach::firm(firm, Some(&container))?;
     let receipt = container.receipt(root_fp, number)?;
     let bytes = file::write(FileKind::Receipt, &[container.certificate(), &receipt]);
-    files::write_new(path, &bytes)?;
+    if dry_run {
+        files::check_new(path)?;
+    } else {
+        files::write_new(path, &bytes)?;
+    }
     let serial = container.serial().to_string();
-    let data = json!({ "serial": serial, "file": path });
-    let text = format!("receipt of {serial} written to {}: send it to the vendor", path.display());
+    let data = json!({ "serial": serial, "file": path, "dry_run": dry_run });
+    let text = match dry_run {
+        true => format!("the receipt of {serial} would be written to {}", path.display()),
+        false => {
+            format!("receipt of {serial} written to {}: send it to the vendor", path.display())
+        }
+    };
     output.data("update-receipt", data, text);
     Ok(())
 }

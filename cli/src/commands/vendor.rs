@@ -23,14 +23,19 @@ use crate::vendor::{
 
 pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
     match command {
-        VendorCommand::Init { dir, name, firm_code, test, keys } => {
+        VendorCommand::Init { dir, name, test, dry_run: true, .. } => {
+            would_init(dir, name, *test, output)
+        }
+        VendorCommand::Init { dir, name, firm_code, test, keys, .. } => {
             init(dir, name, *firm_code, *test, keys, output)
         }
         VendorCommand::Show { vendor } => show(vendor, output),
-        VendorCommand::Product(ProductCommand::Add { code, name, vendor }) => {
+        VendorCommand::Product(ProductCommand::Add { code, name, vendor, dry_run }) => {
             let product = Product { code: *code, name: name.clone() };
-            Vendor::open(vendor)?.add_product(product.clone())?;
-            output.data("vendor-product", &product, format!("product {code} is {name:?}"));
+            Vendor::open(vendor)?.add_product(product, *dry_run)?;
+            let would = if *dry_run { "would be" } else { "is" };
+            let data = json!({ "code": code, "name": name, "dry_run": dry_run });
+            output.data("vendor-product", data, format!("product {code} {would} {name:?}"));
             Ok(())
         }
         VendorCommand::Product(ProductCommand::List { vendor }) => {
@@ -41,14 +46,14 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
             Ok(())
         }
         VendorCommand::Issue(issue_args) => issue(issue_args, output),
-        VendorCommand::Cancel { vendor, context, number, output: path, keys } => {
+        VendorCommand::Cancel { vendor, context, number, output: path, dry_run, keys } => {
             let vendor = Vendor::open(vendor)?;
             let issue = Issue::begin(&vendor, context, Some(*number))?;
             let about = format!("cancels number {number}, if that was not applied yet");
-            let delivery = Delivery { path, keys, dry_run: false };
+            let delivery = Delivery { path, keys, dry_run: *dry_run };
             delivery.send(issue, Change::Nothing, 0, &about, output)
         }
-        VendorCommand::Receipt { file, vendor } => receipt(file, vendor, output),
+        VendorCommand::Receipt { file, vendor, dry_run } => receipt(file, vendor, *dry_run, output),
     }
 }
 
@@ -66,13 +71,22 @@ fn init(
     let root_fp = vendor.root.root_fp.to_string();
     let data = json!({
         "dir": dir, "name": name, "firm_code": firm_code, "mode": shown::mode(mode),
-        "root_fp": root_fp,
+        "root_fp": root_fp, "dry_run": false,
     });
     let text = format!(
         "vendor {name:?} made in {}\n  fingerprint  {root_fp}\n  mode         {}",
         dir.display(),
         shown::mode(mode)
     );
+    output.data("vendor-init", data, text);
+    Ok(())
+}
+
+fn would_init(dir: &Path, name: &str, test: bool, output: &Output) -> Result<()> {
+    let name = Vendor::check_new(dir, name)?;
+    let mode = shown::mode(if test { Mode::Test } else { Mode::Live });
+    let data = json!({ "dir": dir, "name": &*name, "mode": mode, "dry_run": true });
+    let text = format!("vendor {:?} ({mode}) would be made in {}", &*name, dir.display());
     output.data("vendor-init", data, text);
     Ok(())
 }
@@ -202,6 +216,7 @@ impl Delivery<'_> {
             "serial": serial, "number": number, "file": path, "dry_run": dry_run, "about": about,
         });
         if dry_run {
+            files::check_new(path)?;
             let text = format!("update {number} for {serial} would hold:\n  {about}");
             output.data("vendor-issue", data, text);
             return Ok(());
@@ -226,7 +241,7 @@ impl Delivery<'_> {
     }
 }
 
-fn receipt(file: &Path, dir: &Path, output: &Output) -> Result<()> {
+fn receipt(file: &Path, dir: &Path, dry_run: bool, output: &Output) -> Result<()> {
     let vendor = Vendor::open(dir)?;
     let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
     let receipt: VerifiedStatement<ReceiptBody> =
@@ -237,11 +252,14 @@ fn receipt(file: &Path, dir: &Path, output: &Output) -> Result<()> {
     let ledgers = vendor.containers_dir();
     let mut ledger = Ledger::load(&ledgers, device.id, serial.clone(), point)?;
     ledger.settle(point)?;
-    ledger.save(&ledgers, device.id)?;
+    if !dry_run {
+        ledger.save(&ledgers, device.id)?;
+    }
     let missing = ledger.outstanding.len();
     let data = json!({
         "serial": serial, "number": point.seq, "ops": receipt.body.ops,
         "applied": receipt.body.time.now_s, "outstanding": missing,
+        "dry_run": dry_run,
     });
     let text = format!(
         "{serial} proves update {} ({} operations), applied {}; {missing} without a receipt",

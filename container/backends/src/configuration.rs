@@ -76,7 +76,11 @@ pub fn configured_user_key() -> Result<Option<UserKey>, Error> {
 }
 
 fn configured() -> Result<Option<Configuration>, Error> {
-    places().into_iter().find(|path| path.is_file()).map(|path| read(&path)).transpose()
+    configuration_places()
+        .into_iter()
+        .find(|path| path.is_file())
+        .map(|path| read(&path))
+        .transpose()
 }
 
 fn market(text: &str) -> Result<Country, Error> {
@@ -106,8 +110,9 @@ pub fn parse_configuration(bytes: &[u8]) -> Result<Configuration, Error> {
     Ok(Configuration { sources, market, user_key: written.user_key })
 }
 
-/// `STRONGROOM_HOME` overrides all; else the user's file comes before the system's.
-fn places() -> Vec<PathBuf> {
+/// Where the configuration file may be; the first that is there counts. `STRONGROOM_HOME`
+/// overrides all; else the user's file comes before the system's.
+pub fn configuration_places() -> Vec<PathBuf> {
     if let Some(home) = std::env::var_os("STRONGROOM_HOME") {
         return vec![PathBuf::from(home).join("config.toml")];
     }

@@ -250,10 +250,10 @@ fn a_dongle_that_fails_in_the_middle_of_an_update_can_be_asked_again() {
 }
 
 /// A small disk, mounted for the test.
-struct Disk(PathBuf);
+pub(crate) struct Disk(pub(crate) PathBuf);
 
 impl Disk {
-    fn mount(at: PathBuf) -> Self {
+    pub(crate) fn mount(at: PathBuf) -> Self {
         fs::create_dir(&at).expect("a folder");
         let options = ["-t", "tmpfs", "-o", "size=64k", "strongroom-test"];
         let status = Command::new("/bin/mount").args(options).arg(&at).status();

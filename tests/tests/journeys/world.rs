@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -324,7 +324,14 @@ pub(crate) fn probe(world: &World, source: &str, name: &str, flags: &[&str]) -> 
 #[track_caller]
 pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // A child that another test forks meanwhile holds a program that was just written open for
+    // writing until it executes its own.
+    let mut started = command.spawn();
+    while started.as_ref().is_err_and(|error| error.kind() == ErrorKind::ExecutableFileBusy) {
+        thread::yield_now();
+        started = command.spawn();
+    }
+    let mut child = started.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_owned();
     // A program may end without reading.
