@@ -20,6 +20,8 @@ pub enum Bug {
     TokenTwice,
     /// A client shows its token when its own time is over.
     StaleTokenShown,
+    /// A child shows its parent's token though it has not joined the seat.
+    OrphanShowsToken,
     /// A heartbeat is taken from an entry that was given up.
     HeartbeatRevives,
     /// A heartbeat with an old number counts.
@@ -58,8 +60,10 @@ pub enum Bug {
     LoanLapsesEarly,
     /// Loans are lost with the power.
     LoanForgottenAtRestart,
-    /// A free seat goes to whoever asks first, not to whoever waits longest.
+    /// What is free goes to the last in the queue.
     UnfairQueue,
+    /// What is free goes to whoever asks first, also where others wait.
+    QueuePassedOver,
     /// What becomes free by time is offered to nobody who waits.
     LostWakeUp,
 }
@@ -76,6 +80,7 @@ pub const ALL: &[Row] = &[
     (Bug::TokenOfAnySession, scenes::restarts, F3),
     (Bug::TokenTwice, scenes::family, F3),
     (Bug::StaleTokenShown, scenes::restarts, F3),
+    (Bug::OrphanShowsToken, scenes::orphan, F3),
     (Bug::HeartbeatRevives, scenes::beats, F6),
     (Bug::BeatTwice, scenes::beats, F2),
     (Bug::GraceZero, scenes::network, F1),
@@ -96,5 +101,6 @@ pub const ALL: &[Row] = &[
     (Bug::LoanLapsesEarly, scenes::borrow, F1),
     (Bug::LoanForgottenAtRestart, scenes::borrow, F1),
     (Bug::UnfairQueue, scenes::queue, F5),
+    (Bug::QueuePassedOver, scenes::queue, F5),
     (Bug::LostWakeUp, scenes::queue, F5),
 ];

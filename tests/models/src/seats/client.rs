@@ -102,8 +102,8 @@ impl Client {
             Some(Ask::Join(lease.token))
         } else {
             // A join was refused: the container was without power, and has forgotten the seat.
-            let may_show = lease.used || model.is(Bug::StaleTokenShown);
-            may_show.then_some(Ask::Open(Op::Shown(lease.token)))
+            let anyhow = model.is(Bug::StaleTokenShown) || model.is(Bug::OrphanShowsToken);
+            (lease.used || anyhow).then_some(Ask::Open(Op::Shown(lease.token)))
         }
     }
 

@@ -202,12 +202,16 @@ impl Container {
 
     /// Offers what is free to those who wait, in their order.
     pub fn serve(&mut self, model: &Seats) {
-        while !model.is(Bug::UnfairQueue)
-            && let Some(&Waiter { op, who, link, .. }) = self.queue.first()
-            && self.is_granted(model, op, model.station(who))
-        {
-            self.queue.remove(0);
-            let at = self.add_seat(model, op, model.station(who), From::Queue);
+        loop {
+            let last = self.queue.len().saturating_sub(1);
+            let next = if model.is(Bug::UnfairQueue) { last } else { 0 };
+            let Some(&Waiter { op, who, link, .. }) = self.queue.get(next) else { return };
+            let station = model.station(who);
+            if model.is(Bug::QueuePassedOver) || !self.is_granted(model, op, station) {
+                return;
+            }
+            self.queue.remove(next);
+            let at = self.add_seat(model, op, station, From::Queue);
             self.enter(at, Request { who, link, boot: self.boot, ask: Ask::Open(op) });
         }
     }

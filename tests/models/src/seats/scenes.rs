@@ -54,7 +54,7 @@ impl Scene {
 /// The scenes that are played each time.
 pub fn short() -> Vec<Scene> {
     let with_power = [network(), again(), beats(), fork(), clocks(), linger(), queue(), borrow()];
-    let with_cuts = [reopen(), restarts(), family(), replug()];
+    let with_cuts = [reopen(), restarts(), family(), orphan(), replug()];
     with_power.into_iter().chain(with_cuts).collect()
 }
 
@@ -139,6 +139,12 @@ pub fn fork() -> Scene {
 pub fn family() -> Scene {
     let people = [person(0, 2), child_of(0, 2), person(1, 1)];
     Scene { seated: vec![0, 1], restarts: 1, ..plain("family", &people) }
+}
+
+/// A client may be gone before its child has joined, and another one comes; power goes.
+pub fn orphan() -> Scene {
+    let people = [person(0, 1), child_of(0, 1), person(1, 1)];
+    Scene { seated: vec![0], restarts: 1, ..plain("orphan", &people) }
 }
 
 /// The container moves between two hosts.

@@ -38,9 +38,10 @@ pub fn short() -> Vec<Scene> {
 /// The same with more uses, more updates and more messages.
 pub fn long() -> Vec<Scene> {
     vec![
-        Scene { name: "charge, long", uses: vec![2, 1, 1], uploads: 2, ..charge() },
-        Scene { name: "hold, long", uses: vec![2, 2], updates: 3, uploads: 3, ..hold() },
-        Scene { name: "rollback, long", uses: vec![1, 1, 1], uploads: 3, ..rollback() },
+        Scene { name: "charge, long", uses: vec![2, 1, 1], ..charge() },
+        Scene { name: "log, long", uses: vec![1, 1], updates: 1, ..log() },
+        Scene { name: "rollback, long", uploads: 3, ..rollback() },
+        Scene { name: "hold, long", units: 3, uses: vec![2, 1], ..hold() },
     ]
 }
 
