@@ -1,6 +1,6 @@
 //! `strongroom explain CODE`.
 
-use protocol::errors::{ErrorCode, Fault, shown_code};
+use protocol::errors::{ErrorCode, Fault, shown_code, without_values};
 use serde_json::json;
 
 use crate::error::{CliError, Result};
@@ -23,11 +23,7 @@ pub(super) fn run(code: &str, output: &Output) -> Result<()> {
         Fault::Vendor => "vendor",
         _ => "unknown",
     };
-    let values = |text: &str| {
-        let plain = text.replace("{a:time}", "(a time)").replace("{b:time}", "(a time)");
-        plain.replace(":x}", "}").replace("{a}", "(a value)").replace("{b}", "(a value)")
-    };
-    let (title, next) = (values(row.title), values(row.next));
+    let (title, next) = (without_values(row.title), without_values(row.next));
     let text = format!(
         "{} {}\n  what    {title}\n  why     {}\n  next    {next}\n  where   {fault}\n  exit    {}",
         shown_code(row.number),
