@@ -368,6 +368,24 @@ static void twice(scratch *mine) {
     }
 }
 
+/* Handles from nowhere: every number of a fixed row, before other threads open any. */
+static void made_up(scratch *mine) {
+    uint64_t id = 88172645463325252u;
+    int i;
+    for (i = 0; i < 10000; i++) {
+        arg a[2];
+        id ^= id << 13;
+        id ^= id >> 7;
+        id ^= id << 17;
+        /* Small numbers too, where places and generations are. */
+        a[0].n = i % 2 == 0 ? id : id & 0xf0000000f;
+        a[1].p = &mine->places[1];
+        if (a[0].n != live[1] && call_search_count(a) != STRONGROOM_ERROR_HANDLE_UNKNOWN) {
+            fail("made up", 0, a[0].n, 0, STRONGROOM_ERROR_HANDLE_UNKNOWN);
+        }
+    }
+}
+
 static void *all(void *rounds) {
     scratch *mine = malloc(sizeof *mine);
     size_t i, round;
@@ -477,6 +495,7 @@ int main(int argc, char **argv) {
     path = argv[3];
     rounds = strtoul(argv[4], NULL, 0);
     set_up(&mine);
+    made_up(&mine);
     for (i = 0; i < THREADS; i++) {
         pthread_create(&threads[i], NULL, all, &rounds);
     }

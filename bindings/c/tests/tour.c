@@ -78,6 +78,21 @@ static void ask(void) {
             "a live license");
 }
 
+/* As a program does whose header is newer than the library. */
+static void ask_as_newer(void) {
+    struct {
+        strongroom_requirement known;
+        uint64_t newer;
+    } grown;
+    grown.known = requirement;
+    grown.known.struct_size = sizeof grown;
+    grown.newer = 0;
+    must(strongroom_container_why(container, &grown.known), "why, with more that is zero");
+    grown.newer = 1;
+    refused(strongroom_container_why(container, &grown.known), STRONGROOM_ERROR_BAD_ARGUMENT,
+            "more than is known");
+}
+
 static void sit(const char *path) {
     strongroom_seat seat, second;
     strongroom_grant grant = {0};
@@ -181,6 +196,7 @@ int main(int argc, char **argv) {
     find_nothing();
     open_by_serial();
     ask();
+    ask_as_newer();
     sit(argv[3]);
     read_file(argv[3], argv[4]);
     explain();

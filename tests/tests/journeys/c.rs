@@ -139,6 +139,7 @@ fn programs_in_c_and_cpp_find_ask_use_and_read() {
         "another serial [S0803]: the container asked for was not found among 1\n",
         "another product [S0320]: product 8 is not in the container\n  Apply the update file",
         "a live license [S0207]",
+        "more than is known [S0881]: an argument of the call cannot be used (requirement: asks",
         "a second seat [S03E0]: all 1 seats are taken (1 in use)",
         "a closed seat [S0882]",
         "a plain file [S0105]: this is no Strongroom file\n",
