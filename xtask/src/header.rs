@@ -133,6 +133,15 @@ mod tests {
     }
 
     #[test]
+    fn every_structure_and_constant_has_a_name_for_c() {
+        let header = header().unwrap();
+        let named = |start: &'static str| header.lines().filter_map(move |l| l.strip_prefix(start));
+        assert_eq!(named("} strongroom_").count(), NAMES.len());
+        assert_eq!(named("} ").filter(|rest| rest.ends_with(';')).count(), NAMES.len());
+        assert!(named("#define ").all(|name| name.starts_with("STRONGROOM_")));
+    }
+
+    #[test]
     fn names_are_written_as_constants() {
         assert_eq!(upper_snake("NoSeat"), "NO_SEAT");
         assert_eq!(upper_snake("_GoneOut"), "_GONE_OUT");
