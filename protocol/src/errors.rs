@@ -182,6 +182,25 @@ impl Failure {
     }
 }
 
+/// A text of the table with words in place of its values.
+pub fn without_values(template: &str) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((field, tail)) = after.split_once('}') else { break };
+        out.push_str(before);
+        out.push_str(match field.split_once(':') {
+            Some((_, "time")) => "(a time)",
+            Some((_, "version")) => "(a version)",
+            Some((_, "country")) => "(a country)",
+            _ => "(a value)",
+        });
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// How a time, Unix seconds, is written.
 pub type ShowTime<'a> = &'a dyn Fn(u64, &mut dyn Write) -> fmt::Result;
 
@@ -249,6 +268,7 @@ mod tests {
             assert!(!row.likely.is_empty() && row.next.ends_with('.'), "{}", row.name);
             assert!(!failure.title(&time).contains(['{', '}']), "{}", failure.title(&time));
             assert!(!failure.hint(&time).contains(['{', '}']), "{}", failure.hint(&time));
+            assert!(!without_values(row.title).contains(['{', '}']), "{}", row.title);
         }
     }
 
@@ -278,6 +298,13 @@ mod tests {
     fn values_are_put_into_the_text() {
         let text = ErrorCode::Expired.with(10, 20).title(&|s| format!("T{s}"));
         assert!(text.contains("T10") && text.contains("T20"), "{text}");
+    }
+
+    #[test]
+    fn words_stand_in_for_values() {
+        let text = "{a} of {b:x} in {a:country}, by {b:time} with {a:version}";
+        let words = "(a value) of (a value) in (a country), by (a time) with (a version)";
+        assert_eq!(without_values(text), words);
     }
 
     /// Refusals of use stand in the order in which they are evaluated.

@@ -18,6 +18,15 @@ struct Rules {
 #[derive(Deserialize)]
 struct Licenses {
     allow: Vec<String>,
+    exceptions: Vec<Exception>,
+}
+
+/// Licenses that one crate may have besides.
+#[derive(Deserialize)]
+struct Exception {
+    #[serde(rename = "crate")]
+    name: String,
+    allow: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -74,9 +83,13 @@ fn refusal(package: &Package, rules: &Rules) -> Option<String> {
     if let Some(ban) = rules.bans.deny.iter().find(|ban| ban.name == *name) {
         return Some(format!("{name} {version} is banned: {}", ban.reason));
     }
+    let Licenses { allow, exceptions } = &rules.licenses;
+    let besides = exceptions.iter().filter(|exception| exception.name == *name);
+    let allowed: Vec<String> =
+        besides.flat_map(|exception| &exception.allow).chain(allow).cloned().collect();
     match license {
         None => Some(format!("{name} {version} names no license")),
-        Some(license) if spdx::allowed(license, &rules.licenses.allow) => None,
+        Some(license) if spdx::allowed(license, &allowed) => None,
         Some(license) => Some(format!("{name} {version}: {license} is not in the list")),
     }
 }
@@ -88,7 +101,8 @@ mod tests {
     fn refused(name: &str, license: Option<&str>) -> Option<String> {
         let deny = vec![Ban { name: "zip".into(), reason: "we read none".into() }];
         let allow = vec!["MIT".into()];
-        let rules = Rules { licenses: Licenses { allow }, bans: Bans { deny } };
+        let exceptions = vec![Exception { name: "tool".into(), allow: vec!["MPL-2.0".into()] }];
+        let rules = Rules { licenses: Licenses { allow, exceptions }, bans: Bans { deny } };
         let license = license.map(Into::into);
         refusal(&Package { name: name.into(), version: "1".into(), license }, &rules)
     }
@@ -103,6 +117,14 @@ mod tests {
         assert_eq!(refused("a", Some("GPL-3.0")).unwrap(), "a 1: GPL-3.0 is not in the list");
         assert_eq!(refused("a", None).unwrap(), "a 1 names no license");
         assert_eq!(refused("a", Some("MIT")), None);
+    }
+
+    #[test]
+    fn an_exception_is_for_its_crate_alone() {
+        assert_eq!(refused("tool", Some("MPL-2.0")), None);
+        assert_eq!(refused("tool", Some("MIT")), None);
+        assert!(refused("a", Some("MPL-2.0")).is_some());
+        assert!(refused("tool", Some("GPL-3.0")).is_some());
     }
 
     #[test]

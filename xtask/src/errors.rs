@@ -75,7 +75,7 @@ fn line(row: &ErrorRow) -> String {
 fn plain(text: &str) -> String {
     let mut out = text.to_owned();
     for (field, shown) in [("{a", "*a"), ("{b", "*b")] {
-        for end in ["}", ":x}", ":time}"] {
+        for end in ["}", ":x}", ":time}", ":version}", ":country}"] {
             out = out.replace(&format!("{field}{end}"), &format!("{shown}*"));
         }
     }

@@ -6,6 +6,7 @@ mod deps;
 mod errors;
 mod firmware;
 mod fuzz;
+mod header;
 mod repo;
 mod source;
 mod spdx;
@@ -49,6 +50,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--check]",
         about: "write the guide's table of error codes from the one in protocol",
         run: errors::run,
+    },
+    Command {
+        name: "header",
+        arguments: "[--check]",
+        about: "write the C header from the sources of bindings/c",
+        run: header::run,
     },
     Command {
         name: "firmware",

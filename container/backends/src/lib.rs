@@ -14,8 +14,8 @@ use container::{Address, Backend, Channel, Error, Found, Makers, Registry, Who};
 use protocol::errors::ErrorCode;
 
 pub use configuration::{
-    Configuration, configuration_places, configured_market, configured_sources, configured_user_key,
-    parse_configuration,
+    Configuration, configuration_places, configured_market, configured_sources,
+    configured_user_key, parse_configuration,
 };
 
 /// Where containers are looked for.

@@ -453,6 +453,31 @@ error_table! {
         "the file of the user's key cannot be used",
         "it is missing, was changed, or others may read it",
         "Make one with: strongroom user new FILE, and let nobody else read it.";
+    // host: calls from other languages
+    BadArgument = 0x0881, Caller, Usage,
+        "an argument of the call cannot be used",
+        "a pointer is NULL or not aligned, a length or size does not fit, or a text is no UTF-8",
+        "Correct the calling program; the words in parentheses name the argument.";
+    HandleUnknown = 0x0882, Caller, Usage,
+        "the handle is not open",
+        "it was closed, was never opened, or is of another kind than the call wants",
+        "Correct the calling program.";
+    BufferSmall = 0x0883, Caller, Usage,
+        "{a} bytes are needed, the buffer holds {b}",
+        "the text is longer than the program expected",
+        "Repeat the call with a buffer of the length that it told.";
+    TooManyHandles = 0x0884, Caller, Conflict,
+        "the program has {a} handles open, the most it can",
+        "it does not close what it has opened",
+        "Correct the calling program.";
+    FileUnreadable = 0x0885, Machine, NotFound,
+        "the file cannot be read",
+        "it is not there, or this user may not read it",
+        "Check the name and the rights of the file.";
+    Defect = 0x0886, Vendor, Failure,
+        "a call failed in a way that no call should",
+        "a defect of Strongroom",
+        "Tell the vendor of the program what was written to its standard error.";
     // protected programs and files
     ArtifactBroken = 0x0901, Message, Tamper,
         "the protected file was changed or damaged",

@@ -4,6 +4,7 @@
 //! that `./dev test` installs, and root: attackers and ordinary users run as another user.
 
 mod bad_input;
+mod c;
 mod clock;
 mod entries;
 mod first_run;

@@ -8,32 +8,32 @@ use protocol::objects::license::OptionKind;
 use crate::world::{Outcome, World, run};
 
 /// How one option is tried. All options that are given are those of `vendor issue`.
-struct Row {
+pub(crate) struct Row {
     /// An entry 1 of the product that must be there before.
     first: &'static str,
     /// A license that allows the use of `good`.
-    allows: &'static str,
+    pub(crate) allows: &'static str,
     /// Options of `license why` for a use that is allowed.
-    good: &'static str,
+    pub(crate) good: &'static str,
     /// A license that refuses the use of `bad`; that of `allows` if empty.
-    refuses: &'static str,
+    pub(crate) refuses: &'static str,
     /// Whether that license is refused already when it is issued.
     is_never_issued: bool,
     /// Options of `license why` for a use that is refused.
-    bad: &'static str,
+    pub(crate) bad: &'static str,
     /// The market of this machine while the first use is asked for.
-    market: &'static str,
+    pub(crate) market: &'static str,
     /// Whether the user's key is there while the first use is asked for.
     with_key: bool,
     /// What happens between the two.
-    meanwhile: Meanwhile,
+    pub(crate) meanwhile: Meanwhile,
     /// The code of the refusal, and the values in its message.
-    says: &'static [&'static str],
+    pub(crate) says: &'static [&'static str],
     /// What `license show` tells of the option.
-    shows: &'static str,
+    pub(crate) shows: &'static str,
 }
 
-enum Meanwhile {
+pub(crate) enum Meanwhile {
     Nothing,
     /// Another program takes a seat and keeps it.
     AnotherUse,
@@ -242,7 +242,7 @@ const HISTORY: Row = Row {
 };
 
 /// The row of an option. An option without one does not compile.
-fn row(kind: OptionKind) -> Row {
+pub(crate) fn row(kind: OptionKind) -> Row {
     match kind {
         OptionKind::Text => TEXT,
         OptionKind::CustomerInfo => CUSTOMER_INFO,

@@ -218,7 +218,7 @@ impl World {
 
     /// Starts a program with all streams piped. One that hangs is ended, and with it its test.
     pub(crate) fn spawn(&self, program: &Path, args: &[impl AsRef<OsStr>]) -> Child {
-        let child = self.command(program, args).spawn().expect("the program starts");
+        let child = start(&mut self.command(program, args));
         let pid = Pid::from_child(&child);
         let process = pidfd_open(pid, PidfdFlags::empty()).expect("a child of this process");
         thread::spawn(move || {
@@ -324,14 +324,7 @@ pub(crate) fn probe(world: &World, source: &str, name: &str, flags: &[&str]) -> 
 #[track_caller]
 pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A child that another test forks meanwhile holds a program that was just written open for
-    // writing until it executes its own.
-    let mut started = command.spawn();
-    while started.as_ref().is_err_and(|error| error.kind() == ErrorKind::ExecutableFileBusy) {
-        thread::yield_now();
-        started = command.spawn();
-    }
-    let mut child = started.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut child = start(command);
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_owned();
     // A program may end without reading.
@@ -339,6 +332,19 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
     let outcome = outcome(child);
     feeder.join().expect("no panic");
     outcome
+}
+
+/// Starts a command. A program that was written a moment ago may still be open for writing in a
+/// child that another test has forked and that has not become its own program yet.
+#[track_caller]
+fn start(command: &mut Command) -> Child {
+    loop {
+        match command.spawn() {
+            Ok(child) => return child,
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
+            Err(error) => panic!("{command:?}: {error}"),
+        }
+    }
 }
 
 /// Waits for a child and gives all that it said.
