@@ -16,6 +16,7 @@ use crate::records::{self, Meta};
 use crate::seats::{SeatTimes, Seats};
 use crate::session::{Clients, Sessions};
 use crate::time::Timekeeper;
+use crate::trust::Pending;
 use crate::update::Staging;
 
 /// What a home says about itself.
@@ -48,6 +49,7 @@ pub struct Engine<P: Platform> {
     pub(crate) time: Timekeeper,
     pub(crate) seats: Seats,
     pub(crate) staging: Option<Staging>,
+    pub(crate) pending: Option<Pending>,
     pub(crate) locked: Locked,
     pub(crate) clients: Clients,
     sessions: Sessions,
@@ -86,6 +88,7 @@ impl<P: Platform> Engine<P> {
             time: Timekeeper::new(profile.clock),
             seats: Seats::new(profile.seats),
             staging: None,
+            pending: None,
             locked,
             clients: Clients::default(),
             sessions: Sessions::default(),
@@ -117,6 +120,7 @@ impl<P: Platform> Engine<P> {
         if self.staging.as_ref().map(Staging::channel) == Some(channel) {
             self.staging = None;
         }
+        self.pending.take_if(|pending| pending.channel() == channel);
     }
 
     /// Carries out a command as if `channel` had sent it: for tests that need many thousands of
@@ -219,6 +223,7 @@ impl<P: Platform> Engine<P> {
             Command::Receipt { firm, seq } => self.receipt(firm, seq).map(Reply::Receipt),
             Command::Why(requirement) => self.why(channel, &requirement),
             Command::ItemState { firm, item } => self.item_state(firm, item).map(Reply::ItemState),
+            Command::Trust { object } => self.trust(channel, &object),
             _ => Err(ErrorCode::UnknownCommand.failure()),
         };
         done.unwrap_or_else(Reply::Failed)
@@ -231,6 +236,7 @@ impl<P: Platform> Engine<P> {
         if self.staging.as_ref().is_some_and(|staging| staging.is_stale(now_ms)) {
             self.staging = None;
         }
+        self.pending.take_if(|pending| pending.is_stale(now_ms));
     }
 
     fn info(&mut self) -> Result<ContainerInfo, Failure> {

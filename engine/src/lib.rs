@@ -13,6 +13,7 @@ mod seats;
 mod session;
 mod steps;
 mod time;
+mod trust;
 mod update;
 
 pub use engine::{Engine, Locked, Profile};

@@ -4,11 +4,12 @@
 //! together is adjacent. Kinds are never reused. Values are postcard, and are decoded as strictly
 //! as messages: a record that does not decode is a failed medium.
 
-use protocol::codec::{self, Bytes, Fixed, Text};
-use protocol::ids::{EntryNumber, Generation, OpId, ProductCode, RootFp};
-use protocol::limits::CONTAINER_NAME_LEN_MAX;
+use protocol::codec::{self, Bytes, Fixed, List, Text};
+use protocol::ids::{EntryNumber, Generation, KeyId, OpId, ProductCode, RootFp};
+use protocol::limits::{CONTAINER_NAME_LEN_MAX, REVOKED_KEYS_MAX};
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::root::RootBody;
+use protocol::objects::update::ProductRange;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::platform::{RECORD_LEN_MAX, RecordKey, Store, StoreError};
@@ -20,6 +21,7 @@ pub(crate) type FirmSlot = u8;
 pub(crate) const META: RecordKey = 0x01 << 56;
 const FIRM: u8 = 0x10;
 const RECEIPT: u8 = 0x11;
+const REVOKED: u8 = 0x12;
 const ITEM: u8 = 0x20;
 const ITEM_KEY: u8 = 0x21;
 const USAGE: u8 = 0x22;
@@ -43,6 +45,10 @@ pub(crate) struct Firm {
     pub root_fp: RootFp,
     /// Version of the root below.
     pub root_version: u32,
+    /// Hash of that root.
+    pub root_hash: Fixed<32>,
+    /// The least epoch under which a delegation counts.
+    pub min_epoch: u32,
     /// Its keys and roles.
     pub root: RootBody,
     /// Updates applied.
@@ -59,6 +65,15 @@ pub(crate) struct Firm {
     pub commits: u64,
     /// Entries.
     pub entries: u32,
+}
+
+/// What a firm revoked, as far as a container minds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Revoked {
+    /// Hash of the revocation.
+    pub hash: Fixed<32>,
+    /// Keys that count no more.
+    pub keys: List<KeyId, REVOKED_KEYS_MAX>,
 }
 
 /// A kept receipt, as an object.
@@ -83,6 +98,11 @@ pub(crate) struct Usage {
 /// Key of a firm's record.
 pub(crate) fn firm_key(slot: FirmSlot) -> RecordKey {
     key(FIRM, slot, 0, 0)
+}
+
+/// Key of what a firm revoked.
+pub(crate) fn revoked_key(slot: FirmSlot) -> RecordKey {
+    key(REVOKED, slot, 0, 0)
 }
 
 /// Key of a kept receipt.
@@ -215,6 +235,21 @@ pub(crate) fn next_item_of(
     }
 }
 
+/// The next Product Item of some products, behind `after` or the first.
+pub(crate) fn next_item_in(
+    store: &mut impl Store,
+    slot: FirmSlot,
+    products: ProductRange,
+    after: Option<ItemRef>,
+) -> Result<Option<ProductItem>, StoreError> {
+    let first = key(ITEM, slot, products.first.0, 0);
+    let from = after.map_or(first, |item| item_key(slot, item) + 1);
+    match next_in(store, from, key(ITEM, slot, products.last.0, u16::MAX))? {
+        Some(found) => read(store, found)?.ok_or(StoreError::Medium).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Calls `visit` with key and value of every entry, and with the key alone of every item key, of a
 /// firm.
 pub(crate) fn for_each_of_configuration(
@@ -256,5 +291,7 @@ mod tests {
         assert!(item(1, u16::MAX) < item(2, 0));
         assert!(item(u32::MAX, u16::MAX) < item_key_key(0, ProductCode(0), Generation(0)));
         assert!(META < firm_key(0) && firm_key(u8::MAX) < receipt_key(0, 0));
+        assert!(receipt_key(u8::MAX, u64::MAX) < revoked_key(0));
+        assert!(revoked_key(u8::MAX) < item(0, 0));
     }
 }

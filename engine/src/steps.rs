@@ -49,6 +49,8 @@ impl<P: Platform> Engine<P> {
                     mode: firm.root.mode,
                     seq: firm.seq,
                     entries: firm.entries,
+                    root_version: firm.root_version,
+                    revocation_epoch: firm.revocation_epoch,
                 });
             }
             position += 1;

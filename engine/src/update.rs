@@ -8,34 +8,36 @@
 
 use alloc::vec::Vec;
 
-use protocol::codec::{self, Fixed};
+use protocol::codec::{self, Fixed, List};
 use protocol::command::Reply;
 use protocol::crypto::hash::Sha256;
 use protocol::crypto::{Random, aead, hpke};
 use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::RootFp;
 use protocol::limits::{
     FIRMS_MAX, OP_LEN_MAX, ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
     UPDATE_IDLE_S, UPDATE_OPS_MAX,
 };
-use protocol::objects::license::ItemRef;
+use protocol::objects::license::{ItemRef, OptionKind};
 use protocol::objects::root::Root;
 use protocol::objects::statement::{ReceiptBody, genesis_hash, next_state_hash};
-use protocol::objects::update::{SealedKey, UpdateOp, read_op};
-use protocol::signed::{Header, Kind, Proof, Role, read_head, verify_batch};
+use protocol::objects::update::{ProductRange, SealedKey, UpdateOp, read_op};
+use protocol::signed::{Header, Kind, read_head};
 use subtle::ConstantTimeEq;
 
 use crate::engine::{Engine, store_failure};
 use crate::platform::{Clock, Keys, Parts, Platform, Store, StoreError};
-use crate::records::{self, Firm, FirmSlot, StoredKey};
+use crate::records::{self, Firm, FirmSlot, Revoked, StoredKey};
 use crate::steps::Statement;
+use crate::trust::{Authority, Known};
 
 /// An update on its way in.
 pub(crate) struct Staging {
     channel: u32,
     header: Header,
-    /// The firm as it is, or as its root makes it.
-    slot: FirmSlot,
-    firm: Firm,
+    /// The firm as it is, or as its roots make it.
+    known: Known,
+    authority: Authority,
     received: u32,
     hash: Sha256,
     last_ms: u64,
@@ -99,7 +101,7 @@ impl<P: Platform> Engine<P> {
         let Some(staging) = self.staging.take() else {
             return Reply::Failed(ErrorCode::NoUpdate.with(UPDATE_IDLE_S, 0));
         };
-        let root_fp = staging.firm.root_fp;
+        let root_fp = staging.known.firm.root_fp;
         match self.apply(staging) {
             Ok(receipt) => Reply::Receipt(receipt),
             Err(failure) => {
@@ -115,7 +117,7 @@ impl<P: Platform> Engine<P> {
     }
 
     /// A refused update is answered with the receipt of the present state.
-    fn refuse_update(&mut self, failure: Failure, firm: Option<protocol::ids::RootFp>) -> Reply {
+    fn refuse_update(&mut self, failure: Failure, firm: Option<RootFp>) -> Reply {
         let receipt = firm.and_then(|firm| self.receipt(firm, 0).ok());
         Reply::UpdateRefused { failure, receipt: receipt.unwrap_or_default() }
     }
@@ -127,7 +129,7 @@ impl<P: Platform> Engine<P> {
         channel: u32,
         root: &[u8],
         head: &[u8],
-    ) -> Result<(), (Failure, Option<protocol::ids::RootFp>)> {
+    ) -> Result<(), (Failure, Option<RootFp>)> {
         let nobody = |failure| (failure, None);
         self.check_unlocked().map_err(nobody)?;
         let now_ms = self.platform.parts().clock.ticks_ms();
@@ -136,23 +138,26 @@ impl<P: Platform> Engine<P> {
         }
         // Whether this one is accepted or not, a commit that follows must not mean the one before.
         self.staging = None;
+        let brought = self.take_brought(channel);
         let (header, proof, rest) =
             read_head(head).map_err(|_| nobody(ErrorCode::Malformed.failure()))?;
-        if header.kind != Kind::Update || !rest.is_empty() {
+        if !matches!(header.kind, Kind::Update | Kind::Recovery) || !rest.is_empty() {
             return Err(nobody(ErrorCode::Malformed.failure()));
         }
         if header.target != *self.platform.parts().keys.id().bytes() {
             return Err(nobody(ErrorCode::UpdateOtherContainer.failure()));
         }
-        let (slot, firm) = self.sender(&header, &proof, root).map_err(nobody)?;
-        let root_fp = Some(firm.root_fp);
-        self.check_place(&header, slot, &firm).map_err(|failure| (failure, root_fp))?;
+        let known = self.firm_of(brought.as_ref(), header.root_fp, root).map_err(nobody)?;
+        let authority =
+            self.authority(brought.as_ref(), &header, &proof, &known).map_err(nobody)?;
+        let root_fp = Some(known.firm.root_fp);
+        self.check_place(&header, &known).map_err(|failure| (failure, root_fp))?;
         self.drop_staged().map_err(nobody)?;
         self.staging = Some(Staging {
             channel,
             header,
-            slot,
-            firm,
+            known,
+            authority,
             received: 0,
             hash: Sha256::new(),
             last_ms: now_ms,
@@ -160,32 +165,8 @@ impl<P: Platform> Engine<P> {
         Ok(())
     }
 
-    /// The firm whose `licensing` key signed the header.
-    fn sender(
-        &mut self,
-        header: &Header,
-        proof: &Proof,
-        root: &[u8],
-    ) -> Result<(FirmSlot, Firm), Failure> {
-        let (slot, firm) = match self.find_firm(header.root_fp)? {
-            Some(known) => known,
-            None => self.new_firm(header, root)?,
-        };
-        let trusted = Root {
-            root_fp: firm.root_fp,
-            version: firm.root_version.into(),
-            body: firm.root.clone(),
-        };
-        let key = trusted
-            .key(Role::Licensing, header.key_id)
-            .ok_or(ErrorCode::UpdateSignature.failure())?;
-        verify_batch(header, proof, Role::Licensing, &key)
-            .map_err(|_| ErrorCode::UpdateSignature.failure())?;
-        Ok((slot, firm))
-    }
-
     /// A firm that enters by its root v1. The owner decided it by applying the update.
-    fn new_firm(&mut self, header: &Header, root: &[u8]) -> Result<(FirmSlot, Firm), Failure> {
+    pub(crate) fn new_firm(&mut self, root_fp: RootFp, root: &[u8]) -> Result<Known, Failure> {
         if root.is_empty() {
             return Err(ErrorCode::RootNeeded.failure());
         }
@@ -193,9 +174,14 @@ impl<P: Platform> Engine<P> {
         let (object, rest) = protocol::signed::UnverifiedObject::read(root, ROOT_BODY_LEN_MAX)
             .map_err(|_| refused)?;
         let root = Root::verify_first(&object).map_err(|_| refused)?;
-        if !rest.is_empty() || root.root_fp != header.root_fp {
+        if !rest.is_empty() || root.root_fp != root_fp {
             return Err(ErrorCode::UpdateOtherFirm.failure());
         }
+        self.newcomer(root)
+    }
+
+    /// A firm that nothing was applied of yet.
+    pub(crate) fn newcomer(&mut self, root: Root) -> Result<Known, Failure> {
         let parts = self.platform.parts();
         let slot = records::free_slot(parts.store).map_err(store_failure)?;
         if slot >= FIRMS_MAX {
@@ -204,6 +190,8 @@ impl<P: Platform> Engine<P> {
         let firm = Firm {
             root_fp: root.root_fp,
             root_version: 1,
+            root_hash: Fixed(root.hash),
+            min_epoch: 0,
             root: root.body,
             seq: 0,
             state: Fixed(genesis_hash(root.root_fp, parts.keys.id())),
@@ -213,11 +201,12 @@ impl<P: Platform> Engine<P> {
             commits: 0,
             entries: 0,
         };
-        Ok((slot, firm))
+        Ok(Known { slot, firm, revoked: Revoked::default(), stored: false })
     }
 
     /// Exact next number, previous hash, in time, not too long.
-    fn check_place(&mut self, header: &Header, slot: FirmSlot, firm: &Firm) -> Result<(), Failure> {
+    fn check_place(&mut self, header: &Header, known: &Known) -> Result<(), Failure> {
+        let Known { slot, firm, .. } = known;
         let next = firm.seq + 1;
         if header.seq < next {
             return Err(ErrorCode::UpdateOld.with(firm.seq, header.seq));
@@ -228,7 +217,7 @@ impl<P: Platform> Engine<P> {
         if header.state != firm.state.0 {
             return Err(ErrorCode::UpdateOtherState.with(header.seq, 0));
         }
-        let now_s = self.time.now_s(self.platform.parts().clock, slot, firm.floor_s);
+        let now_s = self.time.now_s(self.platform.parts().clock, *slot, firm.floor_s);
         if header.until_s != 0 && now_s > header.until_s {
             return Err(ErrorCode::UpdateLate.with(header.until_s, now_s));
         }
@@ -250,18 +239,25 @@ impl<P: Platform> Engine<P> {
 
     /// Compares the body's hash, then applies it in one transaction and signs the receipt.
     fn apply(&mut self, staging: Staging) -> Result<Statement, Failure> {
-        let Staging { header, slot, mut firm, received, hash, .. } = staging;
+        let Staging { header, known, authority, received, hash, .. } = staging;
+        let Known { slot, revoked, stored, mut firm } = known;
         let same: bool = hash.finish().ct_eq(&header.body_hash).into();
         if received != header.body_len || !same {
             return Err(ErrorCode::UpdateBody.failure());
         }
+        if let Some((_, present)) = self.find_firm(firm.root_fp)? {
+            // Uses that began since the update did are counted there.
+            firm.commits = present.commits;
+        }
         let mut parts = self.platform.parts();
         parts.store.begin().map_err(store_failure)?;
-        let ops = Application { parts: &mut parts, header: &header, slot }.run()?;
+        let application =
+            Application { parts: &mut parts, header: &header, slot, authority: &authority };
+        let ops = application.run()?;
         let update_hash = header.hash();
         firm.seq = header.seq;
         firm.state = Fixed(next_state_hash(&header.state, &update_hash));
-        firm.floor_s = firm.floor_s.max(header.issued_s);
+        firm.floor_s = firm.floor_s.max(authority.certified_s(header.issued_s));
         firm.commits += 1;
         (firm.config_hash, firm.entries) = configuration(parts.store, slot)?;
         let time = self.time.info(parts.clock, slot, firm.floor_s);
@@ -281,11 +277,15 @@ impl<P: Platform> Engine<P> {
             &codec::encode(&body),
         )?;
         let store = self.platform.parts().store;
+        if !stored && firm.revocation_epoch != 0 {
+            records::write(store, records::revoked_key(slot), &revoked).map_err(store_failure)?;
+        }
         records::write(store, records::receipt_key(slot, firm.seq), &receipt)
             .and_then(|()| records::write(store, records::firm_key(slot), &firm))
             .and_then(|()| records::delete_staged(store))
             .map_err(store_failure)?;
         self.finish_commit()?;
+        self.pending = None;
         Ok(receipt)
     }
 }
@@ -310,10 +310,11 @@ struct Application<'a, 'p, P: Platform> {
     parts: &'a mut Parts<'p, P>,
     header: &'a Header,
     slot: FirmSlot,
+    authority: &'a Authority,
 }
 
 impl<P: Platform> Application<'_, '_, P> {
-    fn run(&mut self) -> Result<u16, Failure> {
+    fn run(mut self) -> Result<u16, Failure> {
         let mut body = StagedBody { len: self.header.body_len as usize, ..StagedBody::default() };
         let mut op = [0; OP_LEN_MAX];
         let mut count = 0;
@@ -335,6 +336,7 @@ impl<P: Platform> Application<'_, '_, P> {
     }
 
     fn apply(&mut self, op: UpdateOp, at: u64) -> Result<(), Failure> {
+        self.authority.check(&op, at)?;
         let store = &mut *self.parts.store;
         match op {
             UpdateOp::Nop => Ok(()),
@@ -352,7 +354,25 @@ impl<P: Platform> Application<'_, '_, P> {
             UpdateOp::RemoveKey { product, generation } => {
                 self.remove(records::item_key_key(self.slot, product, generation), at)
             }
+            UpdateOp::Perpetuate(products) => self.perpetuate(products),
             _ => Err(ErrorCode::UpdateOp.with(at, 0)),
+        }
+    }
+
+    fn perpetuate(&mut self, products: ProductRange) -> Result<(), Failure> {
+        let (store, mut after) = (&mut *self.parts.store, None);
+        loop {
+            let next = records::next_item_in(store, self.slot, products, after);
+            let Some(mut item) = next.map_err(store_failure)? else { return Ok(()) };
+            after = Some(item.item);
+            if item.checkpoint().is_none() {
+                continue;
+            }
+            let mut options = item.options.into_vec();
+            options.retain(|option| option.kind() != OptionKind::Checkpoint);
+            item.options = List::new(options).unwrap_or_default();
+            records::write(store, records::item_key(self.slot, item.item), &item)
+                .map_err(store_failure)?;
         }
     }
 

@@ -1,10 +1,12 @@
 //! The signed objects' contents, and the files that carry them.
 
 pub mod artifact;
+pub mod delegation;
 pub mod device;
 pub mod file;
 pub mod license;
 pub mod option;
+pub mod revocation;
 pub mod root;
 pub mod statement;
 pub mod test_root;

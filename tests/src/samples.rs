@@ -10,14 +10,16 @@ use protocol::ids::*;
 use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
+use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::license::{
     AccessMode, Checkpoint, Client, Country, ItemOption, ItemRef, Modes, Period, ProductItem,
     Requirement, Status, Version, user_id,
 };
-use protocol::objects::root::{Mode, RootBody};
+use protocol::objects::revocation::{FirmwareRange, RevocationBody};
+use protocol::objects::root::{Mode, NextBody, RootBody};
 use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
-use protocol::objects::update::{SealedKey, UpdateOp};
+use protocol::objects::update::{ProductRange, SealedKey, UpdateOp};
 use protocol::signed::{BatchProof, Proof};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -49,6 +51,9 @@ pub fn all(root: &RootBody) -> Vec<Sample> {
         sample(&replies()),
         sample(&[hello()]),
         sample(std::slice::from_ref(root)),
+        sample(&[NextBody { body: root.clone(), min_epoch: 300 }]),
+        sample(&[delegation()]),
+        sample(&[revocation()]),
         sample(&[device()]),
         sample(&[context()]),
         sample(&[receipt()]),
@@ -61,6 +66,7 @@ pub fn all(root: &RootBody) -> Vec<Sample> {
 
 const FIRM: RootFp = RootFp::new([1; 16]);
 const ITEM: ItemRef = ItemRef { product: ProductCode(700), entry: EntryNumber(1) };
+const PRODUCTS: ProductRange = ProductRange { first: ProductCode(300), last: ProductCode(70_000) };
 const WRAPPED: WrappedKey = WrappedKey { salt: Fixed([3; 16]), ciphertext: Fixed([4; 48]) };
 const TIME: TimeInfo =
     TimeInfo { floor_s: 900, now_s: 1000, class: ClockClass::Rtc, certified_s: 800 };
@@ -154,6 +160,7 @@ pub fn commands() -> Vec<Command> {
         Command::Receipt { firm: FIRM, seq: 300 },
         Command::Why(requirement()),
         Command::ItemState { firm: FIRM, item: ITEM },
+        Command::Trust { object: bytes(300) },
     ]
 }
 
@@ -185,6 +192,8 @@ pub fn replies() -> Vec<Reply> {
         mode: Mode::Test,
         seq: 300,
         entries: 200,
+        root_version: 2,
+        revocation_epoch: 300,
     };
     let failure = Failure { code: 0x201, a: 1, b: 2 };
     vec![
@@ -207,6 +216,22 @@ pub fn replies() -> Vec<Reply> {
 
 fn hello() -> ContainerHello {
     ContainerHello { boot: Fixed([1; 16]), firmware: 1 << 16, certificate: bytes(300) }
+}
+
+/// A delegation's body.
+pub fn delegation() -> DelegationBody {
+    let scope = Scope { products: PRODUCTS, quantity_max: 300, daily_max: 3000, depth: 1 };
+    DelegationBody { name: text("Reseller"), key: Fixed([2; 33]), scope }
+}
+
+/// A revocation's body.
+pub fn revocation() -> RevocationBody {
+    let range = FirmwareRange { first: Version(300), last: Version(1 << 16) };
+    RevocationBody {
+        keys: list(vec![KeyId::new([1; 8]), KeyId::new([2; 8])]),
+        containers: list(vec![ContainerId::new([3; 16]), ContainerId::new([4; 16])]),
+        firmware: list(vec![range]),
+    }
 }
 
 fn device() -> DeviceBody {
@@ -282,6 +307,7 @@ pub fn ops() -> Vec<UpdateOp> {
         UpdateOp::RemoveItem(ITEM),
         UpdateOp::SetKey(sealed),
         UpdateOp::RemoveKey { product, generation },
+        UpdateOp::Perpetuate(PRODUCTS),
     ]
 }
 

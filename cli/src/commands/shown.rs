@@ -161,6 +161,7 @@ pub(super) fn firm_json(firm: &FirmInfo) -> Value {
     json!({
         "root_fp": firm.root_fp.to_string(), "firm_code": firm.firm_code.0, "name": &*firm.name,
         "mode": mode(firm.mode), "updates": firm.seq, "entries": firm.entries,
+        "root_version": firm.root_version, "revocation_epoch": firm.revocation_epoch,
     })
 }
 

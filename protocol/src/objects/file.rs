@@ -23,21 +23,27 @@ pub enum FileKind {
     Root = 1,
     /// A device certificate and a context.
     Context = 2,
-    /// The firm's root v1 (in the first update), then an update.
+    /// The firm's roots, revocation and delegations, as far as they are needed, then an update.
     Update = 3,
     /// A device certificate and a receipt.
     Receipt = 4,
-    /// The firm's root v1, an artifact header, then encrypted content.
+    /// The firm's roots, an artifact header, then encrypted content.
     Artifact = 5,
+    /// The firm's roots, then its revocation if there is one: for containers and hosts.
+    Trust = 6,
+    /// The firm's roots, then delegations: for whom a right was handed on to.
+    Delegation = 7,
 }
 
 impl FileKind {
-    const ALL: [FileKind; 5] = [
+    const ALL: [FileKind; 7] = [
         FileKind::Root,
         FileKind::Context,
         FileKind::Update,
         FileKind::Receipt,
         FileKind::Artifact,
+        FileKind::Trust,
+        FileKind::Delegation,
     ];
 
     /// In words.
@@ -48,6 +54,8 @@ impl FileKind {
             FileKind::Update => "update",
             FileKind::Receipt => "receipt",
             FileKind::Artifact => "protected content",
+            FileKind::Trust => "roots and revocations",
+            FileKind::Delegation => "delegation",
         }
     }
 }

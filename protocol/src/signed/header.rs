@@ -28,12 +28,27 @@ pub enum Kind {
     Receipt = 5,
     /// The header of a protected program or file.
     Artifact = 6,
+    /// A right to issue, handed on to another key. (7 is kept for time.)
+    Delegation = 8,
+    /// Keys, containers and firmware that count no more.
+    Revocation = 9,
+    /// A change in a container that the `recovery` role may make.
+    Recovery = 10,
 }
 
 impl Kind {
     /// All kinds, for tests that pair each with each.
-    pub const ALL: [Kind; 6] =
-        [Kind::Root, Kind::Device, Kind::Context, Kind::Update, Kind::Receipt, Kind::Artifact];
+    pub const ALL: [Kind; 9] = [
+        Kind::Root,
+        Kind::Device,
+        Kind::Context,
+        Kind::Update,
+        Kind::Receipt,
+        Kind::Artifact,
+        Kind::Delegation,
+        Kind::Revocation,
+        Kind::Recovery,
+    ];
 
     /// The domain label. None is a prefix of another.
     pub const fn label(self) -> &'static [u8] {
@@ -44,6 +59,9 @@ impl Kind {
             Kind::Update => b"strongroom/update/v1",
             Kind::Receipt => b"strongroom/receipt/v1",
             Kind::Artifact => b"strongroom/artifact/v1",
+            Kind::Delegation => b"strongroom/delegation/v1",
+            Kind::Revocation => b"strongroom/revocation/v1",
+            Kind::Recovery => b"strongroom/recovery/v1",
         }
     }
 
@@ -53,8 +71,10 @@ impl Kind {
             Kind::Root => Role::Root,
             Kind::Device => Role::Device,
             Kind::Context | Kind::Receipt => Role::Container,
-            Kind::Update => Role::Licensing,
+            Kind::Update | Kind::Delegation => Role::Licensing,
             Kind::Artifact => Role::Protect,
+            Kind::Revocation => Role::Revocation,
+            Kind::Recovery => Role::Recovery,
         }
     }
 
@@ -72,7 +92,7 @@ impl Kind {
 pub enum Role {
     /// Roots.
     Root = 0,
-    /// Updates.
+    /// Updates and delegations.
     Licensing = 1,
     /// Artifacts.
     Protect = 2,
@@ -104,6 +124,12 @@ impl Role {
         Role::Container,
     ];
 
+    /// Whether objects of this role carry the signatures of several people over the object itself.
+    /// All other roles of a root sign trees, with one key.
+    pub const fn has_threshold(self) -> bool {
+        matches!(self, Role::Root | Role::Revocation | Role::Recovery)
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         Role::ALL.into_iter().find(|role| *role as u8 == byte)
     }
@@ -119,19 +145,19 @@ pub struct Header {
     pub role: Role,
     /// Whose object this is. Zero in a root v1, which defines it.
     pub root_fp: RootFp,
-    /// Which key signs. Zero in a root, whose proof names its keys.
+    /// Which key signs. Zero where a threshold does, since the proof names its keys.
     pub key_id: KeyId,
-    /// A container (device, context, update, receipt) or an artifact.
+    /// A container (device, context, update, recovery, receipt) or an artifact.
     pub target: [u8; 16],
-    /// `firm_seq` (context, update, receipt) or version (root).
+    /// `firm_seq` (context, update, recovery, receipt), version (root), or epoch (revocation).
     pub seq: u64,
-    /// `firm_state_hash` before (update) or at (context, receipt) `seq`; hash of the previous
-    /// root's preimage (root).
+    /// `firm_state_hash` before (update, recovery) or at (context, receipt) `seq`; hash of the
+    /// preimage of the root before this one (root), or of the one that it goes with (revocation).
     pub state: [u8; 32],
     /// When it was signed, Unix seconds UTC by the signer's clock.
     pub issued_s: u64,
-    /// Last second in which it counts (`apply_before` of an update, expiry of a root or
-    /// certificate); 0 = no end.
+    /// Last second in which it counts (`apply_before` of an update, expiry of a root, certificate,
+    /// delegation or revocation); 0 = no end.
     pub until_s: u64,
     /// Position in the firm's log of issued licenses; 0 = not logged.
     pub log_index: u64,

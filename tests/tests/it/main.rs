@@ -7,4 +7,5 @@ mod parsers;
 mod power;
 mod reports;
 mod signatures;
+mod trust;
 mod updates;
