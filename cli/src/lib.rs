@@ -10,6 +10,7 @@ mod output;
 pub mod parsers;
 mod reach;
 mod times;
+mod trust;
 mod vendor;
 
 use std::process::ExitCode;

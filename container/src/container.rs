@@ -214,6 +214,18 @@ impl Container {
         }
     }
 
+    /// Brings a root, a revocation, or a delegation for the update that follows.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn bring(&self, object: &[u8]) -> Result<(), Error> {
+        let object = Bytes::new(object).ok_or(ErrorCode::TooLong.failure())?;
+        match self.call(&Command::Trust { object })? {
+            Reply::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// Applies an update and returns the receipt as an object. `progress` is told bytes done and
     /// bytes in all.
     ///

@@ -5,13 +5,15 @@ use std::path::Path;
 use protocol::codec;
 use protocol::ids::{ArtifactId, ContainerId};
 use protocol::limits::{
-    ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, ROOT_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX,
-    UPDATE_BODY_LEN_MAX,
+    ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX,
+    STATEMENT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX,
 };
 use protocol::objects::artifact::ArtifactBody;
+use protocol::objects::delegation::DelegationBody;
 use protocol::objects::device::{Device, DeviceBody};
 use protocol::objects::file::{self, FileKind};
-use protocol::objects::root::Root;
+use protocol::objects::revocation::RevocationBody;
+use protocol::objects::root::{NextBody, RoleKeys, Root};
 use protocol::objects::statement::{ContextBody, ReceiptBody};
 use protocol::objects::test_root;
 use protocol::objects::update::read_ops;
@@ -22,6 +24,12 @@ use super::shown;
 use crate::error::{CliError, Result};
 use crate::output::Output;
 use crate::times;
+use crate::trust::{delegation_text, revocation_lines, role_name};
+
+/// Objects of one file that are shown.
+const OBJECTS_MAX: usize = 64;
+
+const PROTECTED: &str = "protected content";
 
 pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
     let bytes = super::protect::head_of(path)?;
@@ -29,7 +37,7 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
         file::kind(&bytes).map_err(|failure| CliError::from(failure).about(path.display()))?;
     let mut objects = Vec::new();
     let mut text = format!("{}: {}", path.display(), kind.name());
-    while !rest.is_empty() && objects.len() < 2 {
+    while !rest.is_empty() && objects.len() < OBJECTS_MAX && !is_last(kind, &objects) {
         let (object, behind) = file::next_object(rest, body_len_max(rest))
             .map_err(|failure| CliError::from(failure).about(path.display()))?;
         let shown = describe(&object);
@@ -44,6 +52,12 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
     Ok(())
 }
 
+/// Whether what follows is no object any more: encrypted content.
+fn is_last(kind: FileKind, objects: &[Value]) -> bool {
+    let last = objects.last().map(|object| object["object"] == json!(PROTECTED));
+    kind == FileKind::Artifact && last == Some(true)
+}
+
 /// The bound of the body that comes next, by its kind.
 fn body_len_max(bytes: &[u8]) -> usize {
     match protocol::signed::Header::from_bytes(bytes).map(|header| header.kind) {
@@ -51,6 +65,7 @@ fn body_len_max(bytes: &[u8]) -> usize {
         Ok(Kind::Device) => DEVICE_BODY_LEN_MAX,
         Ok(Kind::Context | Kind::Receipt) => STATEMENT_BODY_LEN_MAX,
         Ok(Kind::Artifact) => ARTIFACT_BODY_LEN_MAX,
+        Ok(Kind::Revocation | Kind::Delegation) => REVOCATION_BODY_LEN_MAX,
         _ => UPDATE_BODY_LEN_MAX,
     }
 }
@@ -60,11 +75,14 @@ fn describe(object: &UnverifiedObject<'_>) -> Value {
     let mut shown = match object.body_if_intact() {
         None => json!({ "object": "damaged: the body is not the one that the header names" }),
         Some(body) => match header.kind {
+            Kind::Root if header.seq > 1 => next_root(object, body),
             Kind::Root => root(object),
+            Kind::Delegation => delegation(object, body),
+            Kind::Revocation => revocation(object, body),
             Kind::Device => device(object, body),
             Kind::Context => context(object, body),
             Kind::Receipt => receipt(object, body),
-            Kind::Update => update(object, body),
+            Kind::Update | Kind::Recovery => update(object, body),
             Kind::Artifact => artifact(object, body),
             _ => json!({ "object": "of a newer version" }),
         },
@@ -86,6 +104,46 @@ fn root(object: &UnverifiedObject<'_>) -> Value {
             "roles": root.body.roles.iter().map(|r| format!("{:?}", r.role)).collect::<Vec<_>>(),
         }),
         Err(error) => json!({ "object": "vendor root", "refused": error.to_string() }),
+    }
+}
+
+/// A root that only the one before it can vouch for.
+fn next_root(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
+    let header = object.header();
+    match codec::decode::<NextBody>(body, ROOT_BODY_LEN_MAX) {
+        Ok(NextBody { body, min_epoch }) => json!({
+            "object": "vendor root", "version": header.seq, "name": &*body.name,
+            "mode": shown::mode(body.mode), "fingerprint": header.root_fp.to_string(),
+            "epoch": min_epoch, "roles": body.roles.iter().map(role_text).collect::<Vec<_>>(),
+        }),
+        Err(error) => unreadable("vendor root", error),
+    }
+}
+
+fn role_text(role: &RoleKeys) -> String {
+    format!("{} {} of {}", role_name(role.role), role.threshold, role.keys.len())
+}
+
+fn delegation(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
+    let header = object.header();
+    match codec::decode::<DelegationBody>(body, REVOCATION_BODY_LEN_MAX) {
+        Ok(body) => json!({
+            "object": "delegation", "vendor": header.root_fp.to_string(),
+            "by key": header.key_id.to_string(), "to": delegation_text(&body, header.until_s),
+            "each day": body.scope.daily_max, "depth": body.scope.depth,
+        }),
+        Err(error) => unreadable("delegation", error),
+    }
+}
+
+fn revocation(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
+    let header = object.header();
+    match codec::decode::<RevocationBody>(body, REVOCATION_BODY_LEN_MAX) {
+        Ok(body) => json!({
+            "object": "revocations", "vendor": header.root_fp.to_string(), "epoch": header.seq,
+            "revoked": revocation_lines(&body),
+        }),
+        Err(error) => unreadable("revocations", error),
     }
 }
 
@@ -137,8 +195,9 @@ fn update(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
         Ok(ops) => json!(ops.len()),
         Err(error) => json!(error.to_string()),
     };
+    let what = if header.kind == Kind::Recovery { "recovery" } else { "update" };
     json!({
-        "object": "update", "container": ContainerId::new(header.target).to_string(),
+        "object": what, "container": ContainerId::new(header.target).to_string(),
         "vendor": header.root_fp.to_string(), "number": header.seq, "operations": operations,
     })
 }
@@ -147,12 +206,12 @@ fn artifact(object: &UnverifiedObject<'_>, body: &[u8]) -> Value {
     let id = ArtifactId::new(object.header().target);
     match codec::decode::<ArtifactBody>(body, ARTIFACT_BODY_LEN_MAX) {
         Ok(body) => json!({
-            "object": "protected content", "name": &*body.name, "id": id.to_string(),
+            "object": PROTECTED, "name": &*body.name, "id": id.to_string(),
             "vendor": &*body.firm_name, "mode": shown::mode(body.mode),
             "bytes": body.content_len, "opens with": body.slots.iter()
                 .map(|slot| shown::requirement_text(&slot.requirement)).collect::<Vec<_>>(),
         }),
-        Err(error) => unreadable("protected content", error),
+        Err(error) => unreadable(PROTECTED, error),
     }
 }
 
