@@ -501,8 +501,9 @@ error_table! {
         "Ask the user for a receipt or a new context file.";
     ContextDiffers = 0x0A06, Message, Conflict,
         "the context says number {a}, the vendor's records allow {b} at least",
-        "the container was rolled back, or the records were",
-        "Keep both files and find out which; then issue anew for a new container.";
+        "somebody else issued for it, or the container was rolled back, or the records were",
+        "Find out which. If somebody else issued, go on from there with --adopt; else keep both \
+         files and issue for a new container.";
     ReceiptRefused = 0x0A07, Message, Tamper,
         "the receipt is not valid",
         "it was changed, or it is for another vendor or container",

@@ -12,4 +12,5 @@ mod seats;
 mod secrecy;
 mod shim;
 mod terminal;
+mod trust;
 mod world;
