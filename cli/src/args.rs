@@ -1,5 +1,6 @@
 //! The grammar: noun, then verb.
 
+mod key;
 mod people;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use protocol::objects::license::AccessMode;
 use serde::Deserialize;
 
+pub(crate) use key::{DelegateArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs};
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs, UseArgs};
 
 use crate::vendor::OptionArgs;
@@ -164,6 +166,13 @@ pub(crate) struct KeyStoreArgs {
     /// vendors have none)
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Another file with private keys, beside those of the vendor directory (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Vec<PathBuf>,
+    /// File that holds the passphrase of a --key-file: the first for the first, and so on; the
+    /// vendor directory's where there is none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_passphrase_file: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -196,6 +205,11 @@ pub(crate) enum VendorCommand {
     /// Products
     #[command(subcommand)]
     Product(ProductCommand),
+    /// Keys: who may sign what
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Turn a container's licenses with a checkpoint perpetual: signed by the role recovery
+    Perpetuate(PerpetuateArgs),
     /// Issue a license: make an update file for one container
     Issue(Box<IssueArgs>),
     /// Cancel an update that has no receipt yet, by one that changes nothing under the same number
@@ -295,6 +309,10 @@ pub(crate) struct IssueArgs {
     /// Put this update in the place of number N, which has no receipt yet
     #[arg(long, value_name = "N")]
     pub(crate) supersede: Option<u64>,
+    /// Go on from the state that the context shows, though it was not made here: somebody else who
+    /// may issue, or a thief, was there
+    #[arg(long)]
+    pub(crate) adopt: bool,
     /// Last moment to apply the update
     #[arg(long, value_name = "TIME")]
     pub(crate) apply_before: Option<String>,

@@ -12,6 +12,7 @@ pub mod parsers;
 mod reach;
 mod support;
 mod times;
+mod trust;
 mod vendor;
 
 use std::process::ExitCode;

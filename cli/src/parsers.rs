@@ -8,8 +8,10 @@ use std::fmt::Debug;
 use crate::commands::protect::texts;
 use crate::error::CliError;
 use crate::times;
-use crate::vendor::keys::{Passphrase, Sealed};
+use crate::trust::Trust;
+use crate::vendor::keys::Sealed;
 use crate::vendor::ledger::Ledger;
+use crate::vendor::passphrase::Passphrase;
 use crate::vendor::{features, parse_template, products};
 
 /// The list of products.
@@ -44,6 +46,17 @@ pub fn read_key_store(bytes: &[u8]) -> Option<Vec<u8>> {
 /// A passphrase file: whether it is one.
 pub fn is_passphrase(bytes: &[u8]) -> bool {
     shown(Passphrase::from_file(bytes)).is_some()
+}
+
+/// Roots, revocations and delegations of a file, as they are shown before they are applied: how
+/// many objects there are.
+pub fn read_trust(bytes: &[u8]) -> Option<usize> {
+    let (trust, rest) = Trust::take(bytes).ok()?;
+    let taken: usize = trust.objects().map(|part| part.bytes.len()).sum();
+    assert_eq!(taken + rest.len(), bytes.len(), "bytes are lost");
+    let (lines, _) = trust.describe(None);
+    assert!(lines.iter().all(|line| !line.is_empty()));
+    Some(trust.objects().count())
 }
 
 /// The vendor's texts for a refusal: how many there are.

@@ -2,7 +2,11 @@
 //! container.
 //!
 //! ```text
-//! root.strgroom          the public root, given to users
+//! root.strgroom          the public root v1, given to users
+//! roots/N.strgroom       the roots that followed
+//! trust.strgroom         all roots and the newest revocations, given to users
+//! delegations/ID.strgroom   whom a part of the right to issue was handed on to
+//! delegation.strgroom    by what right this directory issues, where it is a reseller's
 //! keys.sealed            private keys, Argon2id and AES-256-GCM
 //! products.toml          products
 //! containers/ID.json     what was issued to a container and what it confirmed
@@ -10,11 +14,14 @@
 
 mod context;
 pub(crate) mod data;
+mod delegate;
 mod issue;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod options;
+pub(crate) mod passphrase;
 pub(crate) mod products;
+mod roots;
 
 use std::path::{Path, PathBuf};
 
@@ -26,31 +33,44 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use protocol::signed::Role;
 
+use crate::args::KeyStoreArgs;
 use crate::error::{CliError, Result};
 use crate::files;
+use crate::trust::Trust;
 
 pub(crate) use context::{VerifiedStatement, read_statement};
 pub(crate) use data::{DataInput, field as data_field, read as read_data};
+pub(crate) use delegate::Grant;
 pub(crate) use issue::{Change, Issue, Setting};
-pub(crate) use keys::{Passphrase, SystemRandom, VendorKeys};
-pub(crate) use keys::{ask, entropy as fresh_nonce};
+pub(crate) use keys::entropy as fresh_nonce;
+pub(crate) use keys::{KeyRing, SystemRandom};
 pub(crate) use ledger::{Ledger, Point};
 pub(crate) use options::{OptionArgs, features, parse_template};
+pub(crate) use passphrase::{Passphrase, ask};
 pub(crate) use products::Product;
+pub(crate) use roots::{Revocations, Rotation};
 
 /// Name of the public root in a vendor directory.
 pub(crate) const ROOT_FILE: &str = "root.strgroom";
 const KEYS_FILE: &str = "keys.sealed";
 const PRODUCTS_FILE: &str = "products.toml";
 const CONTAINERS_DIR: &str = "containers";
+const ROOTS_DIR: &str = "roots";
+const TRUST_FILE: &str = "trust.strgroom";
+const DELEGATION_FILE: &str = "delegation.strgroom";
+const DELEGATIONS_DIR: &str = "delegations";
+
+/// Roles that a new vendor has keys for.
+const FIRST_ROLES: [Role; 6] =
+    [Role::Root, Role::Licensing, Role::Protect, Role::Time, Role::Revocation, Role::Log];
 
 /// An opened vendor directory. Its keys stay sealed until they are asked for.
 pub(crate) struct Vendor {
     dir: PathBuf,
-    /// The root as an object.
-    pub(crate) root_object: Vec<u8>,
-    /// The root.
+    /// The newest root.
     pub(crate) root: Root,
+    /// Roots, revocations, and by what right a reseller issues.
+    pub(crate) trust: Trust,
 }
 
 impl Vendor {
@@ -63,21 +83,16 @@ impl Vendor {
         passphrase: &Passphrase,
     ) -> Result<Self> {
         let name = Self::check_new(dir, name)?;
-        let keys = VendorKeys::generate()?;
-        let role = |role, key: &protocol::crypto::ecdsa::SigningKey| RoleKeys {
-            role,
-            threshold: 1,
-            keys: List::new(vec![Fixed(key.verifying_key().to_bytes())]).unwrap_or_default(),
+        let mut keys = KeyRing::generate()?;
+        let mut role = |role| {
+            let public = List::new(vec![Fixed(keys.draw(role)?)]);
+            Ok(RoleKeys { role, threshold: 1, keys: public.unwrap_or_default() })
         };
-        let roles = vec![
-            role(Role::Root, &keys.root),
-            role(Role::Licensing, &keys.licensing),
-            role(Role::Protect, &keys.protect),
-        ];
-        let roles = List::new(roles).unwrap_or_default();
+        let roles: Result<Vec<_>> = FIRST_ROLES.into_iter().map(&mut role).collect();
+        let roles = List::new(roles?).unwrap_or_default();
         let body = RootBody { mode, name, firm_code: FirmCode(firm_code), roles };
-        let entropy = keys::entropy()?;
-        let object = Root::write_first(&body, crate::clock::now_s(), &[&keys.root], &entropy)
+        let signers = keys.signers(&body, Role::Root)?;
+        let object = Root::write_first(&body, crate::clock::now_s(), &signers, &keys::entropy()?)
             .ok_or(ErrorCode::TooLong.failure())?;
         std::fs::create_dir_all(dir.join(CONTAINERS_DIR))
             .map_err(|error| CliError::io(dir, &error))?;
@@ -109,13 +124,38 @@ impl Vendor {
             let failure = ErrorCode::VendorDirectory.failure();
             return Err(CliError::from(failure).about(dir.display()));
         }
-        let (root_object, root) = read_root(&path)?;
-        Ok(Vendor { dir: dir.to_owned(), root_object, root })
+        let trust = roots::read_trust(dir)?;
+        let root = trust.root.clone().ok_or(ErrorCode::RootRefused.failure())?;
+        Ok(Vendor { dir: dir.to_owned(), root, trust })
     }
 
-    /// Opens the key store.
-    pub(crate) fn keys(&self, passphrase: &Passphrase) -> Result<VendorKeys> {
-        VendorKeys::read(&self.dir.join(KEYS_FILE), passphrase)
+    /// Opens the key store, and the key files that are named.
+    pub(crate) fn keys(&self, args: &KeyStoreArgs) -> Result<KeyRing> {
+        self.keys_under(args, &self.passphrase(args)?)
+    }
+
+    /// The passphrase of the key store.
+    pub(crate) fn passphrase(&self, args: &KeyStoreArgs) -> Result<Passphrase> {
+        Passphrase::obtain(args, self.root.body.mode == Mode::Test, false)
+    }
+
+    /// [`Vendor::keys`] with a passphrase that is known.
+    pub(crate) fn keys_under(
+        &self,
+        args: &KeyStoreArgs,
+        passphrase: &Passphrase,
+    ) -> Result<KeyRing> {
+        let mut keys = KeyRing::read(&self.dir.join(KEYS_FILE), passphrase)?;
+        for (at, path) in args.key_file.iter().enumerate() {
+            let own = args.key_passphrase_file.get(at).map(PathBuf::as_path);
+            keys.borrow(KeyRing::read(path, &passphrase.of_file(own)?)?);
+        }
+        Ok(keys)
+    }
+
+    /// The roots, one behind the other.
+    pub(crate) fn root_objects(&self) -> Vec<u8> {
+        self.trust.roots.iter().flat_map(|part| part.bytes.iter().copied()).collect()
     }
 
     /// The products.

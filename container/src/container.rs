@@ -215,6 +215,18 @@ impl Container {
         self.done(&Command::Rename { op: draw_op()?, name })
     }
 
+    /// Brings a root, a revocation, or a delegation for the update that follows.
+    ///
+    /// # Errors
+    /// See [`Container::info`].
+    pub fn bring(&self, object: &[u8]) -> Result<(), Error> {
+        let object = Bytes::new(object).ok_or(ErrorCode::TooLong.failure())?;
+        match self.call(&Command::Trust { object })? {
+            Reply::Done => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// Applies an update and returns the receipt as an object. `progress` is told bytes done and
     /// bytes in all.
     ///

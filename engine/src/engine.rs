@@ -18,6 +18,7 @@ use crate::records::{self, Meta};
 use crate::seats::{SeatTimes, Seats};
 use crate::session::{Clients, Sessions};
 use crate::time::Timekeeper;
+use crate::trust::Pending;
 use crate::update::Staging;
 
 /// What a home says about itself.
@@ -50,6 +51,7 @@ pub struct Engine<P: Platform> {
     pub(crate) time: Timekeeper,
     pub(crate) seats: Seats,
     pub(crate) staging: Option<Staging>,
+    pub(crate) pending: Option<Pending>,
     pub(crate) locked: Locked,
     pub(crate) clients: Clients,
     pub(crate) power: PowerSession,
@@ -96,6 +98,7 @@ impl<P: Platform> Engine<P> {
             time,
             seats: Seats::new(profile.seats),
             staging: None,
+            pending: None,
             locked,
             clients: Clients::default(),
             power: PowerSession::after(power),
@@ -130,6 +133,7 @@ impl<P: Platform> Engine<P> {
         if self.staging.as_ref().map(Staging::channel) == Some(channel) {
             self.staging = None;
         }
+        self.pending.take_if(|pending| pending.channel() == channel);
     }
 
     /// Carries out a command as if `channel` had sent it: for tests that need many thousands of
@@ -251,6 +255,7 @@ impl<P: Platform> Engine<P> {
             Command::ProveUser { key, signature } => {
                 self.prove_user(channel, handshake_hash, key, &signature)
             }
+            Command::Trust { object } => self.trust(channel, &object),
             _ => Err(ErrorCode::UnknownCommand.failure()),
         };
         done.unwrap_or_else(Reply::Failed)
@@ -265,6 +270,7 @@ impl<P: Platform> Engine<P> {
         if self.staging.as_ref().is_some_and(|staging| staging.is_stale(now_ms)) {
             self.staging = None;
         }
+        self.pending.take_if(|pending| pending.is_stale(now_ms));
     }
 
     fn info(&mut self) -> Result<ContainerInfo, Failure> {

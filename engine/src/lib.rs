@@ -16,6 +16,7 @@ mod seats;
 mod session;
 mod steps;
 mod time;
+mod trust;
 mod units;
 mod update;
 mod usage_log;

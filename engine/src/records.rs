@@ -5,11 +5,14 @@
 //! as messages: a record that does not decode is a failed medium.
 
 use protocol::codec::{self, Bytes, Fixed, List, Text};
-use protocol::ids::{EntryNumber, Generation, OpId, ProductCode, RootFp};
-use protocol::limits::{CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, RESERVATIONS_MAX, UNIT_OPS_KEPT};
+use protocol::ids::{EntryNumber, Generation, KeyId, OpId, ProductCode, RootFp};
+use protocol::limits::{
+    CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, RESERVATIONS_MAX, REVOKED_KEYS_MAX, UNIT_OPS_KEPT,
+};
 use protocol::objects::data::{DATA_NUMBERS, DataField};
 use protocol::objects::license::{ItemRef, ProductItem};
-use protocol::objects::root::{Root, RootBody};
+use protocol::objects::root::RootBody;
+use protocol::objects::update::ProductRange;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::platform::{RECORD_LEN_MAX, RecordKey, Store, StoreError};
@@ -25,6 +28,7 @@ pub(crate) const RAN: RecordKey = 0x02 << 56;
 pub(crate) const POWER: RecordKey = 0x03 << 56;
 const FIRM: u8 = 0x10;
 const RECEIPT: u8 = 0x11;
+const REVOKED: u8 = 0x12;
 const ITEM: u8 = 0x20;
 const ITEM_KEY: u8 = 0x21;
 const USAGE: u8 = 0x22;
@@ -53,6 +57,10 @@ pub(crate) struct Firm {
     pub root_fp: RootFp,
     /// Version of the root below.
     pub root_version: u32,
+    /// Hash of that root.
+    pub root_hash: Fixed<32>,
+    /// The least epoch under which a delegation counts.
+    pub min_epoch: u32,
     /// Its keys and roles.
     pub root: RootBody,
     /// Updates applied.
@@ -75,11 +83,13 @@ pub(crate) struct Firm {
     pub entries: u32,
 }
 
-impl Firm {
-    /// The root that the firm is held to.
-    pub(crate) fn trusted(&self) -> Root {
-        Root { root_fp: self.root_fp, version: self.root_version.into(), body: self.root.clone() }
-    }
+/// What a firm revoked, as far as a container minds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Revoked {
+    /// Hash of the revocation.
+    pub hash: Fixed<32>,
+    /// Keys that count no more.
+    pub keys: List<KeyId, REVOKED_KEYS_MAX>,
 }
 
 /// A kept receipt, as an object.
@@ -164,6 +174,11 @@ pub(crate) struct SealedData {
 /// Key of a firm's record.
 pub(crate) fn firm_key(slot: FirmSlot) -> RecordKey {
     key(FIRM, slot, 0, 0)
+}
+
+/// Key of what a firm revoked.
+pub(crate) fn revoked_key(slot: FirmSlot) -> RecordKey {
+    key(REVOKED, slot, 0, 0)
 }
 
 /// Key of a kept receipt.
@@ -321,6 +336,21 @@ pub(crate) fn next_item_of(
     }
 }
 
+/// The next Product Item of some products, behind `after` or the first.
+pub(crate) fn next_item_in(
+    store: &mut impl Store,
+    slot: FirmSlot,
+    products: ProductRange,
+    after: Option<ItemRef>,
+) -> Result<Option<ProductItem>, StoreError> {
+    let first = key(ITEM, slot, products.first.0, 0);
+    let from = after.map_or(first, |item| item_key(slot, item) + 1);
+    match next_in(store, from, key(ITEM, slot, products.last.0, u16::MAX))? {
+        Some(found) => read(store, found)?.ok_or(StoreError::Medium).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Calls `visit` with key and value of every entry and of its readable data, and with the key alone
 /// of what is kept sealed, of a firm. The owner's data is no part of it.
 pub(crate) fn for_each_of_configuration(
@@ -385,5 +415,7 @@ mod tests {
         assert!(item(1, u16::MAX) < item(2, 0));
         assert!(item(u32::MAX, u16::MAX) < item_key_key(0, ProductCode(0), Generation(0)));
         assert!(META < firm_key(0) && firm_key(u8::MAX) < receipt_key(0, 0));
+        assert!(receipt_key(u8::MAX, u64::MAX) < revoked_key(0));
+        assert!(revoked_key(u8::MAX) < item(0, 0));
     }
 }

@@ -38,6 +38,8 @@ impl<P: Platform> Engine<P> {
                     mode: firm.root.mode,
                     seq: firm.seq,
                     entries: firm.entries,
+                    root_version: firm.root_version,
+                    revocation_epoch: firm.revocation_epoch,
                 });
             }
             position += 1;
@@ -183,8 +185,9 @@ impl<P: Platform> Engine<P> {
         if header.kind != kind || !rest.is_empty() || !is_ours {
             return Err(failed);
         }
-        let (_, firm) = self.firm(header.root_fp)?;
-        let key = firm.trusted().key(kind.role(), header.key_id).ok_or(failed)?;
+        let known = self.known(None, header.root_fp)?.ok_or(ErrorCode::FirmUnknown.failure())?;
+        let key = known.firm.root.key(kind.role(), header.key_id).ok_or(failed)?;
+        known.refuse_revoked(&[header.key_id])?;
         let verified = object.verify_role(kind.role(), &key).map_err(|_| failed)?;
         Ok((header, Vec::from(verified.body)))
     }

@@ -8,38 +8,39 @@
 
 use alloc::vec::Vec;
 
-use protocol::codec::{self, Fixed};
+use protocol::codec::{self, Fixed, List};
 use protocol::command::Reply;
 use protocol::crypto::hash::Sha256;
 use protocol::crypto::{Random, aead, hpke};
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::OpId;
+use protocol::ids::{OpId, RootFp};
 use protocol::limits::{
     FIRMS_MAX, LOG_ENTRIES_MAX, OP_LEN_MAX, ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX,
     UPDATE_CHUNK_LEN_MAX, UPDATE_IDLE_S, UPDATE_OPS_MAX,
 };
-use protocol::objects::license::{ItemRef, ProductItem};
+use protocol::objects::license::{ItemRef, OptionKind, ProductItem};
 use protocol::objects::root::Root;
 use protocol::objects::statement::{ReceiptBody, genesis_hash, next_state_hash};
-use protocol::objects::update::{SealedKey, UnitsChange, UpdateOp, read_op};
+use protocol::objects::update::{ProductRange, SealedKey, UnitsChange, UpdateOp, read_op};
 use protocol::objects::usage::UsageLeaf;
-use protocol::signed::{Header, Kind, Proof, Role, read_head, verify_batch};
+use protocol::signed::{Header, Kind, read_head};
 use subtle::ConstantTimeEq;
 
 use crate::data::{self, Destination};
 use crate::engine::{Engine, store_failure};
 use crate::platform::{Clock, Keys, Parts, Platform, RecordKey, Store, StoreError};
-use crate::records::{self, Firm, FirmSlot, StoredKey, Units};
+use crate::records::{self, Firm, FirmSlot, Revoked, StoredKey, Units};
 use crate::steps::Statement;
+use crate::trust::{Authority, Known};
 use crate::usage_log::{Booking, append, read_log};
 
 /// An update on its way in.
 pub(crate) struct Staging {
     channel: u32,
     header: Header,
-    /// The firm as it is, or as its root makes it.
-    slot: FirmSlot,
-    firm: Firm,
+    /// The firm as it is, or as its roots make it.
+    known: Known,
+    authority: Authority,
     received: u32,
     hash: Sha256,
     last_ms: u64,
@@ -103,7 +104,7 @@ impl<P: Platform> Engine<P> {
         let Some(staging) = self.staging.take() else {
             return Reply::Failed(ErrorCode::NoUpdate.with(UPDATE_IDLE_S, 0));
         };
-        let root_fp = staging.firm.root_fp;
+        let root_fp = staging.known.firm.root_fp;
         match self.apply(staging) {
             Ok(receipt) => Reply::Receipt(receipt),
             Err(failure) => {
@@ -119,7 +120,7 @@ impl<P: Platform> Engine<P> {
     }
 
     /// A refused update is answered with the receipt of the present state.
-    fn refuse_update(&mut self, failure: Failure, firm: Option<protocol::ids::RootFp>) -> Reply {
+    fn refuse_update(&mut self, failure: Failure, firm: Option<RootFp>) -> Reply {
         let receipt = firm.and_then(|firm| self.receipt(firm, 0).ok());
         Reply::UpdateRefused { failure, receipt: receipt.unwrap_or_default() }
     }
@@ -131,7 +132,7 @@ impl<P: Platform> Engine<P> {
         channel: u32,
         root: &[u8],
         head: &[u8],
-    ) -> Result<(), (Failure, Option<protocol::ids::RootFp>)> {
+    ) -> Result<(), (Failure, Option<RootFp>)> {
         let nobody = |failure| (failure, None);
         self.check_unlocked().map_err(nobody)?;
         let now_ms = self.platform.parts().clock.ticks_ms();
@@ -140,23 +141,26 @@ impl<P: Platform> Engine<P> {
         }
         // Whether this one is accepted or not, a commit that follows must not mean the one before.
         self.staging = None;
+        let brought = self.take_brought(channel);
         let (header, proof, rest) =
             read_head(head).map_err(|_| nobody(ErrorCode::Malformed.failure()))?;
-        if header.kind != Kind::Update || !rest.is_empty() {
+        if !matches!(header.kind, Kind::Update | Kind::Recovery) || !rest.is_empty() {
             return Err(nobody(ErrorCode::Malformed.failure()));
         }
         if header.target != *self.platform.parts().keys.id().bytes() {
             return Err(nobody(ErrorCode::UpdateOtherContainer.failure()));
         }
-        let (slot, firm) = self.sender(&header, &proof, root).map_err(nobody)?;
-        let root_fp = Some(firm.root_fp);
-        self.check_place(&header, &firm).map_err(|failure| (failure, root_fp))?;
+        let known = self.firm_of(brought.as_ref(), header.root_fp, root).map_err(nobody)?;
+        let authority =
+            self.authority(brought.as_ref(), &header, &proof, &known).map_err(nobody)?;
+        let root_fp = Some(known.firm.root_fp);
+        self.check_place(&header, &known.firm).map_err(|failure| (failure, root_fp))?;
         self.drop_staged().map_err(nobody)?;
         self.staging = Some(Staging {
             channel,
             header,
-            slot,
-            firm,
+            known,
+            authority,
             received: 0,
             hash: Sha256::new(),
             last_ms: now_ms,
@@ -164,28 +168,8 @@ impl<P: Platform> Engine<P> {
         Ok(())
     }
 
-    /// The firm whose `licensing` key signed the header.
-    fn sender(
-        &mut self,
-        header: &Header,
-        proof: &Proof,
-        root: &[u8],
-    ) -> Result<(FirmSlot, Firm), Failure> {
-        let (slot, firm) = match self.find_firm(header.root_fp)? {
-            Some(known) => known,
-            None => self.new_firm(header, root)?,
-        };
-        let key = firm
-            .trusted()
-            .key(Role::Licensing, header.key_id)
-            .ok_or(ErrorCode::UpdateSignature.failure())?;
-        verify_batch(header, proof, Role::Licensing, &key)
-            .map_err(|_| ErrorCode::UpdateSignature.failure())?;
-        Ok((slot, firm))
-    }
-
     /// A firm that enters by its root v1. The owner decided it by applying the update.
-    fn new_firm(&mut self, header: &Header, root: &[u8]) -> Result<(FirmSlot, Firm), Failure> {
+    pub(crate) fn new_firm(&mut self, root_fp: RootFp, root: &[u8]) -> Result<Known, Failure> {
         if root.is_empty() {
             return Err(ErrorCode::RootNeeded.failure());
         }
@@ -193,9 +177,14 @@ impl<P: Platform> Engine<P> {
         let (object, rest) = protocol::signed::UnverifiedObject::read(root, ROOT_BODY_LEN_MAX)
             .map_err(|_| refused)?;
         let root = Root::verify_first(&object).map_err(|_| refused)?;
-        if !rest.is_empty() || root.root_fp != header.root_fp {
+        if !rest.is_empty() || root.root_fp != root_fp {
             return Err(ErrorCode::UpdateOtherFirm.failure());
         }
+        self.newcomer(root)
+    }
+
+    /// A firm that nothing was applied of yet.
+    pub(crate) fn newcomer(&mut self, root: Root) -> Result<Known, Failure> {
         let parts = self.platform.parts();
         let slot = records::free_slot(parts.store).map_err(store_failure)?;
         if slot >= FIRMS_MAX {
@@ -204,6 +193,8 @@ impl<P: Platform> Engine<P> {
         let firm = Firm {
             root_fp: root.root_fp,
             root_version: 1,
+            root_hash: Fixed(root.hash),
+            min_epoch: 0,
             root: root.body,
             seq: 0,
             state: Fixed(genesis_hash(root.root_fp, parts.keys.id())),
@@ -215,7 +206,7 @@ impl<P: Platform> Engine<P> {
             commits: 0,
             entries: 0,
         };
-        Ok((slot, firm))
+        Ok(Known { slot, firm, revoked: Revoked::default(), stored: false })
     }
 
     /// Exact next number, previous hash, in time, not too long.
@@ -252,21 +243,28 @@ impl<P: Platform> Engine<P> {
 
     /// Compares the body's hash, then applies it in one transaction and signs the receipt.
     fn apply(&mut self, staging: Staging) -> Result<Statement, Failure> {
-        let Staging { header, slot, mut firm, received, hash, .. } = staging;
+        let Staging { header, known, authority, received, hash, .. } = staging;
+        let Known { slot, revoked, stored, mut firm } = known;
         let same: bool = hash.finish().ct_eq(&header.body_hash).into();
         if received != header.body_len || !same {
             return Err(ErrorCode::UpdateBody.failure());
+        }
+        if let Some((_, present)) = self.find_firm(firm.root_fp)? {
+            // Uses that began since the update did are counted there.
+            firm.commits = present.commits;
         }
         let mut parts = self.platform.parts();
         parts.store.begin().map_err(store_failure)?;
         let at_s = self.time.now_s(parts.clock, &firm);
         let (reach_s, ran_s) =
             (self.time.reach_s(parts.clock, &firm), self.time.ran_s(parts.clock));
-        let ops = Application { parts: &mut parts, header: &header, slot, at_s }.run()?;
+        let application =
+            Application { parts: &mut parts, header: &header, slot, at_s, authority: &authority };
+        let ops = application.run()?;
         let update_hash = header.hash();
         firm.seq = header.seq;
         firm.state = Fixed(next_state_hash(&header.state, &update_hash));
-        firm.certify(header.issued_s, 0, reach_s, ran_s);
+        firm.certify(authority.certified_s(header.issued_s), 0, reach_s, ran_s);
         records::write(parts.store, records::RAN, &ran_s).map_err(store_failure)?;
         firm.commits += 1;
         (firm.config_hash, firm.entries) = configuration(parts.store, slot)?;
@@ -287,11 +285,15 @@ impl<P: Platform> Engine<P> {
             &codec::encode(&body),
         )?;
         let store = self.platform.parts().store;
+        if !stored && firm.revocation_epoch != 0 {
+            records::write(store, records::revoked_key(slot), &revoked).map_err(store_failure)?;
+        }
         records::write(store, records::receipt_key(slot, firm.seq), &receipt)
             .and_then(|()| records::write(store, records::firm_key(slot), &firm))
             .and_then(|()| records::delete_staged(store))
             .map_err(store_failure)?;
         self.finish_commit()?;
+        self.pending = None;
         Ok(receipt)
     }
 }
@@ -318,10 +320,11 @@ struct Application<'a, 'p, P: Platform> {
     slot: FirmSlot,
     /// The firm's time before the update, for what is booked.
     at_s: u64,
+    authority: &'a Authority,
 }
 
 impl<P: Platform> Application<'_, '_, P> {
-    fn run(&mut self) -> Result<u16, Failure> {
+    fn run(mut self) -> Result<u16, Failure> {
         let mut body = StagedBody { len: self.header.body_len as usize, ..StagedBody::default() };
         let mut op = [0; OP_LEN_MAX];
         let mut count = 0;
@@ -343,6 +346,7 @@ impl<P: Platform> Application<'_, '_, P> {
     }
 
     fn apply(&mut self, op: UpdateOp, at: u64) -> Result<(), Failure> {
+        self.authority.check(&op, at)?;
         match op {
             UpdateOp::Nop => Ok(()),
             UpdateOp::SetItem(item) => {
@@ -371,7 +375,25 @@ impl<P: Platform> Application<'_, '_, P> {
             UpdateOp::RemoveKey { product, generation } => {
                 self.remove(records::item_key_key(self.slot, product, generation), at)
             }
+            UpdateOp::Perpetuate(products) => self.perpetuate(products),
             _ => Err(ErrorCode::UpdateOp.with(at, 0)),
+        }
+    }
+
+    fn perpetuate(&mut self, products: ProductRange) -> Result<(), Failure> {
+        let (store, mut after) = (&mut *self.parts.store, None);
+        loop {
+            let next = records::next_item_in(store, self.slot, products, after);
+            let Some(mut item) = next.map_err(store_failure)? else { return Ok(()) };
+            after = Some(item.item);
+            if item.checkpoint().is_none() {
+                continue;
+            }
+            let mut options = item.options.into_vec();
+            options.retain(|option| option.kind() != OptionKind::Checkpoint);
+            item.options = List::new(options).unwrap_or_default();
+            records::write(store, records::item_key(self.slot, item.item), &item)
+                .map_err(store_failure)?;
         }
     }
 

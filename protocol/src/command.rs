@@ -13,7 +13,7 @@ use crate::errors::Failure;
 use crate::ids::{ArtifactId, ContainerId, OpId, RootFp, SeatHandle, SeatToken};
 use crate::limits::{
     CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, LOG_ENTRIES_PER_REPLY,
-    ROOT_OBJECT_LEN_MAX, STATEMENT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
+    ROOT_OBJECT_LEN_MAX, STATEMENT_LEN_MAX, TRUST_OBJECT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
 };
 use crate::objects::artifact::{PartId, WrappedKey};
 use crate::objects::data::DataField;
@@ -140,6 +140,13 @@ pub enum Command {
         key: Fixed<33>,
         /// P-256, SHA-256, low S.
         signature: Fixed<64>,
+    },
+    /// Brings a root, a revocation or a delegation. What a firm that is here signed for all of its
+    /// containers is kept; what belongs to a new firm or to one update waits for the update that
+    /// begins next on this channel.
+    Trust {
+        /// The object.
+        object: Bytes<TRUST_OBJECT_LEN_MAX>,
     },
 }
 
@@ -395,6 +402,10 @@ pub struct FirmInfo {
     pub seq: u64,
     /// Entries.
     pub entries: u32,
+    /// Version of its root.
+    pub root_version: u32,
+    /// Epoch of its revocations.
+    pub revocation_epoch: u32,
 }
 
 /// Payload of the second message of the handshake.

@@ -49,11 +49,44 @@ pub const STATEMENT_LEN_MAX: usize = 144 + 2 + PROOF_LEN_MAX + STATEMENT_BODY_LE
 /// Hashes on the path from a leaf to the signed root: trees of up to 2^20 leaves.
 pub const TREE_DEPTH_MAX: usize = 20;
 
-/// Signatures on one root.
-pub const ROOT_SIGNATURES_MAX: usize = 8;
+/// Signatures on one object of a role with a threshold: all keys of a root and of the one before.
+pub const THRESHOLD_SIGNATURES_MAX: usize = 2 * ROLE_KEYS_MAX;
 
 /// Keys of one role.
 pub const ROLE_KEYS_MAX: usize = 5;
+
+/// Keys of all roles of one root.
+pub const ROOT_KEYS_MAX: usize = 20;
+
+/// Roots in front of an artifact, and so the highest version of a root that signs one.
+pub const ARTIFACT_ROOTS_MAX: usize = 16;
+
+/// Bytes of the body of a delegation.
+pub const DELEGATION_BODY_LEN_MAX: usize = 160;
+
+/// Bytes of the name of whom a right was handed on to.
+pub const DELEGATE_NAME_LEN_MAX: usize = 64;
+
+/// Delegations between a root's key and the one that signs an update.
+pub const DELEGATION_DEPTH_MAX: u8 = 2;
+
+/// Keys in one revocation.
+pub const REVOKED_KEYS_MAX: usize = 20;
+
+/// Containers in one revocation.
+pub const REVOKED_CONTAINERS_MAX: usize = 64;
+
+/// Ranges of firmware versions in one revocation.
+pub const REVOKED_FIRMWARE_MAX: usize = 16;
+
+/// Bytes of the body of a revocation.
+pub const REVOCATION_BODY_LEN_MAX: usize = 1536;
+
+/// Bytes of an object of trust: a root, a delegation or a revocation.
+pub const TRUST_OBJECT_LEN_MAX: usize = HEAD_LEN_MAX + REVOCATION_BODY_LEN_MAX;
+
+/// Bytes that a container keeps to know whom a firm trusts: root and revoked keys.
+pub const TRUST_KEPT_LEN_MAX: usize = 1024;
 
 /// Roles in one root.
 pub const ROLES_MAX: usize = 8;
@@ -142,3 +175,24 @@ const _: () = assert!(OP_LEN_MAX + 2 <= UPDATE_BODY_LEN_MAX);
 const _: () = assert!(RECEIPTS_KEPT >= UPDATES_OUTSTANDING_MAX);
 const _: () = assert!(ROOT_OBJECT_LEN_MAX + HEAD_LEN_MAX + 8 <= COMMAND_LEN_MAX);
 const _: () = assert!(STATEMENT_LEN_MAX + 8 <= COMMAND_LEN_MAX);
+const _: () = assert!(TRUST_OBJECT_LEN_MAX + 8 <= COMMAND_LEN_MAX);
+const _: () = assert!(TRUST_OBJECT_LEN_MAX >= ROOT_OBJECT_LEN_MAX);
+const _: () = assert!(TRUST_OBJECT_LEN_MAX >= HEAD_LEN_MAX + DELEGATION_BODY_LEN_MAX);
+const _: () = assert!(8 + THRESHOLD_SIGNATURES_MAX * (8 + 64) <= PROOF_LEN_MAX);
+const _: () = assert!(
+    REVOKED_KEYS_MAX * 8 + REVOKED_CONTAINERS_MAX * 16 + REVOKED_FIRMWARE_MAX * 10 + 8
+        <= REVOCATION_BODY_LEN_MAX
+);
+const _: () = assert!(DELEGATE_NAME_LEN_MAX + 33 + 4 * 5 + 8 <= DELEGATION_BODY_LEN_MAX);
+// Mode, name, number and roles; then version, hash and epochs; then the revoked keys.
+const _: () = assert!(
+    1 + 1
+        + FIRM_NAME_LEN_MAX
+        + 5
+        + 1
+        + ROLES_MAX * 3
+        + ROOT_KEYS_MAX * 33
+        + (3 * 5 + 2 * 32)
+        + (1 + REVOKED_KEYS_MAX * 8)
+        <= TRUST_KEPT_LEN_MAX
+);

@@ -2,10 +2,12 @@
 
 pub mod artifact;
 pub mod data;
+pub mod delegation;
 pub mod device;
 pub mod file;
 pub mod license;
 pub mod option;
+pub mod revocation;
 pub mod root;
 pub mod statement;
 pub mod test_root;

@@ -6,8 +6,8 @@
 //! is the body parsed.
 //!
 //! Keys of a firm's roles sign trees of such preimages (RFC 6962 hashing), never a preimage itself:
-//! one signature serves a whole batch. Containers sign their statements directly; roots carry
-//! several direct signatures. `docs/formats/01-signed-objects.md` has the byte table.
+//! one signature serves a whole batch. Containers sign their statements directly; roots,
+//! revocations and recovery carry several direct signatures. `docs/formats/01-signed-objects.md` has the byte table.
 
 mod header;
 mod object;
@@ -17,5 +17,6 @@ pub mod tree;
 pub use header::{HEADER_LEN, Header, HeaderError, Kind, Role};
 pub use object::{Object, ObjectError, UnverifiedObject, read_head, write_object};
 pub use proof::{
-    BatchProof, Proof, VerifyError, sign_batch, tree_preimage, verify_batch, verify_direct,
+    BatchProof, Proof, VerifyError, sign_batch, sign_threshold, tree_preimage, verify_batch,
+    verify_direct, verify_threshold,
 };

@@ -8,5 +8,6 @@ pub mod dice;
 pub mod memory;
 pub mod mutate;
 pub mod samples;
+pub mod trust;
 pub mod vendor;
 pub mod wire;

@@ -11,14 +11,16 @@ use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
 use protocol::objects::data::{DataContent, DataField};
+use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::license::{
     AccessMode, Checkpoint, Client, Country, Held, ItemOption, ItemRef, LostUnits, Modes, Period,
     ProductItem, Requirement, Status, TimeRule, Transfer, TransferWays, UnitRule, Version, user_id,
 };
-use protocol::objects::root::{Mode, RootBody};
+use protocol::objects::revocation::{FirmwareRange, RevocationBody};
+use protocol::objects::root::{Mode, NextBody, RootBody};
 use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo, TimeTokenBody};
-use protocol::objects::update::{SealedKey, UnitsChange, UpdateOp};
+use protocol::objects::update::{ProductRange, SealedKey, UnitsChange, UpdateOp};
 use protocol::objects::usage::{
     UsageEntry, UsageHeadBody, UsageKind, UsageLeaf, UsageScope, UsageState,
 };
@@ -53,6 +55,9 @@ pub fn all(root: &RootBody) -> Vec<Sample> {
         sample(&replies()),
         sample(&[hello()]),
         sample(std::slice::from_ref(root)),
+        sample(&[NextBody { body: root.clone(), min_epoch: 300 }]),
+        sample(&[delegation()]),
+        sample(&[revocation()]),
         sample(&[device()]),
         sample(&[context()]),
         sample(&[receipt()]),
@@ -68,6 +73,7 @@ pub fn all(root: &RootBody) -> Vec<Sample> {
 
 const FIRM: RootFp = RootFp::new([1; 16]);
 const ITEM: ItemRef = ItemRef { product: ProductCode(700), entry: EntryNumber(1) };
+const PRODUCTS: ProductRange = ProductRange { first: ProductCode(300), last: ProductCode(70_000) };
 const WRAPPED: WrappedKey = WrappedKey { salt: Fixed([3; 16]), ciphertext: Fixed([4; 48]) };
 const TIME: TimeInfo =
     TimeInfo { floor_s: 900, now_s: 1000, class: ClockClass::Rtc, certified_s: 800 };
@@ -185,6 +191,7 @@ pub fn commands() -> Vec<Command> {
         Command::UsageEntries { firm: FIRM, after: 300 },
         Command::UsageAck(bytes(200)),
         Command::ProveUser { key: Fixed([2; 33]), signature: Fixed([3; 64]) },
+        Command::Trust { object: bytes(300) },
         Command::Seat(SeatCommand::HostTime(2_000_000_000)),
         Command::Seat(SeatCommand::Reserve { op, handle, units: 300 }),
         Command::Seat(SeatCommand::Account { op, handle, used: 200 }),
@@ -219,6 +226,8 @@ pub fn replies() -> Vec<Reply> {
         mode: Mode::Test,
         seq: 300,
         entries: 200,
+        root_version: 2,
+        revocation_epoch: 300,
     };
     let failure = Failure { code: 0x201, a: 1, b: 2 };
     vec![
@@ -280,6 +289,22 @@ fn usage_head() -> UsageHeadBody {
 
 fn hello() -> ContainerHello {
     ContainerHello { boot: Fixed([1; 16]), firmware: 1 << 16, certificate: bytes(300) }
+}
+
+/// A delegation's body.
+pub fn delegation() -> DelegationBody {
+    let scope = Scope { products: PRODUCTS, quantity_max: 300, daily_max: 3000, depth: 1 };
+    DelegationBody { name: text("Reseller"), key: Fixed([2; 33]), scope }
+}
+
+/// A revocation's body.
+pub fn revocation() -> RevocationBody {
+    let range = FirmwareRange { first: Version(300), last: Version(1 << 16) };
+    RevocationBody {
+        keys: list(vec![KeyId::new([1; 8]), KeyId::new([2; 8])]),
+        containers: list(vec![ContainerId::new([3; 16]), ContainerId::new([4; 16])]),
+        firmware: list(vec![range]),
+    }
 }
 
 fn device() -> DeviceBody {
@@ -367,6 +392,7 @@ pub fn ops() -> Vec<UpdateOp> {
             content: DataContent::Sealed { encapsulated: Fixed([4; 65]), ciphertext: bytes(40) },
         },
         UpdateOp::Units { item: ITEM, change: UnitsChange::Add(300) },
+        UpdateOp::Perpetuate(PRODUCTS),
     ]
 }
 

@@ -6,7 +6,7 @@ use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::ecdsa::SigningKey;
 use protocol::crypto::hpke;
 use protocol::ids::{ArtifactId, ContainerId, FirmCode, Generation, ProductCode, RootFp};
-use protocol::limits::UPDATE_CHUNK_LEN_MAX;
+use protocol::limits::{ROLES_MAX, UPDATE_CHUNK_LEN_MAX};
 use protocol::objects::artifact::{SecretKey, WrappedKey, item_key, wrap_content_key};
 use protocol::objects::license::{AccessMode, Requirement};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
@@ -21,12 +21,14 @@ pub const NOW_S: u64 = 1_800_000_000;
 
 /// A firm in test mode, with one key for each role of a root.
 pub struct Vendor {
-    keys: Vec<(Role, SigningKey)>,
-    firm_key: [u8; 32],
-    /// Its root, verified.
+    pub(crate) keys: Vec<(Role, SigningKey)>,
+    pub(crate) firm_key: [u8; 32],
+    /// Its newest root, verified.
     pub root: Root,
     /// Its root v1 as an object.
     pub root_object: Vec<u8>,
+    /// Its roots of version 2 and up, as objects.
+    pub later_roots: Vec<Vec<u8>>,
 }
 
 /// Where in a container's chain the next update of a firm goes.
@@ -51,6 +53,8 @@ pub struct Update {
     pub body: Vec<u8>,
     /// The firm's root v1 that goes along.
     pub root: Vec<u8>,
+    /// Roots, revocations and delegations that are brought before it.
+    pub trust: Vec<Vec<u8>>,
 }
 
 impl Vendor {
@@ -79,22 +83,17 @@ impl Vendor {
         };
         let mut draw = || SigningKey::generate(&mut random).expect("a stream that does not fail");
         let keys: Vec<_> = roles.iter().map(|role| (*role, draw())).collect();
-        let roles = keys.iter().map(|(role, key)| RoleKeys {
-            role: *role,
-            threshold: 1,
-            keys: List::new(vec![Fixed(key.verifying_key().to_bytes())]).expect("one key"),
-        });
         let body = RootBody {
             mode: Mode::Test,
             name: Text::new(name).expect("a short name"),
             firm_code: FirmCode(5_000_000),
-            roles: List::new(roles.collect()).expect("no more roles than there are"),
+            roles: one_key_each(&keys),
         };
         let root_object = Root::write_first(&body, NOW_S, &[&keys[0].1], &[7; 32]);
         let root_object = root_object.expect("a small root");
         let (object, _) = UnverifiedObject::read(&root_object, 4096).expect("our own root");
         let root = Root::verify_first(&object).expect("our own root");
-        Vendor { keys, firm_key: dice.bytes(), root, root_object }
+        Vendor { keys, firm_key: dice.bytes(), root, root_object, later_roots: Vec::new() }
     }
 
     /// The firm.
@@ -128,7 +127,7 @@ impl Vendor {
             ..Header::new(Kind::Update, &body)
         };
         let (header, proof) = self.sign(header, Role::Licensing);
-        Update { header, proof, body, root: self.root_object.clone() }
+        Update { header, proof, body, root: self.root_object.clone(), trust: Vec::new() }
     }
 
     /// Signs a header with the key of `role`, whatever the header says.
@@ -216,8 +215,24 @@ impl Update {
 
     /// What a host sends to apply it.
     pub fn commands(&self) -> Vec<Command> {
-        commands(&self.root, &self.head(), &self.body)
+        let trust = self.trust.iter().map(|object| trust(object));
+        trust.chain(commands(&self.root, &self.head(), &self.body)).collect()
     }
+}
+
+/// Each role with the one key that holds it.
+pub(crate) fn one_key_each(keys: &[(Role, SigningKey)]) -> List<RoleKeys, ROLES_MAX> {
+    let roles = keys.iter().map(|(role, key)| RoleKeys {
+        role: *role,
+        threshold: 1,
+        keys: List::new(vec![Fixed(key.verifying_key().to_bytes())]).expect("one key"),
+    });
+    List::new(roles.collect()).expect("no more roles than there are")
+}
+
+/// What a host sends to bring a root, a revocation or a delegation.
+pub fn trust(object: &[u8]) -> Command {
+    Command::Trust { object: Bytes::new(object).expect("an object within its bound") }
 }
 
 /// What a host sends to apply an update of these bytes.

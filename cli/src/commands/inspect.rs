@@ -6,8 +6,8 @@ mod objects;
 use std::path::Path;
 
 use protocol::limits::{
-    ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, ROOT_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX,
-    UPDATE_BODY_LEN_MAX,
+    ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX,
+    STATEMENT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX,
 };
 use protocol::objects::file::{self, FileKind};
 use protocol::signed::Kind;
@@ -16,20 +16,39 @@ use serde_json::json;
 use crate::error::{CliError, Result};
 use crate::output::Output;
 
+/// Objects of one file that are shown.
+const OBJECTS_MAX: usize = 64;
+
 pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
     let (bytes, all) = super::protect::head_of(path)?;
     let (kind, mut rest) =
         file::kind(&bytes).map_err(|failure| CliError::from(failure).about(path.display()))?;
-    let mut objects = Vec::new();
+    let (mut objects, mut last) = (Vec::new(), None);
     let mut text = format!("{}: {}", path.display(), kind.name());
-    while !rest.is_empty() && objects.len() < 2 {
+    while !rest.is_empty() && objects.len() < OBJECTS_MAX && !is_last(kind, last) {
         let (object, behind) = file::next_object(rest, body_len_max(rest))
             .map_err(|failure| CliError::from(failure).about(path.display()))?;
         let shown = objects::describe(&object);
         text.push_str(&format!("\n{}", shown.lines()));
         objects.push(shown.into_json());
+        last = Some(object.header().kind);
         rest = behind;
     }
+    let rest = match kind {
+        FileKind::UsageLog => {
+            let (shown, entries) = objects::usage_entries(rest);
+            text.push_str(&shown);
+            objects.push(entries);
+            &[]
+        }
+        FileKind::TimeRequest => {
+            let shown = objects::time_request(rest);
+            text.push_str(&format!("\n{}", shown.lines()));
+            objects.push(shown.into_json());
+            &[]
+        }
+        _ => rest,
+    };
     let mut data = json!({ "kind": kind.name(), "objects": objects });
     if kind == FileKind::Artifact {
         let head_len = (bytes.len() - rest.len()) as u64;
@@ -46,13 +65,26 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
     Ok(())
 }
 
+/// Whether what follows is no object any more.
+fn is_last(file: FileKind, last: Option<Kind>) -> bool {
+    match file {
+        FileKind::Artifact => last == Some(Kind::Artifact),
+        FileKind::UsageLog => last == Some(Kind::UsageHead),
+        FileKind::TimeRequest => last == Some(Kind::Device),
+        _ => false,
+    }
+}
+
 /// The bound of the body that comes next, by its kind.
 fn body_len_max(bytes: &[u8]) -> usize {
     match protocol::signed::Header::from_bytes(bytes).map(|header| header.kind) {
         Ok(Kind::Root) => ROOT_BODY_LEN_MAX,
         Ok(Kind::Device) => DEVICE_BODY_LEN_MAX,
-        Ok(Kind::Context | Kind::Receipt) => STATEMENT_BODY_LEN_MAX,
+        Ok(Kind::Context | Kind::Receipt | Kind::UsageHead | Kind::UsageAck | Kind::TimeToken) => {
+            STATEMENT_BODY_LEN_MAX
+        }
         Ok(Kind::Artifact) => ARTIFACT_BODY_LEN_MAX,
+        Ok(Kind::Revocation | Kind::Delegation) => REVOCATION_BODY_LEN_MAX,
         _ => UPDATE_BODY_LEN_MAX,
     }
 }

@@ -16,16 +16,16 @@ use protector::verify::{ContentCheck, VerifyError, verify};
 use protocol::codec::Text;
 use protocol::errors::ErrorCode;
 use protocol::ids::Generation;
-use protocol::objects::artifact::{LossPolicy, ProgramOptions, item_key};
+use protocol::objects::artifact::{LossPolicy, ProgramOptions};
 use protocol::objects::license::Requirement;
-use protocol::objects::root::Mode;
+use protocol::signed::Role;
 use serde_json::json;
 
 use super::shown;
 use crate::args::{Loss, ProtectCommand, RequirementArgs};
 use crate::error::{CliError, Result};
 use crate::output::Output;
-use crate::vendor::{Passphrase, SystemRandom, Vendor, VendorKeys};
+use crate::vendor::{KeyRing, SystemRandom, Vendor};
 use crate::{clock, files, reach, times};
 
 pub(super) use open::{open_file, would_open};
@@ -74,7 +74,7 @@ fn loss_policy(loss: Loss, seconds: u32) -> LossPolicy {
 /// What a vendor directory gives for protecting.
 struct Desk {
     firm: Firm,
-    keys: VendorKeys,
+    keys: KeyRing,
     requirements: Vec<Requirement>,
     name: Text<128>,
 }
@@ -82,36 +82,37 @@ struct Desk {
 impl Desk {
     fn open(args: &RequirementArgs, input: &Path) -> Result<Self> {
         let vendor = Vendor::open(&args.vendor)?;
-        let firm = Firm::new(&vendor.root_object)
+        let firm = Firm::new(&vendor.root_objects())
             .map_err(|_| CliError::from(ErrorCode::RootRefused.failure()))?;
         let file_name = input.file_name().unwrap_or_default().to_string_lossy();
         let name = args.name.as_deref().unwrap_or(&file_name);
         let name = Text::new(name).ok_or_else(|| {
             CliError::usage(format!("{name:?} cannot be shown"), "Give another name with --name.")
         })?;
-        let test = vendor.root.body.mode == Mode::Test;
         let requirements = requirements(&vendor, args)?;
-        let keys = vendor.keys(&Passphrase::obtain(&args.keys, test, false)?)?;
+        let keys = vendor.keys(&args.keys)?;
         Ok(Desk { firm, keys, requirements, name })
     }
 
-    fn protection(&self) -> Protection<'_> {
+    fn protection(&self) -> Result<Protection<'_>> {
         let root_fp = self.firm.root().root_fp;
-        let slot = |requirement: &Requirement| SlotSpec {
-            requirement: *requirement,
-            item_key: item_key(
-                &self.keys.firm_key,
-                root_fp,
-                requirement.product,
-                requirement.generation,
-            ),
+        let slot = |requirement: &Requirement| {
+            let Requirement { product, generation, .. } = *requirement;
+            let item_key = self.keys.item_key(root_fp, product, generation)?;
+            Ok(SlotSpec { requirement: *requirement, item_key })
         };
-        Protection {
+        let slots: Result<_> = self.requirements.iter().map(slot).collect();
+        Ok(Protection {
             firm: &self.firm,
             name: self.name.clone(),
-            slots: self.requirements.iter().map(slot).collect(),
+            slots: slots?,
             issued_s: clock::now_s(),
-        }
+        })
+    }
+
+    fn signer<'a>(&'a self, random: &'a mut SystemRandom) -> Result<Signer<'a>> {
+        let key = self.keys.signer(&self.firm.root().body, Role::Protect, &[])?;
+        Ok(Signer { key, random })
     }
 }
 
@@ -143,11 +144,11 @@ fn file(input: &Path, path: &Path, args: &RequirementArgs, output: &Output) -> R
         return would(&desk, input, path, args.force, output);
     }
     let mut progress = output.progress("encrypting");
-    let mut signer = Signer { key: &desk.keys.protect, random: &mut SystemRandom };
+    let mut random = SystemRandom;
+    let (mut signer, protection) = (desk.signer(&mut random)?, desk.protection()?);
     let paths = Paths { input, output: path, existing: existing(args) };
-    let made =
-        protect_file(paths, &desk.protection(), &mut signer, &mut |a, b| progress.update(a, b))
-            .map_err(protect_error)?;
+    let made = protect_file(paths, &protection, &mut signer, &mut |a, b| progress.update(a, b))
+        .map_err(protect_error)?;
     done(&desk, &made, path, output);
     Ok(())
 }
@@ -167,9 +168,10 @@ fn app(
         return would(&desk, input, path, args.force, output);
     }
     let mut progress = output.progress("encrypting");
-    let mut signer = Signer { key: &desk.keys.protect, random: &mut SystemRandom };
+    let mut random = SystemRandom;
+    let (mut signer, protection) = (desk.signer(&mut random)?, desk.protection()?);
     let paths = Paths { input, output: path, existing: existing(args) };
-    let made = protect_program(paths, settings, &desk.protection(), &mut signer, &mut |a, b| {
+    let made = protect_program(paths, settings, &protection, &mut signer, &mut |a, b| {
         progress.update(a, b);
     });
     drop(progress);

@@ -10,6 +10,7 @@ use protocol::objects::license::{
 };
 use protocol::objects::root::Mode;
 use protocol::objects::update::UnitsChange;
+use protocol::objects::usage::{UsageEntry, UsageKind};
 use serde_json::{Value, json};
 
 use crate::times;
@@ -231,6 +232,34 @@ pub(super) fn state_text(item: &ProductItem, state: &ItemState) -> String {
     text
 }
 
+/// An entry of a usage log.
+pub(super) fn usage_entry(entry: &UsageEntry) -> (String, Value) {
+    let leaf = &entry.leaf;
+    let kind = match leaf.kind {
+        UsageKind::FirstUse => "first-use",
+        UsageKind::Taken => "taken",
+        UsageKind::Reserved => "reserved",
+        UsageKind::Used => "used",
+        UsageKind::Charged => "charged",
+        UsageKind::Released => "released",
+        UsageKind::Added => "added",
+        UsageKind::Removed => "removed",
+        _ => "other",
+    };
+    let (product, number) = (leaf.item.product, leaf.item.entry);
+    let at = if leaf.at_s == 0 { "at an unknown time".into() } else { times::show(leaf.at_s) };
+    let text = format!(
+        "{at}  product {product} entry {number}: {kind} {}, {} left",
+        leaf.units, leaf.left
+    );
+    let data = json!({
+        "time": leaf.at_s, "kind": kind, "product": product.0, "entry": number.0,
+        "units": leaf.units, "left": leaf.left, "op": leaf.op.to_string(),
+        "subject": format!("{:?}", leaf.subject),
+    });
+    (text, data)
+}
+
 /// What an update does with units.
 pub(super) fn units_change(change: &UnitsChange) -> String {
     match change {
@@ -316,6 +345,7 @@ pub(super) fn firm_json(firm: &FirmInfo) -> Value {
     json!({
         "root_fp": firm.root_fp.to_string(), "firm_code": firm.firm_code.0, "name": &*firm.name,
         "mode": mode(firm.mode), "updates": firm.seq, "entries": firm.entries,
+        "root_version": firm.root_version, "revocation_epoch": firm.revocation_epoch,
     })
 }
 

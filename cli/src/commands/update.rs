@@ -6,11 +6,11 @@ use std::path::Path;
 
 use container::{Container, UpdateError};
 use protocol::errors::ErrorCode;
-use protocol::limits::{ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX};
+use protocol::ids::{ContainerId, RootFp};
+use protocol::limits::UPDATE_BODY_LEN_MAX;
 use protocol::objects::data::DataContent;
 use protocol::objects::file::{self, FileKind};
-use protocol::objects::license::ProductItem;
-use protocol::objects::root::Root;
+use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::update::{UpdateOp, read_ops};
 use protocol::signed::{Header, Kind, Role, UnverifiedObject};
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use crate::args::{Args, UpdateCommand};
 use crate::error::{CliError, Result};
 use crate::files::NewFile;
 use crate::output::Output;
+use crate::trust::Trust;
 use crate::{files, reach, times};
 
 pub(super) fn run(command: &UpdateCommand, args: &Args, output: &Output) -> Result<()> {
@@ -34,87 +35,80 @@ pub(super) fn run(command: &UpdateCommand, args: &Args, output: &Output) -> Resu
     }
 }
 
-/// An update file, taken apart. Whether the vendor signed it is for the container to judge, and for
-/// [`UpdateFile::read`] where the file brings the vendor's root.
+/// An update file, taken apart, or a file of roots and revocations without an update. Whether the
+/// vendor signed it is for the container to judge, and for [`UpdateFile::read`] where the file
+/// brings the vendor's root v1.
 pub(super) struct UpdateFile {
-    bytes: Vec<u8>,
-    root_len: usize,
-    head_len: usize,
+    pub(super) trust: Trust,
+    pub(super) update: Option<Update>,
+}
+
+/// The update in an update file.
+pub(super) struct Update {
     pub(super) header: Header,
-    pub(super) root: Option<Root>,
+    head: Vec<u8>,
+    body: Vec<u8>,
     pub(super) ops: Vec<UpdateOp>,
 }
 
 impl UpdateFile {
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = files::read(path)?;
-        Self::parse(bytes).map_err(|error| error.about(path.display()))
+        Self::parse(&files::read(path)?).map_err(|error| error.about(path.display()))
     }
 
-    fn parse(bytes: Vec<u8>) -> Result<Self> {
-        let rest = file::expect(&bytes, FileKind::Update)?;
-        let (first, behind) = file::next_object(rest, UPDATE_BODY_LEN_MAX)?;
-        let (root, update, behind) = match first.header().kind {
-            Kind::Root => {
-                let root =
-                    Root::verify_first(&first).map_err(|_| ErrorCode::RootRefused.failure())?;
-                let (update, behind) = file::next_object(behind, UPDATE_BODY_LEN_MAX)?;
-                (Some(root), update, behind)
-            }
-            _ => (None, first, behind),
-        };
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let (kind, objects) = file::kind(bytes)?;
+        if kind != FileKind::Trust {
+            file::expect(bytes, FileKind::Update)?;
+        }
+        let (trust, rest) = Trust::take(objects)?;
+        if kind == FileKind::Trust {
+            file::finish(rest)?;
+            return Ok(UpdateFile { trust, update: None });
+        }
+        let (object, behind) = file::next_object(rest, UPDATE_BODY_LEN_MAX)?;
         file::finish(behind)?;
-        let header = *update.header();
-        if header.kind != Kind::Update {
+        let header = *object.header();
+        if !matches!(header.kind, Kind::Update | Kind::Recovery) {
             return Err(ErrorCode::Malformed.failure().into());
         }
-        let ops = trusted_body(&update, root.as_ref())?;
-        let body_len = header.body_len as usize;
-        let root_len = root.as_ref().map_or(0, |_| root_object_len(rest));
-        let head_len = rest.len() - root_len - body_len;
-        Ok(UpdateFile { root_len, head_len, header, root, ops, bytes })
+        let ops = trusted_body(&object, &trust)?;
+        let (head, body) = rest.split_at(rest.len() - header.body_len as usize);
+        let update = Update { header, head: head.to_vec(), body: body.to_vec(), ops };
+        Ok(UpdateFile { trust, update: Some(update) })
     }
 
-    fn root_object(&self) -> &[u8] {
-        &self.objects()[..self.root_len]
-    }
-
-    fn head(&self) -> &[u8] {
-        &self.objects()[self.root_len..self.root_len + self.head_len]
-    }
-
-    fn body(&self) -> &[u8] {
-        &self.objects()[self.root_len + self.head_len..]
-    }
-
-    fn objects(&self) -> &[u8] {
-        &self.bytes[file::PREFIX_LEN..]
+    /// Whose it is.
+    fn root_fp(&self) -> Result<RootFp> {
+        let named = self.update.as_ref().map(|update| update.header.root_fp);
+        let found = named.or_else(|| self.trust.root_fp());
+        Ok(found.ok_or(ErrorCode::Malformed.failure())?)
     }
 }
 
-/// Bytes of the root object at the front.
-fn root_object_len(objects: &[u8]) -> usize {
-    match UnverifiedObject::read(objects, ROOT_BODY_LEN_MAX) {
-        Ok((_, behind)) => objects.len() - behind.len(),
-        Err(_) => 0,
-    }
-}
-
-/// The operations: only of a body whose hash is that of the header, and, where the root is there,
-/// whose header the root's `licensing` key signed.
-fn trusted_body(update: &UnverifiedObject<'_>, root: Option<&Root>) -> Result<Vec<UpdateOp>> {
+/// The operations: only of a body whose hash is that of the header, and, where the root v1 is
+/// there, whose header a key signed that the newest root allows.
+fn trusted_body(update: &UnverifiedObject<'_>, trust: &Trust) -> Result<Vec<UpdateOp>> {
     let header = update.header();
-    let body = match root {
+    let refused = ErrorCode::UpdateSignature.failure();
+    let body = match &trust.root {
         Some(root) if root.root_fp != header.root_fp => {
             return Err(ErrorCode::UpdateOtherFirm.failure().into());
         }
-        Some(root) => {
-            let refused = ErrorCode::UpdateSignature.failure();
-            let key = root.key(Role::Licensing, header.key_id).ok_or(refused)?;
-            update.verify_role(Role::Licensing, &key).map_err(|_| refused)?.body
+        Some(root) if header.kind == Kind::Recovery => {
+            let signed = root.body.check_signed(header, update.proof(), Role::Recovery);
+            signed.map_err(|_| refused)?;
+            update.body_if_intact()
         }
-        None => update.body_if_intact().ok_or(ErrorCode::UpdateBody.failure())?,
+        Some(root) => {
+            let own = root.key(Role::Licensing, header.key_id);
+            let key = own.or(trust.delegate.as_ref().map(|delegate| delegate.key));
+            let object = update.verify_role(Role::Licensing, &key.ok_or(refused)?);
+            Some(object.map_err(|_| refused)?.body)
+        }
+        None => update.body_if_intact(),
     };
+    let body = body.ok_or(ErrorCode::UpdateBody.failure())?;
     read_ops(body).map_err(|error| {
         let failure = CliError::from(ErrorCode::UpdateOp.failure());
         failure.about(error)
@@ -132,53 +126,75 @@ fn preview(args: &Args, path: &Path, output: &Output) -> Result<()> {
 
 /// Old and new values, field by field.
 fn describe(update: &UpdateFile, container: Option<&Container>) -> Result<(String, Value)> {
-    let header = &update.header;
-    let here = container.filter(|c| c.device().id.bytes() == &header.target);
-    let mut old = Vec::new();
-    let mut firm_name = update.root.as_ref().map(|root| root.body.name.to_string());
-    let mut known = false;
-    if let Some(container) = here
-        && let Some(firm) = container.firms()?.into_iter().find(|f| f.root_fp == header.root_fp)
-    {
-        old = container.items(header.root_fp)?;
-        firm_name = Some(firm.name.to_string());
-        known = true;
-    }
-    let name = firm_name.unwrap_or_else(|| "a vendor whose root is not in the file".into());
-    let mut text = format!("update {} from {name}\n  fingerprint {}", header.seq, header.root_fp);
-    if let (Some(root), false) = (&update.root, known) {
+    let root_fp = update.root_fp()?;
+    let target = update.update.as_ref().map(|update| update.header.target);
+    let is_target =
+        |container: &&Container| target.is_none_or(|id| *container.device().id.bytes() == id);
+    let here = container.filter(is_target);
+    let firms = here.map(Container::firms).transpose()?.unwrap_or_default();
+    let known = firms.iter().find(|firm| firm.root_fp == root_fp);
+    let old = match (here, known) {
+        (Some(container), Some(_)) => container.items(root_fp)?,
+        _ => Vec::new(),
+    };
+    let brought = update.trust.root.as_ref();
+    let name = known.map(|firm| firm.name.to_string());
+    let name = name.or_else(|| brought.map(|root| root.body.name.to_string()));
+    let name = name.unwrap_or_else(|| "a vendor whose root is not in the file".into());
+    let what = match &update.update {
+        Some(update) => format!("update {}", update.header.seq),
+        None => "roots and revocations".into(),
+    };
+    let mut text = format!("{what} from {name}\n  fingerprint {root_fp}");
+    if let (Some(root), None, Some(_)) = (brought, known, &update.update) {
         text.push_str(&format!(
             "\n  NEW VENDOR in this container ({}): compare the fingerprint with what the vendor \
              publishes",
             shown::mode(root.body.mode)
         ));
     }
-    match (container, here) {
-        (_, Some(container)) => {
-            text.push_str(&format!("\n  for {}, which is here", container.serial()))
-        }
-        (Some(other), None) => text.push_str(&format!(
-            "\n  for ANOTHER CONTAINER (id {}) than {}, which is here",
-            protocol::ids::ContainerId::new(header.target),
-            other.serial()
-        )),
-        (None, None) => text.push_str("\n  its container is not here: old values are not known"),
+    text.push_str(&whereabouts(target, container, here));
+    let until_s = update.update.as_ref().map_or(0, |update| update.header.until_s);
+    if until_s != 0 {
+        text.push_str(&format!("\n  to be applied before {}", times::show(until_s)));
     }
-    if header.until_s != 0 {
-        text.push_str(&format!("\n  to be applied before {}", times::show(header.until_s)));
+    let (lines, mut changes) = update.trust.describe(known);
+    lines.iter().for_each(|line| text.push_str(&format!("\n{line}")));
+    if update.update.is_none() && changes.is_empty() {
+        text.push_str("\n  nothing is new in it");
     }
-    let mut changes = Vec::new();
-    for op in &update.ops {
+    for op in update.update.iter().flat_map(|update| &update.ops) {
         let (line, change) = describe_op(op, &old);
         text.push_str(&format!("\n{line}"));
         changes.push(change);
     }
     let data = json!({
-        "number": header.seq, "vendor": name, "root_fp": header.root_fp.to_string(),
-        "container": protocol::ids::ContainerId::new(header.target).to_string(),
-        "here": here.is_some(), "apply_before": header.until_s, "changes": changes,
+        "number": update.update.as_ref().map(|update| update.header.seq), "vendor": name,
+        "root_fp": root_fp.to_string(),
+        "container": target.map(|id| ContainerId::new(id).to_string()),
+        "here": here.is_some(), "apply_before": until_s, "changes": changes,
     });
     Ok((text, data))
+}
+
+/// For which container it is, and whether that one is here.
+fn whereabouts(
+    target: Option<[u8; 16]>,
+    container: Option<&Container>,
+    here: Option<&Container>,
+) -> String {
+    match (container, here, target) {
+        (_, Some(container), Some(_)) => {
+            format!("\n  for {}, which is here", container.serial())
+        }
+        (_, Some(container), None) => format!("\n  for any container, also {}", container.serial()),
+        (Some(other), None, Some(id)) => format!(
+            "\n  for ANOTHER CONTAINER (id {}) than {}, which is here",
+            ContainerId::new(id),
+            other.serial()
+        ),
+        _ => "\n  its container is not here: old values are not known".into(),
+    }
 }
 
 pub(super) fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value) {
@@ -240,6 +256,17 @@ pub(super) fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value)
                 }),
             )
         }
+        UpdateOp::Perpetuate(products) => {
+            let mut text =
+                format!("~ products {} to {} lapse no more", products.first, products.last);
+            let lapsing = old.iter().filter(|item| item.checkpoint().is_some());
+            for item in lapsing.filter(|item| products.contains(item.item.product)) {
+                let ItemRef { product, entry } = item.item;
+                text.push_str(&format!("\n    - checkpoint of product {product} entry {entry}"));
+            }
+            let (first, last) = (products.first.0, products.last.0);
+            (text, json!({ "op": "perpetuate", "first": first, "last": last }))
+        }
         _ => ("  an operation of a newer version".into(), json!({ "op": "unknown" })),
     }
 }
@@ -293,14 +320,14 @@ fn apply(
     }
     output.say(&text);
     output.confirm("apply this update?", yes)?;
+    let Some(update_in) = &update.update else {
+        return apply_trust(&update, &container, changes, output);
+    };
     let receipt_file = receipt_path.map(NewFile::begin).transpose()?;
     let mut progress = output.progress("applying");
-    let applied = container.apply_update(
-        update.root_object(),
-        update.head(),
-        update.body(),
-        &mut |done, all| progress.update(done as u64, all as u64),
-    );
+    let applied = bring_and_apply(&update, update_in, &container, &mut |done, all| {
+        progress.update(done as u64, all as u64);
+    });
     drop(progress);
     let (receipt, refusal) = match applied {
         Ok(receipt) => (Some(receipt), None),
@@ -314,17 +341,55 @@ fn apply(
         return Err(error.into());
     }
     kept.map_err(|error| {
-        let firm = update.header.root_fp;
+        let firm = update_in.header.root_fp;
         error.about("the update is applied, but not its receipt written").hinting(format!(
             "Have it written again: strongroom update receipt --firm {firm} -o FILE"
         ))
     })?;
     let serial = container.serial().to_string();
-    let number = update.header.seq;
+    let number = update_in.header.seq;
     let data = json!({
         "serial": serial, "number": number, "receipt": receipt_path, "changes": changes,
     });
     output.data("update-apply", data, format!("update {number} is applied to {serial}"));
+    Ok(())
+}
+
+/// Brings what the container does not know, then applies the update. A new vendor that has its
+/// first root only comes in by the update itself.
+fn bring_and_apply(
+    file: &UpdateFile,
+    update: &Update,
+    container: &Container,
+    progress: &mut dyn FnMut(usize, usize),
+) -> std::result::Result<Vec<u8>, UpdateError> {
+    let firms = container.firms()?;
+    let firm = firms.iter().find(|firm| firm.root_fp == update.header.root_fp);
+    let mut root: &[u8] = &[];
+    // What is for another container says nothing to this one.
+    if *container.device().id.bytes() == update.header.target {
+        match file.trust.roots.first() {
+            Some(first) if file.trust.is_first_root_alone() => root = &first.bytes,
+            _ => file.trust.bring(container, firm)?,
+        }
+    }
+    container.apply_update(root, &update.head, &update.body, progress)
+}
+
+/// Roots and revocations alone, for a vendor that is in the container.
+fn apply_trust(
+    file: &UpdateFile,
+    container: &Container,
+    changes: Value,
+    output: &Output,
+) -> Result<()> {
+    let (root_fp, firms) = (file.root_fp()?, container.firms()?);
+    let firm = firms.iter().find(|firm| firm.root_fp == root_fp);
+    let firm = firm.ok_or(ErrorCode::FirmUnknown.failure())?;
+    file.trust.bring(container, Some(firm))?;
+    let serial = container.serial().to_string();
+    let data = json!({ "serial": serial, "number": null, "changes": changes });
+    output.data("update-apply", data, format!("{serial} knows them now"));
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! `strongroom vendor`: keys, products, and licenses by file.
 
+mod key;
+
 use std::path::Path;
 
 use protocol::ids::{EntryNumber, Generation, ProductCode};
@@ -11,7 +13,9 @@ use protocol::objects::update::UnitsChange;
 use serde_json::json;
 
 use super::shown;
-use crate::args::{IssueArgs, KeyStoreArgs, ProductCommand, SettleUnits, VendorCommand};
+use crate::args::{
+    IssueArgs, KeyStoreArgs, PerpetuateArgs, ProductCommand, SettleUnits, VendorCommand,
+};
 use crate::error::{CliError, Result};
 use crate::files::{self, NewFile};
 use crate::output::Output;
@@ -45,10 +49,12 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
             output.data("vendor-product-list", &products, lines.join("\n"));
             Ok(())
         }
+        VendorCommand::Key(command) => key::run(command, output),
+        VendorCommand::Perpetuate(args) => perpetuate(args, output),
         VendorCommand::Issue(issue_args) => issue(issue_args, output),
         VendorCommand::Cancel { vendor, context, number, output: path, dry_run, keys } => {
             let vendor = Vendor::open(vendor)?;
-            let issue = Issue::begin(&vendor, context, Some(*number))?;
+            let issue = Issue::begin(&vendor, context, Some(*number), false)?;
             let about = format!("cancels number {number}, if that was not applied yet");
             let delivery = Delivery { path, keys, dry_run: *dry_run };
             delivery.send(issue, Change::Nothing, 0, &about, output)
@@ -65,6 +71,9 @@ fn init(
     keys: &KeyStoreArgs,
     output: &Output,
 ) -> Result<()> {
+    if !keys.key_file.is_empty() {
+        return Err(CliError::usage("a new vendor makes its own keys", "Leave --key-file out."));
+    }
     let passphrase = Passphrase::obtain(keys, test, true)?;
     let mode = if test { Mode::Test } else { Mode::Live };
     let vendor = Vendor::init(dir, name, firm_code, mode, &passphrase)?;
@@ -96,11 +105,12 @@ fn show(dir: &Path, output: &Output) -> Result<()> {
     let (root, products) = (&vendor.root, vendor.products()?);
     let ledgers = Ledger::all(&vendor.containers_dir())?;
     let mut text = format!(
-        "{} (number {}, {})\n  fingerprint  {}\n  products     {}",
+        "{} (number {}, {})\n  fingerprint  {}\n  root         version {}\n  products     {}",
         &*root.body.name,
         root.body.firm_code,
         shown::mode(root.body.mode),
         root.root_fp,
+        root.version,
         products.len()
     );
     for ledger in &ledgers {
@@ -122,7 +132,7 @@ fn show(dir: &Path, output: &Output) -> Result<()> {
     let data = json!({
         "name": &*root.body.name, "firm_code": root.body.firm_code.0,
         "mode": shown::mode(root.body.mode), "root_fp": root.root_fp.to_string(),
-        "products": products, "containers": ledgers,
+        "root_version": root.version, "products": products, "containers": ledgers,
     });
     output.data("vendor-show", data, text);
     Ok(())
@@ -143,7 +153,7 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<()> {
         }
     };
     let until_s = args.apply_before.as_deref().map(times::parse).transpose()?.unwrap_or(0);
-    let issue = Issue::begin(&vendor, &args.context, args.supersede)?;
+    let issue = Issue::begin(&vendor, &args.context, args.supersede, args.adopt)?;
     let about = match &change {
         Change::Set(setting) => setting_text(setting),
         _ => format!("remove product {} entry {}", args.product, args.entry),
@@ -187,6 +197,18 @@ fn setting_text(setting: &Setting) -> String {
     text
 }
 
+fn perpetuate(args: &PerpetuateArgs, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(&args.vendor)?;
+    let products = key::products(&args.product)?;
+    let issue = Issue::begin(&vendor, &args.context, None, args.adopt)?;
+    let about = format!(
+        "takes the checkpoint off all entries of products {} to {}: they lapse no more",
+        products.first, products.last
+    );
+    let delivery = Delivery { path: &args.output, keys: &args.store, dry_run: args.dry_run };
+    delivery.send(issue, Change::Perpetuate(products), 0, &about, output)
+}
+
 fn read_template(path: &Path) -> Result<OptionArgs> {
     parse_template(&files::read(path)?).map_err(|error| error.about(path.display()))
 }
@@ -212,6 +234,9 @@ impl Delivery<'_> {
         let device = &issue.context.device;
         let serial = device.id.serial(device.body.kind).to_string();
         let number = issue.before.seq + 1;
+        for warning in issue.vendor.check_issue(device.id, issue.context.body.firmware)? {
+            output.say(format!("warning: {warning}"));
+        }
         let data = json!({
             "serial": serial, "number": number, "file": path, "dry_run": dry_run, "about": about,
         });
@@ -225,8 +250,7 @@ impl Delivery<'_> {
             let hint = "Choose another name. Nothing was issued.";
             return Err(CliError::conflict(format!("{} is there already", path.display()), hint));
         }
-        let test = issue.vendor.root.body.mode == Mode::Test;
-        let keys = issue.vendor.keys(&Passphrase::obtain(self.keys, test, false)?)?;
+        let keys = issue.vendor.keys(self.keys)?;
         // Written, then recorded, then in its place: what cannot be written was not issued.
         let mut file = NewFile::begin(path)?;
         file.write(&issue.sign(change, until_s, &keys)?)?;

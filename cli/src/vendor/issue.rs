@@ -7,21 +7,22 @@ use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::hpke;
 use protocol::errors::ErrorCode;
 use protocol::ids::{Generation, ProductCode};
-use protocol::objects::artifact::item_key;
 use protocol::objects::data::{DataContent, sealed_data_aad, sealed_data_info};
+use protocol::objects::delegation::ScopeError;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::statement::{ContextBody, next_state_hash};
-use protocol::objects::update::{SealedKey, UnitsChange, UpdateOp, write_ops};
-use protocol::signed::{Header, Kind, sign_batch, write_object};
+use protocol::objects::update::{ProductRange, SealedKey, UnitsChange, UpdateOp, write_ops};
+use protocol::signed::{Header, Kind, Proof, Role, sign_batch, sign_threshold, write_object};
 use zeroize::Zeroizing;
 
 use super::context::VerifiedStatement;
-use super::keys::{SystemRandom, VendorKeys, entropy};
+use super::keys::{KeyRing, SystemRandom, entropy};
 use super::ledger::{Issued, Ledger, Point};
 use super::{DataInput, Vendor, read_statement};
 use crate::clock;
 use crate::error::{CliError, Result};
+use crate::trust::Part;
 
 /// What an update changes.
 pub(crate) enum Change {
@@ -31,6 +32,8 @@ pub(crate) enum Change {
     Set(Box<Setting>),
     /// Removes an entry.
     Remove(ItemRef),
+    /// Makes entries perpetual.
+    Perpetuate(ProductRange),
 }
 
 /// An entry as it shall be.
@@ -55,7 +58,14 @@ impl Change {
                 format!("set product {} entry {}", item.product, item.entry)
             }
             Change::Remove(item) => format!("remove product {} entry {}", item.product, item.entry),
+            Change::Perpetuate(ProductRange { first, last }) => {
+                format!("make products {first} to {last} perpetual")
+            }
         }
+    }
+
+    fn kind(&self) -> Kind {
+        if let Change::Perpetuate(_) = self { Kind::Recovery } else { Kind::Update }
     }
 }
 
@@ -77,6 +87,7 @@ impl<'a> Issue<'a> {
         vendor: &'a Vendor,
         context: &Path,
         supersede: Option<u64>,
+        adopt: bool,
     ) -> Result<Self> {
         let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
         let context: VerifiedStatement<ContextBody> =
@@ -85,27 +96,27 @@ impl<'a> Issue<'a> {
         let device = &context.device;
         let serial = device.id.serial(device.body.kind).to_string();
         let mut ledger = Ledger::load(&vendor.containers_dir(), device.id, serial, shown)?;
-        ledger.settle(shown)?;
+        match ledger.settle(shown) {
+            Err(_) if adopt => ledger.adopt(shown)?,
+            settled => settled?,
+        }
         let before = ledger.next(supersede)?;
         Ok(Issue { vendor, context, ledger, before })
     }
 
     /// Signs the update and returns the file. It may go out once it is recorded.
-    pub(crate) fn sign(
-        &mut self,
-        change: Change,
-        until_s: u64,
-        keys: &VendorKeys,
-    ) -> Result<Vec<u8>> {
+    pub(crate) fn sign(&mut self, change: Change, until_s: u64, keys: &KeyRing) -> Result<Vec<u8>> {
         let device = &self.context.device;
         let root_fp = self.vendor.root.root_fp;
         let seq = self.before.seq + 1;
-        let what = change.what();
+        let (what, kind) = (change.what(), change.kind());
         let ops = match change {
             Change::Nothing => vec![UpdateOp::Nop],
             Change::Remove(item) => vec![UpdateOp::RemoveItem(item)],
             Change::Set(setting) => self.setting(*setting, seq, keys)?,
+            Change::Perpetuate(products) => vec![UpdateOp::Perpetuate(products)],
         };
+        self.vendor.check_scope(&ops)?;
         let body = write_ops(&ops).map_err(|error| {
             CliError::usage(error, "Nothing was issued. Change the options and try again.")
         })?;
@@ -117,17 +128,12 @@ impl<'a> Issue<'a> {
             state: self.before.state,
             issued_s,
             until_s,
-            ..Header::new(Kind::Update, &body)
+            ..Header::new(kind, &body)
         };
-        let mut headers = [header];
-        let proofs = sign_batch(&mut headers, &keys.licensing, &entropy()?);
-        let proof = proofs.and_then(|proofs| proofs.into_iter().next());
-        let proof = proof.ok_or(ErrorCode::Malformed.failure())?;
-        let update = write_object(&headers[0], &proof, &body);
-        // A firm that is new to the container, or may still be, brings its root.
-        let new = self.context.body.root_version == 0;
-        let root: &[u8] = if new { &self.vendor.root_object } else { &[] };
-        let state = next_state_hash(&self.before.state, &headers[0].hash());
+        let (header, proof) = self.vendor.sign_update(header, keys)?;
+        let update = write_object(&header, &proof, &body);
+        let trust = self.vendor.lacking(&self.context.body);
+        let state = next_state_hash(&self.before.state, &header.hash());
         let issued = Issued {
             before: self.before,
             after: Point { seq, state },
@@ -136,10 +142,10 @@ impl<'a> Issue<'a> {
             superseded: false,
         };
         self.ledger.add(issued);
-        Ok(file::write(FileKind::Update, &[root, &update]))
+        Ok(file::write(FileKind::Update, &[&trust, &update]))
     }
 
-    fn setting(&self, setting: Setting, seq: u64, keys: &VendorKeys) -> Result<Vec<UpdateOp>> {
+    fn setting(&self, setting: Setting, seq: u64, keys: &KeyRing) -> Result<Vec<UpdateOp>> {
         let Setting { item, generation, units, data } = setting;
         let entry = item.item;
         let key = self.sealed_key(keys, seq, entry.product, generation)?;
@@ -188,13 +194,13 @@ impl<'a> Issue<'a> {
 
     fn sealed_key(
         &self,
-        keys: &VendorKeys,
+        keys: &KeyRing,
         seq: u64,
         product: ProductCode,
         generation: Generation,
     ) -> Result<SealedKey> {
         let root_fp = self.vendor.root.root_fp;
-        let key = item_key(&keys.firm_key, root_fp, product, generation);
+        let key = keys.item_key(root_fp, product, generation)?;
         let info = SealedKey::info(root_fp, self.context.device.id);
         let aad = SealedKey::aad(seq, product, generation);
         let (encapsulated, sealed) = self.seal(&info, &aad, &key[..])?;
@@ -205,5 +211,48 @@ impl<'a> Issue<'a> {
             encapsulated: Fixed(encapsulated),
             ciphertext: Fixed(ciphertext),
         })
+    }
+}
+
+impl Vendor {
+    /// What a container lacks of roots and revocations, and by what right a reseller issues.
+    fn lacking(&self, known: &ContextBody) -> Vec<u8> {
+        let (version, epoch) = (u64::from(known.root_version), u64::from(known.revocation_epoch));
+        let new_root = self.root.version > version;
+        let wanted = |part: &&Part| match part.header.kind {
+            Kind::Root => part.header.seq > version,
+            Kind::Revocation => part.header.seq > epoch || new_root,
+            _ => true,
+        };
+        let parts = self.trust.objects().filter(wanted);
+        parts.flat_map(|part| part.bytes.iter().copied()).collect()
+    }
+
+    /// Refuses operations that a reseller's directory may not issue, before they are signed.
+    fn check_scope(&self, ops: &[UpdateOp]) -> Result<()> {
+        let Some(delegate) = &self.trust.delegate else { return Ok(()) };
+        for (at, op) in ops.iter().enumerate() {
+            delegate.allows(op).map_err(|why| match why {
+                ScopeError::Product => ErrorCode::DelegationProduct.with(at as u64, 0),
+                ScopeError::Quantity(seats) => {
+                    let most = delegate.scope.quantity_max;
+                    ErrorCode::DelegationQuantity.with(seats.into(), most.into())
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn sign_update(&self, header: Header, keys: &KeyRing) -> Result<(Header, Proof)> {
+        let refused = ErrorCode::Malformed.failure();
+        if header.kind == Kind::Recovery {
+            let signers = keys.signers(&self.root.body, Role::Recovery)?;
+            let proof = sign_threshold(&header, &signers, &entropy()?).ok_or(refused)?;
+            return Ok((header, proof));
+        }
+        let mut headers = [header];
+        let proofs = sign_batch(&mut headers, self.issuer_key(keys)?, &entropy()?);
+        let proof = proofs.and_then(|proofs| proofs.into_iter().next()).ok_or(refused)?;
+        Ok((headers[0], proof))
     }
 }

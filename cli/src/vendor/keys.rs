@@ -1,168 +1,318 @@
-//! A vendor's private keys, in a file under a passphrase. For development; real ones belong in
+//! A vendor's private keys, in files under a passphrase. For development; real ones belong in
 //! hardware.
+//!
+//! ```text
+//! STRGKEYS version[1] salt[16] nonce[12] sealed     version 2: records of 39 bytes and a tag
+//! record = kind[1] a[4] b[2] secret[32]             0 signing key (a = role), 1 firm key,
+//!                                                   2 item key (a = product, b = generation)
+//! ```
 
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use argon2::Argon2;
-use protocol::codec::{self, Fixed};
+use protocol::codec::Fixed;
 use protocol::crypto::aead;
 use protocol::crypto::ecdsa::SigningKey;
 use protocol::crypto::{Random, RandomFailed};
 use protocol::errors::ErrorCode;
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use protocol::ids::{Generation, KeyId, ProductCode, RootFp};
+use protocol::objects::artifact::{SecretKey, item_key};
+use protocol::objects::root::RootBody;
+use protocol::signed::Role;
+use zeroize::Zeroizing;
 
-use crate::args::KeyStoreArgs;
+use super::passphrase::Passphrase;
 use crate::error::{CliError, Result};
 use crate::files;
+use crate::trust::role_name;
 
 const MAGIC: &[u8; 8] = b"STRGKEYS";
-const VERSION: u8 = 1;
-const LEN_MAX: usize = 1024;
+const VERSION: u8 = 2;
+const SEALED_LEN_MAX: usize = 16 * 1024;
+const RECORD_LEN: usize = 39;
+const TAG_LEN: usize = 16;
 
-/// The private keys of a firm. Wiped on drop.
-pub(crate) struct VendorKeys {
-    /// Signs roots.
-    pub(crate) root: SigningKey,
-    /// Signs updates.
-    pub(crate) licensing: SigningKey,
-    /// Signs artifacts.
-    pub(crate) protect: SigningKey,
+/// A signing key, and the role that it was made for.
+struct Held {
+    role: Role,
+    key: SigningKey,
+    /// From another file than this one, so never written to it.
+    foreign: bool,
+}
+
+impl Held {
+    fn own(role: Role, key: SigningKey) -> Self {
+        Held { role, key, foreign: false }
+    }
+
+    fn public(&self) -> [u8; 33] {
+        self.key.verifying_key().to_bytes()
+    }
+
+    fn id(&self) -> KeyId {
+        self.key.verifying_key().id()
+    }
+}
+
+/// Private keys. Wiped on drop.
+#[derive(Default)]
+pub(crate) struct KeyRing {
+    signing: Vec<Held>,
     /// Item keys are derived from it.
-    pub(crate) firm_key: Zeroizing<[u8; 32]>,
+    firm_key: Option<Zeroizing<[u8; 32]>>,
+    /// Where there is no firm key: item keys that were handed on.
+    items: Vec<(ProductCode, Generation, SecretKey)>,
 }
 
-/// A passphrase. Wiped on drop, never shown.
-pub(crate) struct Passphrase(Zeroizing<String>);
-
-impl Passphrase {
-    /// From a file, the environment, or the terminal. A test vendor has an empty one unless told
-    /// otherwise.
-    pub(crate) fn obtain(args: &KeyStoreArgs, test: bool, new: bool) -> Result<Self> {
-        if let Some(path) = &args.passphrase_file {
-            let bytes = Zeroizing::new(files::read(path)?);
-            return Self::from_file(&bytes).map_err(|error| error.about(path.display()));
-        }
-        if let Some(text) = std::env::var_os("STRONGROOM_PASSPHRASE") {
-            let text = text.into_string().map_err(|_| {
-                CliError::usage("STRONGROOM_PASSPHRASE is no text in UTF-8", "Set it anew.")
-            })?;
-            return Ok(Passphrase(Zeroizing::new(text)));
-        }
-        if test {
-            return Ok(Passphrase(Zeroizing::default()));
-        }
-        if !std::io::stdin().is_terminal() {
-            return Err(CliError::usage(
-                "the key store's passphrase is needed",
-                "Name the file that holds it with --passphrase-file, or set STRONGROOM_PASSPHRASE.",
-            ));
-        }
-        let first = ask("Passphrase: ")?;
-        if new && *first != *ask("Once more: ")? {
-            return Err(CliError::usage("the two differ", "Try again."));
-        }
-        if new && first.is_empty() {
-            return Err(CliError::usage("an empty passphrase protects nothing", "Choose one."));
-        }
-        Ok(Passphrase(first))
-    }
-
-    /// What a passphrase file holds, without the end of its line. Bytes that are no text are
-    /// refused: read as replacement characters, many files would open one key store.
-    pub(crate) fn from_file(bytes: &[u8]) -> Result<Self> {
-        let text = files::text(bytes)?.trim_end_matches(['\r', '\n']);
-        Ok(Passphrase(Zeroizing::new(text.to_owned())))
-    }
-}
-
-/// Asks for a secret at the terminal.
-pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>> {
-    let _ = write!(anstream::stderr(), "{prompt}");
-    let _ = anstream::stderr().flush();
-    let typed = rpassword::read_password();
-    typed.map(Zeroizing::new).map_err(|error| CliError::io(Path::new("terminal"), &error))
-}
-
-/// The file's contents. The cost of opening it is no field: nobody chooses it for us.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Sealed {
-    salt: Fixed<16>,
-    nonce: Fixed<12>,
-    sealed: Fixed<{ 4 * 32 + 16 }>,
-}
-
-impl Sealed {
-    /// Takes a file's bytes apart.
-    pub(crate) fn parse(file: &[u8]) -> Result<Self> {
-        let damaged = || CliError::from(ErrorCode::Malformed.failure());
-        let rest = file.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(&[VERSION]));
-        codec::decode(rest.ok_or_else(damaged)?, LEN_MAX).map_err(|_| damaged())
-    }
-
-    /// The file's bytes.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut file = MAGIC.to_vec();
-        file.push(VERSION);
-        file.extend_from_slice(&codec::encode(self));
-        file
-    }
-}
-
-impl VendorKeys {
-    /// New keys.
+impl KeyRing {
+    /// A new firm key, and no keys that sign yet.
     pub(crate) fn generate() -> Result<Self> {
-        let mut random = SystemRandom;
-        let mut key =
-            || SigningKey::generate(&mut random).map_err(|_| ErrorCode::RandomFailed.failure());
-        let (root, licensing, protect) = (key()?, key()?, key()?);
-        Ok(VendorKeys { root, licensing, protect, firm_key: Zeroizing::new(entropy()?) })
+        Ok(KeyRing { firm_key: Some(Zeroizing::new(entropy()?)), ..KeyRing::default() })
+    }
+
+    /// A key that was handed on, with the item keys that go along.
+    pub(crate) fn handed_on(
+        key: SigningKey,
+        items: Vec<(ProductCode, Generation, SecretKey)>,
+    ) -> Self {
+        KeyRing { signing: vec![Held::own(Role::Licensing, key)], firm_key: None, items }
+    }
+
+    /// Draws one more key and returns its public half.
+    pub(crate) fn draw(&mut self, role: Role) -> Result<[u8; 33]> {
+        let key = new_key()?;
+        let public = key.verifying_key().to_bytes();
+        self.signing.push(Held::own(role, key));
+        Ok(public)
+    }
+
+    /// Takes the signing keys of another file in.
+    pub(crate) fn borrow(&mut self, other: KeyRing) {
+        self.signing.extend(other.signing.into_iter().map(|held| Held { foreign: true, ..held }));
+    }
+
+    /// The key of this id.
+    pub(crate) fn by_id(&self, id: KeyId) -> Result<&SigningKey> {
+        let found = self.signing.iter().find(|held| held.id() == id);
+        found.map(|held| &held.key).ok_or_else(|| missing(Role::Licensing, 0, 1))
+    }
+
+    /// A key that holds `role` under `root` and is not one of `revoked`.
+    pub(crate) fn signer(
+        &self,
+        root: &RootBody,
+        role: Role,
+        revoked: &[KeyId],
+    ) -> Result<&SigningKey> {
+        let mut holders = self.holders(root, role).into_iter();
+        let found = holders.find(|key| !revoked.contains(&key.verifying_key().id()));
+        found.ok_or_else(|| match root.role(role) {
+            Some(_) => missing(role, 0, 1),
+            None => no_role(role),
+        })
+    }
+
+    /// As many keys that hold `role` under `root` as must sign.
+    pub(crate) fn signers(&self, root: &RootBody, role: Role) -> Result<Vec<&SigningKey>> {
+        let Some(keys) = root.role(role) else { return Err(no_role(role)) };
+        let needed = usize::from(keys.threshold);
+        let mut found = self.holders(root, role);
+        if found.len() < needed {
+            return Err(missing(role, found.len(), needed));
+        }
+        found.truncate(needed);
+        Ok(found)
+    }
+
+    /// Keys that hold `role` under `root`, each once.
+    fn holders(&self, root: &RootBody, role: Role) -> Vec<&SigningKey> {
+        let held = |point: &Fixed<33>| {
+            let found = self.signing.iter().find(|held| held.public() == point.0);
+            found.map(|held| &held.key)
+        };
+        root.keys(role).filter_map(held).collect()
+    }
+
+    /// The item key of a product.
+    pub(crate) fn item_key(
+        &self,
+        root_fp: RootFp,
+        product: ProductCode,
+        generation: Generation,
+    ) -> Result<SecretKey> {
+        if let Some(firm_key) = &self.firm_key {
+            return Ok(item_key(firm_key, root_fp, product, generation));
+        }
+        let mut items = self.items.iter();
+        let found = items.find(|(p, g, _)| *p == product && *g == generation);
+        found.map(|(_, _, key)| key.clone()).ok_or_else(|| {
+            CliError::not_found(
+                format!("there is no item key of product {product}, generation {generation}, here"),
+                "Ask the vendor for a delegation with this product and generation.",
+            )
+        })
+    }
+
+    /// Keeps own signing keys that are still of use.
+    pub(crate) fn retain(&mut self, mut wanted: impl FnMut(&[u8; 33]) -> bool) {
+        self.signing.retain(|held| wanted(&held.public()));
+    }
+
+    /// Takes the keys with these public halves out, for a file of its own each.
+    pub(crate) fn split_off(&mut self, publics: &[[u8; 33]]) -> Vec<(KeyId, KeyRing)> {
+        let out = self.signing.extract_if(.., |held| publics.contains(&held.public()));
+        out.map(|held| (held.id(), KeyRing { signing: vec![held], ..KeyRing::default() })).collect()
     }
 
     /// Writes the keys, readable by their owner only.
     pub(crate) fn write(&self, path: &Path, passphrase: &Passphrase) -> Result<()> {
-        let mut sealed =
-            Sealed { salt: Fixed::default(), nonce: Fixed::default(), sealed: Fixed::default() };
-        fill(&mut sealed.salt.0)?;
-        fill(&mut sealed.nonce.0)?;
-        let bytes = &mut sealed.sealed.0;
-        for (place, key) in
-            bytes.chunks_exact_mut(32).zip([&self.root, &self.licensing, &self.protect])
-        {
-            place.copy_from_slice(&key.to_secret_bytes()[..]);
-        }
-        bytes[96..128].copy_from_slice(&self.firm_key[..]);
-        let key = stretch(passphrase, &sealed.salt.0)?;
-        let tag = aead::seal_in_place(&key, &sealed.nonce.0, MAGIC, &mut bytes[..128]);
-        bytes[128..].copy_from_slice(&tag);
+        let mut sealed = Sealed { version: VERSION, salt: [0; 16], nonce: [0; 12], sealed: vec![] };
+        fill(&mut sealed.salt)?;
+        fill(&mut sealed.nonce)?;
+        let mut plain = self.to_records();
+        let key = stretch(passphrase, &sealed.salt)?;
+        let tag = aead::seal_in_place(&key, &sealed.nonce, sealed.aad(), &mut plain);
+        sealed.sealed = [&plain[..], &tag].concat();
         files::replace(path, &sealed.to_bytes(), 0o600)
     }
 
     /// Reads them back.
     pub(crate) fn read(path: &Path, passphrase: &Passphrase) -> Result<Self> {
         let damaged = || CliError::from(ErrorCode::Malformed.failure()).about(path.display());
-        let mut sealed =
+        let sealed =
             Sealed::parse(&files::read(path)?).map_err(|error| error.about(path.display()))?;
-        let key = stretch(passphrase, &sealed.salt.0)?;
-        let (bytes, tag) = sealed.sealed.0.split_at_mut(128);
-        let tag: &[u8; 16] = (&*tag).try_into().map_err(|_| damaged())?;
-        aead::open_in_place(&key, &sealed.nonce.0, MAGIC, bytes, tag)
-            .map_err(|_| ErrorCode::VendorPassphrase.failure())?;
-        let part = |at: usize| -> Zeroizing<[u8; 32]> {
-            let mut key = Zeroizing::new([0; 32]);
-            key.copy_from_slice(&bytes[at..at + 32]);
-            key
+        let key = stretch(passphrase, &sealed.salt)?;
+        let (bytes, tag) = sealed.sealed.split_last_chunk::<TAG_LEN>().ok_or_else(damaged)?;
+        let mut plain = Zeroizing::new(bytes.to_vec());
+        aead::open_in_place(&key, &sealed.nonce, sealed.aad(), &mut plain, tag).map_err(|_| {
+            CliError::from(ErrorCode::VendorPassphrase.failure()).about(path.display())
+        })?;
+        let read = if sealed.version == 1 { from_version_1(&plain) } else { from_records(&plain) };
+        read.ok_or_else(damaged)
+    }
+
+    fn to_records(&self) -> Zeroizing<Vec<u8>> {
+        let count = self.signing.len() + self.items.len() + 1;
+        let mut out = Zeroizing::new(Vec::with_capacity(count * RECORD_LEN));
+        let mut put = |kind: u8, a: u32, b: u16, secret: &[u8; 32]| {
+            out.push(kind);
+            out.extend_from_slice(&a.to_be_bytes());
+            out.extend_from_slice(&b.to_be_bytes());
+            out.extend_from_slice(secret);
         };
-        let signing = |at| SigningKey::from_bytes(&part(at)).map_err(|_| damaged());
-        let keys = VendorKeys {
-            root: signing(0)?,
-            licensing: signing(32)?,
-            protect: signing(64)?,
-            firm_key: part(96),
+        for held in self.signing.iter().filter(|held| !held.foreign) {
+            put(0, held.role as u32, 0, &held.key.to_secret_bytes());
+        }
+        if let Some(key) = &self.firm_key {
+            put(1, 0, 0, key);
+        }
+        for (product, generation, key) in &self.items {
+            put(2, product.0, generation.0, key);
+        }
+        out
+    }
+}
+
+/// A new signing key.
+pub(crate) fn new_key() -> Result<SigningKey> {
+    Ok(SigningKey::generate(&mut SystemRandom).map_err(|_| ErrorCode::RandomFailed.failure())?)
+}
+
+fn from_records(plain: &[u8]) -> Option<KeyRing> {
+    let mut ring = KeyRing::default();
+    let records = plain.chunks_exact(RECORD_LEN);
+    if !records.remainder().is_empty() {
+        return None;
+    }
+    for record in records {
+        let a = u32::from_be_bytes(record[1..5].try_into().ok()?);
+        let b = u16::from_be_bytes(record[5..7].try_into().ok()?);
+        let secret = secret(&record[7..])?;
+        match (record[0], b) {
+            (0, 0) => {
+                let role = Role::ALL.into_iter().find(|role| *role as u32 == a)?;
+                ring.signing.push(Held::own(role, SigningKey::from_bytes(&secret).ok()?));
+            }
+            (1, 0) if a == 0 && ring.firm_key.is_none() => ring.firm_key = Some(secret),
+            (2, _) => ring.items.push((ProductCode(a), Generation(b), secret)),
+            _ => return None,
+        }
+    }
+    Some(ring)
+}
+
+/// Version 1 held one key each for root, licensing and protect, then the firm key.
+fn from_version_1(plain: &[u8]) -> Option<KeyRing> {
+    let mut ring = KeyRing::default();
+    let (keys, firm_key) = plain.split_at_checked(96)?;
+    for (role, bytes) in
+        [Role::Root, Role::Licensing, Role::Protect].into_iter().zip(keys.chunks_exact(32))
+    {
+        ring.signing.push(Held::own(role, SigningKey::from_bytes(&*secret(bytes)?).ok()?));
+    }
+    ring.firm_key = Some(secret(firm_key)?);
+    Some(ring)
+}
+
+fn secret(bytes: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+    let mut secret = Zeroizing::new([0; 32]);
+    (bytes.len() == 32).then(|| secret.copy_from_slice(bytes))?;
+    Some(secret)
+}
+
+fn missing(role: Role, found: usize, needed: usize) -> CliError {
+    let role = role_name(role);
+    CliError::not_found(
+        format!("{found} private keys of the role {role} are here, {needed} must sign"),
+        "Name the files that hold them with --key-file, once for each.",
+    )
+}
+
+fn no_role(role: Role) -> CliError {
+    let role = role_name(role);
+    CliError::not_found(
+        format!("this vendor has no keys for the role {role}"),
+        format!("Make them: strongroom vendor key rotate --role {role}"),
+    )
+}
+
+/// A key file as it lies there. The cost of opening it is no field: nobody chooses it for us.
+pub(crate) struct Sealed {
+    version: u8,
+    salt: [u8; 16],
+    nonce: [u8; 12],
+    sealed: Vec<u8>,
+}
+
+impl Sealed {
+    /// Takes a file's bytes apart.
+    pub(crate) fn parse(file: &[u8]) -> Result<Self> {
+        let damaged = || CliError::from(ErrorCode::Malformed.failure());
+        let (version, rest) =
+            file.strip_prefix(MAGIC).and_then(<[u8]>::split_first).ok_or_else(damaged)?;
+        if *version > VERSION {
+            return Err(ErrorCode::NewerVersion.with((*version).into(), 0).into());
+        }
+        let (salt, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (nonce, sealed) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let whole = match *version {
+            1 => sealed.len() == 4 * 32 + TAG_LEN,
+            2 => (TAG_LEN..=SEALED_LEN_MAX).contains(&sealed.len()),
+            _ => false,
         };
-        bytes.zeroize();
-        Ok(keys)
+        if !whole {
+            return Err(damaged());
+        }
+        Ok(Sealed { version: *version, salt: *salt, nonce: *nonce, sealed: sealed.to_vec() })
+    }
+
+    /// The file's bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        [&MAGIC[..], &[self.version], &self.salt, &self.nonce, &self.sealed].concat()
+    }
+
+    fn aad(&self) -> &'static [u8] {
+        if self.version == 1 { MAGIC } else { b"STRGKEYS\x02" }
     }
 }
 
@@ -170,7 +320,7 @@ impl VendorKeys {
 fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroizing<[u8; 32]>> {
     let mut key = Zeroizing::new([0; 32]);
     Argon2::default()
-        .hash_password_into(passphrase.0.as_bytes(), salt, &mut key[..])
+        .hash_password_into(passphrase.bytes(), salt, &mut key[..])
         .map_err(|error| CliError::usage(error, "Use another passphrase."))?;
     Ok(key)
 }
@@ -193,17 +343,4 @@ pub(crate) fn entropy() -> Result<[u8; 32]> {
 
 fn fill(out: &mut [u8]) -> Result<()> {
     Ok(SystemRandom.fill(out).map_err(|_| ErrorCode::RandomFailed.failure())?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_passphrase_is_what_the_file_says_or_is_refused() {
-        assert_eq!(*Passphrase::from_file("süß\r\n".as_bytes()).unwrap().0, "süß");
-        for other in [b"\xff\n", b"\xfe\n"] {
-            assert_eq!(Passphrase::from_file(other).err().map(|error| error.exit()), Some(2));
-        }
-    }
 }

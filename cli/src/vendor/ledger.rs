@@ -66,14 +66,19 @@ impl Ledger {
 
     /// All records of a vendor.
     pub(crate) fn all(dir: &Path) -> Result<Vec<Self>> {
-        let failed = |error: std::io::Error| CliError::io(dir, &error);
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(dir).map_err(failed)? {
-            paths.push(entry.map_err(failed)?.path());
+        paths(dir)?.iter().map(|path| Self::read(path)).collect()
+    }
+
+    /// All records of a vendor, with the containers that they are of.
+    pub(crate) fn all_with_ids(dir: &Path) -> Result<Vec<(ContainerId, Self)>> {
+        let mut all = Vec::new();
+        for path in paths(dir)? {
+            let stem = path.file_stem().and_then(std::ffi::OsStr::to_str);
+            if let Some(id) = stem.and_then(ContainerId::from_hex) {
+                all.push((id, Self::read(&path)?));
+            }
         }
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-        paths.sort();
-        paths.iter().map(|path| Self::read(path)).collect()
+        Ok(all)
     }
 
     fn read(path: &Path) -> Result<Self> {
@@ -107,6 +112,16 @@ impl Ledger {
         }
         self.base = shown;
         self.drop_dead();
+        Ok(())
+    }
+
+    /// Goes on from a state that was not made here, never back.
+    pub(crate) fn adopt(&mut self, shown: Point) -> std::result::Result<(), Failure> {
+        if shown.seq < self.base.seq {
+            return Err(ErrorCode::ContextDiffers.with(shown.seq, self.base.seq));
+        }
+        self.base = shown;
+        self.outstanding.clear();
         Ok(())
     }
 
@@ -175,6 +190,18 @@ fn unsettled_error(seq: u64) -> CliError {
         format!("update number {seq} was issued twice, and it is not known which one was applied"),
         "Ask the user for the receipt, or for a new context file.",
     )
+}
+
+/// The records' files, in order.
+fn paths(dir: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |error: std::io::Error| CliError::io(dir, &error);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    Ok(paths)
 }
 
 fn path_of(dir: &Path, id: ContainerId) -> PathBuf {
@@ -251,6 +278,17 @@ mod tests {
         assert_eq!(ledger.next(None).unwrap(), ledger.base);
         ledger.outstanding = vec![issued(point(u64::MAX, 1), point(1, 1))];
         assert_eq!(ledger.next(Some(1)).unwrap_err().exit(), 7);
+    }
+
+    #[test]
+    fn a_state_that_was_made_elsewhere_is_adopted_but_never_an_older_one() {
+        let mut ledger = ledger();
+        ledger.add(issued(point(0, 0), point(1, 1)));
+        ledger.settle(point(1, 1)).unwrap();
+        ledger.add(issued(point(1, 1), point(2, 2)));
+        assert!(ledger.adopt(point(0, 0)).is_err());
+        ledger.adopt(point(4, 9)).unwrap();
+        assert_eq!((ledger.outstanding.len(), ledger.next(None).unwrap()), (0, point(4, 9)));
     }
 
     #[test]

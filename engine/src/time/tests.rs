@@ -29,6 +29,8 @@ fn firm(floor_s: u64) -> Firm {
     Firm {
         root_fp: RootFp::default(),
         root_version: 1,
+        root_hash: Fixed::default(),
+        min_epoch: 0,
         root,
         seq: 0,
         state: Fixed::default(),

@@ -381,6 +381,71 @@ error_table! {
         "the proof of the user's key does not hold",
         "the key file was changed",
         "Name the right key file.";
+    // updates: whom a vendor trusts
+    RootOld = 0x0420, Message, Conflict,
+        "the container knows the vendor's root of version {a}; this one has version {b}",
+        "it was brought before, or it is another one of the same version",
+        "Nothing is to be done if it was brought before; else ask the vendor.";
+    RootSkipped = 0x0421, Message, Conflict,
+        "the container knows the vendor's root of version {a}; version {b} does not follow it",
+        "the roots between them are missing",
+        "Ask the vendor for a file with all of the roots.";
+    RootUnsigned = 0x0422, Message, Tamper,
+        "{a} of the vendor's keys signed the new root, where {b} must",
+        "it was not made by the vendor, or not finished",
+        "Do not use it. Ask the vendor for the file with the roots.";
+    RevocationOld = 0x0423, Message, Conflict,
+        "the container knows revocations of epoch {a}; these have epoch {b}",
+        "they were brought before, or older ones were put in their place",
+        "Nothing is to be done if they were brought before; else ask the vendor for the newest.";
+    RevocationRefused = 0x0424, Message, Tamper,
+        "the revocations are not signed by the vendor",
+        "they were changed on their way, or somebody else made them",
+        "Fetch the file again from the vendor.";
+    RevocationOtherRoot = 0x0425, Message, Tamper,
+        "the revocations were made for another root than version {a}, which the container knows",
+        "files of different times were mixed",
+        "Ask the vendor for one file with all roots and the newest revocations.";
+    RevocationNeeded = 0x0426, Message, Denied,
+        "the container knows revocations of epoch {a}; for this issuer it needs epoch {b}",
+        "the vendor's newest revocations were not brought yet",
+        "Ask the vendor for the file with the roots and revocations, and apply it first.";
+    KeyRevoked = 0x0427, Message, Denied,
+        "the key that signed this was revoked by the vendor (epoch {a})",
+        "it was stolen, or its holder may not issue any more",
+        "Ask the vendor itself for an update.";
+    DelegationRefused = 0x0428, Message, Tamper,
+        "the issuer's right was not given by the vendor, or gives more than was given",
+        "the file was put together from parts of others, or the vendor changed its keys",
+        "Ask the issuer, or the vendor itself, for a new update.";
+    DelegationOver = 0x0429, Message, Denied,
+        "the issuer's right ended at {a:time}; the container's clock says {b:time}",
+        "it was not renewed by the vendor",
+        "Ask the issuer, or the vendor itself, for a new update.";
+    DelegationProduct = 0x042A, Message, Denied,
+        "operation {a} of the update is not within what its issuer may do",
+        "the issuer may issue some products only",
+        "Ask the vendor itself for the license.";
+    DelegationQuantity = 0x042B, Message, Denied,
+        "the update gives {a} seats, where its issuer may give {b}",
+        "the issuer may issue small licenses only",
+        "Ask the vendor itself for the license.";
+    RecoveryOp = 0x042C, Message, Denied,
+        "operation {a} of the update is not one that its signers may make",
+        "recovery makes licenses perpetual and nothing else, and nobody else does that",
+        "Ask the vendor for an update that its licensing key signed.";
+    ContainerRevoked = 0x042D, License, Denied,
+        "the container was revoked by the vendor (epoch {a})",
+        "it was lost or stolen, or its keys are known",
+        "Ask the vendor for another container.";
+    FirmwareRevoked = 0x042E, License, Denied,
+        "the container's firmware {a:version} was revoked by the vendor (epoch {b})",
+        "a flaw was found in it",
+        "Update the container's firmware, or use another container.";
+    RevocationStale = 0x042F, Vendor, Denied,
+        "the revocations ended at {a:time}; now it is {b:time}",
+        "newer ones were not made, or somebody keeps them away",
+        "Make or fetch the newest revocations.";
     // time
     NoTime = 0x0501, Container, Denied,
         "the container does not know the time",
@@ -570,8 +635,9 @@ error_table! {
         "Ask the user for a receipt or a new context file.";
     ContextDiffers = 0x0A06, Message, Conflict,
         "the context says number {a}, the vendor's records allow {b} at least",
-        "the container was rolled back, or the records were",
-        "Keep both files and find out which; then issue anew for a new container.";
+        "somebody else issued for it, or the container was rolled back, or the records were",
+        "Find out which. If somebody else issued, go on from there with --adopt; else keep both \
+         files and issue for a new container.";
     ReceiptRefused = 0x0A07, Message, Tamper,
         "the receipt is not valid",
         "it was changed, or it is for another vendor or container",

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::errors::{ErrorCode, Failure};
+use crate::ids::RootFp;
 use crate::signed::{HeaderError, ObjectError, UnverifiedObject};
 
 /// The first bytes of every file.
@@ -23,21 +24,50 @@ pub enum FileKind {
     Root = 1,
     /// A device certificate and a context.
     Context = 2,
-    /// The firm's root v1 (in the first update), then an update.
+    /// The firm's roots, revocation and delegations, as far as they are needed, then an update.
     Update = 3,
     /// A device certificate and a receipt.
     Receipt = 4,
-    /// The firm's root v1, an artifact header, then encrypted content.
+    /// The firm's roots, an artifact header, then encrypted content.
     Artifact = 5,
+    /// The firm's roots, then its revocation if there is one: for containers and hosts.
+    Trust = 6,
+    /// The firm's roots, then delegations: for whom a right was handed on to.
+    Delegation = 7,
+    /// A device certificate, the head of a usage log, then its entries.
+    UsageLog = 8,
+    /// A firm's acknowledgement of a usage log.
+    UsageAck = 9,
+    /// A device certificate, then a firm and a nonce: a container asks what time it is.
+    TimeRequest = 10,
+    /// A time token.
+    TimeToken = 11,
+}
+
+/// Bytes of a request for the time behind the certificate: the firm, then the nonce.
+pub const TIME_REQUEST_LEN: usize = 16 + 32;
+
+/// Takes a request for the time apart: the firm that is asked, and the nonce.
+pub fn split_time_request(bytes: &[u8; TIME_REQUEST_LEN]) -> (RootFp, [u8; 32]) {
+    let (mut root_fp, mut nonce) = ([0; 16], [0; 32]);
+    root_fp.copy_from_slice(&bytes[..16]);
+    nonce.copy_from_slice(&bytes[16..]);
+    (RootFp::new(root_fp), nonce)
 }
 
 impl FileKind {
-    const ALL: [FileKind; 5] = [
+    const ALL: [FileKind; 11] = [
         FileKind::Root,
         FileKind::Context,
         FileKind::Update,
         FileKind::Receipt,
         FileKind::Artifact,
+        FileKind::Trust,
+        FileKind::Delegation,
+        FileKind::UsageLog,
+        FileKind::UsageAck,
+        FileKind::TimeRequest,
+        FileKind::TimeToken,
     ];
 
     /// In words.
@@ -48,6 +78,12 @@ impl FileKind {
             FileKind::Update => "update",
             FileKind::Receipt => "receipt",
             FileKind::Artifact => "protected content",
+            FileKind::Trust => "roots and revocations",
+            FileKind::Delegation => "delegation",
+            FileKind::UsageLog => "usage log",
+            FileKind::UsageAck => "acknowledgement of a usage log",
+            FileKind::TimeRequest => "request for the time",
+            FileKind::TimeToken => "time token",
         }
     }
 }

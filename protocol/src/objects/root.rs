@@ -1,21 +1,22 @@
 //! A root: a firm's (or a maker's) name, its keys and what each may sign.
 //!
 //! Version 1 is trusted by its fingerprint; how it got there is the owner's decision at the first
-//! update.
+//! update. Version N + 1 is trusted where version N is: it names it by its hash, and is signed by
+//! the threshold of both. So a root that was skipped leads nowhere.
 
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError, Fixed, List, Text};
-use crate::crypto::ecdsa::{self, SigningKey, VerifyingKey};
-use crate::crypto::hash::sha256;
+use crate::crypto::ecdsa::{SigningKey, VerifyingKey};
 use crate::ids::{FirmCode, KeyId, RootFp};
 use crate::limits::{
-    FIRM_NAME_LEN_MAX, ROLE_KEYS_MAX, ROLES_MAX, ROOT_BODY_LEN_MAX, ROOT_SIGNATURES_MAX,
+    FIRM_NAME_LEN_MAX, ROLE_KEYS_MAX, ROLES_MAX, ROOT_BODY_LEN_MAX, ROOT_KEYS_MAX,
 };
 use crate::signed::{
-    Header, Kind, ObjectError, Proof, Role, UnverifiedObject, VerifyError, write_object,
+    Header, Kind, ObjectError, Proof, Role, UnverifiedObject, VerifyError, sign_threshold,
+    verify_threshold, write_object,
 };
 
 /// Whether a firm plays or sells. A test firm's licenses go into simulated containers only, a live
@@ -34,13 +35,13 @@ pub enum Mode {
 pub struct RoleKeys {
     /// The role.
     pub role: Role,
-    /// How many distinct keys must sign. 1 for all roles but [`Role::Root`].
+    /// How many distinct keys must sign. 1 for roles that sign trees ([`Role::has_threshold`]).
     pub threshold: u8,
     /// Compressed SEC 1 points, 33 bytes each.
     pub keys: List<Fixed<33>, ROLE_KEYS_MAX>,
 }
 
-/// The body of a root.
+/// The body of a root v1, and the beginning of every later one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootBody {
     /// Test or live.
@@ -53,6 +54,15 @@ pub struct RootBody {
     pub roles: List<RoleKeys, ROLES_MAX>,
 }
 
+/// The body of a root from version 2 on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextBody {
+    /// What every root says.
+    pub body: RootBody,
+    /// The least epoch of revocations under which a delegation counts.
+    pub min_epoch: u32,
+}
+
 /// A root that was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
@@ -60,6 +70,12 @@ pub struct Root {
     pub root_fp: RootFp,
     /// Version, from 1.
     pub version: u64,
+    /// SHA-256 of its preimage: what the next root and revocations name.
+    pub hash: [u8; 32],
+    /// Last second in which it counts, for who knows the time; 0 = no end.
+    pub until_s: u64,
+    /// The least epoch of revocations under which a delegation counts.
+    pub min_epoch: u32,
     /// Contents.
     pub body: RootBody,
 }
@@ -75,10 +91,10 @@ pub enum RootError {
     /// The signed body cannot be read.
     #[cfg_attr(feature = "std", error("the signed body cannot be read: {0}"))]
     Body(DecodeError),
-    /// The body contradicts itself.
+    /// The body contradicts itself, or the root before it.
     #[cfg_attr(feature = "std", error("{0}"))]
     Contents(&'static str),
-    /// Fewer distinct keys signed than the root itself demands.
+    /// Fewer distinct keys signed than the root itself demands, or the one before it.
     #[cfg_attr(feature = "std", error("{found} distinct keys signed, {needed} are needed"))]
     Threshold {
         /// Distinct keys whose signatures hold.
@@ -89,6 +105,14 @@ pub enum RootError {
     /// Another kind of object, or another version than 1.
     #[cfg_attr(feature = "std", error("not a root of version 1"))]
     NotFirst,
+    /// Another version than the next.
+    #[cfg_attr(feature = "std", error("root version {found}, where {needed} is the next"))]
+    NotNext {
+        /// The version that it has.
+        found: u64,
+        /// The version that would follow.
+        needed: u64,
+    },
 }
 
 impl Root {
@@ -99,32 +123,54 @@ impl Root {
         if header.kind != Kind::Root || header.seq != 1 || header.root_fp != zero {
             return Err(RootError::NotFirst);
         }
-        // A root v1 names the keys that must have signed it, so its body is read before its
+        // A root names the keys that must have signed it, so its body is read before its
         // signatures are checked; the hash in the signed header is compared first, and
         // nothing is taken from it until they hold.
-        let object_checked = object.checked().map_err(RootError::Object)?;
-        let body: RootBody =
-            codec::decode(object_checked.body, ROOT_BODY_LEN_MAX).map_err(RootError::Body)?;
+        let body: RootBody = read_body(object)?;
         body.check().map_err(RootError::Contents)?;
-        let root = Root { root_fp: fingerprint(header), version: 1, body };
-        root.check_threshold(header, object.proof())?;
-        Ok(root)
+        body.check_signed(header, object.proof(), Role::Root)?;
+        let hash = header.hash();
+        let root_fp = fingerprint(&hash);
+        Ok(Root { root_fp, version: 1, hash, until_s: header.until_s, min_epoch: 0, body })
+    }
+
+    /// Verifies the root that follows this one.
+    pub fn verify_next(&self, object: &UnverifiedObject<'_>) -> Result<Root, RootError> {
+        let header = object.header();
+        if header.kind != Kind::Root || header.root_fp != self.root_fp {
+            return Err(RootError::Contents("not a root of this vendor"));
+        }
+        if header.seq != self.version + 1 {
+            return Err(RootError::NotNext { found: header.seq, needed: self.version + 1 });
+        }
+        if header.state != self.hash {
+            return Err(RootError::Contents("it follows another root of the same version"));
+        }
+        self.body.check_signed(header, object.proof(), Role::Root)?;
+        let NextBody { body, min_epoch } = read_body(object)?;
+        body.check().map_err(RootError::Contents)?;
+        body.check_signed(header, object.proof(), Role::Root)?;
+        if body.mode != self.body.mode {
+            return Err(RootError::Contents("a test vendor stays one, and a live one too"));
+        }
+        Ok(Root {
+            root_fp: self.root_fp,
+            version: header.seq,
+            hash: header.hash(),
+            until_s: header.until_s,
+            min_epoch,
+            body,
+        })
     }
 
     /// Keys that hold `role`.
     pub fn keys(&self, role: Role) -> impl Iterator<Item = &Fixed<33>> {
-        self.body
-            .roles
-            .iter()
-            .filter(move |keys| keys.role == role)
-            .flat_map(|keys| keys.keys.iter())
+        self.body.keys(role)
     }
 
     /// The key of `role` that `key_id` names.
     pub fn key(&self, role: Role, key_id: KeyId) -> Option<VerifyingKey> {
-        self.keys(role)
-            .filter_map(|bytes| VerifyingKey::from_bytes(&bytes.0).ok())
-            .find(|key| key.id() == key_id)
+        self.body.key(role, key_id)
     }
 
     /// Signs and writes a root v1.
@@ -136,53 +182,96 @@ impl Root {
     ) -> Option<Vec<u8>> {
         let bytes = codec::encode(body);
         let header = Header { seq: 1, issued_s, ..Header::new(Kind::Root, &bytes) };
-        let preimage = header.preimage();
-        let signatures = signers
-            .iter()
-            .map(|key| (key.verifying_key().id(), Fixed(key.sign(&preimage, entropy))))
-            .collect();
-        let proof = Proof::Threshold(List::<_, ROOT_SIGNATURES_MAX>::new(signatures)?);
-        (bytes.len() <= ROOT_BODY_LEN_MAX).then(|| write_object(&header, &proof, &bytes))
+        write(header, &bytes, signers, entropy)
     }
 
-    fn check_threshold(&self, header: &Header, proof: &Proof) -> Result<(), RootError> {
-        let Proof::Threshold(signatures) = proof else {
-            return Err(RootError::Object(ObjectError::Verify(VerifyError::Form)));
+    /// Signs and writes the root that follows this one. `signers` are those of both thresholds.
+    pub fn write_next(
+        &self,
+        body: &NextBody,
+        (issued_s, until_s): (u64, u64),
+        signers: &[&SigningKey],
+        entropy: &[u8; 32],
+    ) -> Option<Vec<u8>> {
+        let bytes = codec::encode(body);
+        let header = Header {
+            root_fp: self.root_fp,
+            seq: self.version.checked_add(1)?,
+            state: self.hash,
+            issued_s,
+            until_s,
+            ..Header::new(Kind::Root, &bytes)
         };
-        let preimage = header.preimage();
-        let needed = self.threshold();
-        // Counted per distinct key of the root, so that a repeated signature adds nothing.
-        let found = self
-            .keys(Role::Root)
-            .filter_map(|bytes| VerifyingKey::from_bytes(&bytes.0).ok())
-            .filter(|key| {
-                signatures.iter().any(|(id, signature)| {
-                    *id == key.id() && ecdsa::verify(key, &preimage, &signature.0).is_ok()
-                })
-            })
-            .count() as u8;
-        if found < needed { Err(RootError::Threshold { found, needed }) } else { Ok(()) }
-    }
-
-    fn threshold(&self) -> u8 {
-        self.body
-            .roles
-            .iter()
-            .find(|keys| keys.role == Role::Root)
-            .map_or(u8::MAX, |keys| keys.threshold)
+        write(header, &bytes, signers, entropy)
     }
 }
 
 impl RootBody {
+    /// Keys and threshold of a role, if there are any.
+    pub fn role(&self, role: Role) -> Option<&RoleKeys> {
+        self.roles.iter().find(|keys| keys.role == role)
+    }
+
+    /// Keys that hold `role`.
+    pub fn keys(&self, role: Role) -> impl Iterator<Item = &Fixed<33>> {
+        self.role(role).into_iter().flat_map(|keys| keys.keys.iter())
+    }
+
+    /// The key of `role` that `key_id` names.
+    pub fn key(&self, role: Role, key_id: KeyId) -> Option<VerifyingKey> {
+        self.verifying_keys(role).find(|key| key.id() == key_id)
+    }
+
+    /// Checks that the threshold of `role`, the one of the header's kind, signed the header.
+    pub fn check_signed(
+        &self,
+        header: &Header,
+        proof: &Proof,
+        role: Role,
+    ) -> Result<(), RootError> {
+        let needed = self.role(role).map_or(u8::MAX, |keys| keys.threshold);
+        if header.kind.role() != role || header.role != role {
+            return Err(RootError::Object(VerifyError::Form.into()));
+        }
+        match verify_threshold(header, proof, self.verifying_keys(role), needed) {
+            Ok(()) => Ok(()),
+            Err(VerifyError::Threshold { found, needed }) => {
+                Err(RootError::Threshold { found, needed })
+            }
+            Err(error) => Err(RootError::Object(error.into())),
+        }
+    }
+
     /// Whether the roles make sense together.
-    fn check(&self) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), &'static str> {
         if !self.roles.windows(2).all(|pair| pair[0].role < pair[1].role) {
             return Err("roles are not in rising order, or one appears twice");
         }
         if self.roles.first().map(|keys| keys.role) != Some(Role::Root) {
             return Err("no keys for the root itself");
         }
-        self.roles.iter().try_for_each(RoleKeys::check)
+        if self.roles.iter().map(|keys| keys.keys.len()).sum::<usize>() > ROOT_KEYS_MAX {
+            return Err("more keys than a root may have");
+        }
+        self.roles.iter().try_for_each(RoleKeys::check)?;
+        self.check_apart()
+    }
+
+    /// A key that signs trees signs nothing else, so it holds no role with a threshold.
+    fn check_apart(&self) -> Result<(), &'static str> {
+        let of = |threshold: bool| {
+            let roles =
+                self.roles.iter().filter(move |keys| keys.role.has_threshold() == threshold);
+            roles.flat_map(|keys| keys.keys.iter())
+        };
+        match of(true).any(|key| of(false).any(|other| other == key)) {
+            true => Err("one key for a role that signs trees and for one that does not"),
+            false => Ok(()),
+        }
+    }
+
+    fn verifying_keys(&self, role: Role) -> impl Iterator<Item = VerifyingKey> {
+        self.keys(role).filter_map(|bytes| VerifyingKey::from_bytes(&bytes.0).ok())
     }
 }
 
@@ -195,7 +284,7 @@ impl RoleKeys {
         if threshold == 0 || threshold > self.keys.len() {
             return Err("a threshold of zero, or above the number of keys");
         }
-        if self.role != Role::Root && threshold != 1 {
+        if !self.role.has_threshold() && threshold != 1 {
             return Err("a threshold above one for a role that signs trees");
         }
         let distinct = self.keys.iter().enumerate().all(|(i, key)| !self.keys[..i].contains(key));
@@ -209,9 +298,26 @@ impl RoleKeys {
     }
 }
 
+fn read_body<T: Serialize + serde::de::DeserializeOwned>(
+    object: &UnverifiedObject<'_>,
+) -> Result<T, RootError> {
+    let object = object.checked().map_err(RootError::Object)?;
+    codec::decode(object.body, ROOT_BODY_LEN_MAX).map_err(RootError::Body)
+}
+
+fn write(
+    header: Header,
+    body: &[u8],
+    signers: &[&SigningKey],
+    entropy: &[u8; 32],
+) -> Option<Vec<u8>> {
+    let proof = sign_threshold(&header, signers, entropy)?;
+    (body.len() <= ROOT_BODY_LEN_MAX).then(|| write_object(&header, &proof, body))
+}
+
 /// First 16 bytes of SHA-256 over the preimage of a root v1.
-fn fingerprint(header: &Header) -> RootFp {
+fn fingerprint(hash: &[u8; 32]) -> RootFp {
     let mut fp = [0; 16];
-    fp.copy_from_slice(&sha256(&header.preimage())[..16]);
+    fp.copy_from_slice(&hash[..16]);
     RootFp::new(fp)
 }

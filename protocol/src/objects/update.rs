@@ -45,6 +45,9 @@ pub enum UpdateOp {
         /// How.
         change: UnitsChange,
     },
+    /// Takes the checkpoint off every entry of these products: they are perpetual from then on.
+    /// Only in an update of kind [`Recovery`](crate::signed::Kind::Recovery).
+    Perpetuate(ProductRange),
 }
 
 /// How an update changes units.
@@ -59,6 +62,27 @@ pub enum UnitsChange {
     ChargeReserved,
     /// What is reserved now is left again.
     ReleaseReserved,
+}
+
+/// Products, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductRange {
+    /// First product.
+    pub first: ProductCode,
+    /// Last product.
+    pub last: ProductCode,
+}
+
+impl ProductRange {
+    /// Whether `product` is one of them.
+    pub fn contains(&self, product: ProductCode) -> bool {
+        (self.first..=self.last).contains(&product)
+    }
+
+    /// Whether all of these are among `others`.
+    pub fn is_within(&self, others: &ProductRange) -> bool {
+        self.first >= others.first && self.last <= others.last
+    }
 }
 
 /// An item key, sealed to one container by HPKE (RFC 9180 base mode): 32 bytes of key, 16 of tag.

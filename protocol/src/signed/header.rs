@@ -29,16 +29,22 @@ pub enum Kind {
     /// The header of a protected program or file.
     Artifact = 6,
     /// An answer to a container that asked for the time.
-    TimeToken = 9,
+    TimeToken = 7,
+    /// A right to issue, handed on to another key.
+    Delegation = 8,
+    /// Keys, containers and firmware that count no more.
+    Revocation = 9,
+    /// A change in a container that the `recovery` role may make.
+    Recovery = 10,
     /// A container's usage log, up to one entry.
-    UsageHead = 10,
+    UsageHead = 11,
     /// A firm's word that it has a usage log, up to one entry.
-    UsageAck = 11,
+    UsageAck = 12,
 }
 
 impl Kind {
     /// All kinds, for tests that pair each with each.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Root,
         Kind::Device,
         Kind::Context,
@@ -46,6 +52,9 @@ impl Kind {
         Kind::Receipt,
         Kind::Artifact,
         Kind::TimeToken,
+        Kind::Delegation,
+        Kind::Revocation,
+        Kind::Recovery,
         Kind::UsageHead,
         Kind::UsageAck,
     ];
@@ -60,6 +69,9 @@ impl Kind {
             Kind::Receipt => b"strongroom/receipt/v1",
             Kind::Artifact => b"strongroom/artifact/v1",
             Kind::TimeToken => b"strongroom/time-token/v1",
+            Kind::Delegation => b"strongroom/delegation/v1",
+            Kind::Revocation => b"strongroom/revocation/v1",
+            Kind::Recovery => b"strongroom/recovery/v1",
             Kind::UsageHead => b"strongroom/usage-head/v1",
             Kind::UsageAck => b"strongroom/usage-ack/v1",
         }
@@ -71,9 +83,11 @@ impl Kind {
             Kind::Root => Role::Root,
             Kind::Device => Role::Device,
             Kind::Context | Kind::Receipt | Kind::UsageHead => Role::Container,
-            Kind::Update => Role::Licensing,
+            Kind::Update | Kind::Delegation => Role::Licensing,
             Kind::Artifact => Role::Protect,
             Kind::TimeToken => Role::Time,
+            Kind::Revocation => Role::Revocation,
+            Kind::Recovery => Role::Recovery,
             Kind::UsageAck => Role::Log,
         }
     }
@@ -92,7 +106,7 @@ impl Kind {
 pub enum Role {
     /// Roots.
     Root = 0,
-    /// Updates.
+    /// Updates and delegations.
     Licensing = 1,
     /// Artifacts.
     Protect = 2,
@@ -124,6 +138,12 @@ impl Role {
         Role::Container,
     ];
 
+    /// Whether objects of this role carry the signatures of several people over the object itself.
+    /// All other roles of a root sign trees, with one key.
+    pub const fn has_threshold(self) -> bool {
+        matches!(self, Role::Root | Role::Revocation | Role::Recovery)
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         Role::ALL.into_iter().find(|role| *role as u8 == byte)
     }
@@ -139,21 +159,22 @@ pub struct Header {
     pub role: Role,
     /// Whose object this is. Zero in a root v1, which defines it.
     pub root_fp: RootFp,
-    /// Which key signs. Zero in a root, whose proof names its keys.
+    /// Which key signs. Zero where a threshold does, since the proof names its keys.
     pub key_id: KeyId,
-    /// A container (all but root and artifact) or an artifact.
+    /// A container (all but root, delegation, revocation and artifact) or an artifact.
     pub target: [u8; 16],
-    /// `firm_seq` (context, update, receipt), version (root), or number of the last entry (usage
-    /// head and acknowledgement).
+    /// `firm_seq` (context, update, recovery, receipt), version (root), epoch (revocation), or
+    /// number of the last entry (usage head and acknowledgement).
     pub seq: u64,
-    /// `firm_state_hash` before (update) or at (context, receipt) `seq`; hash of the previous
-    /// root's preimage (root); the nonce that it answers (time token); the head after `seq` (usage
-    /// head and acknowledgement).
+    /// `firm_state_hash` before (update, recovery) or at (context, receipt) `seq`; hash of the
+    /// preimage of the root before this one (root), or of the one that it goes with (revocation);
+    /// the nonce that it answers (time token); the head after `seq` (usage head and
+    /// acknowledgement).
     pub state: [u8; 32],
     /// When it was signed, Unix seconds UTC by the signer's clock.
     pub issued_s: u64,
-    /// Last second in which it counts (`apply_before` of an update, expiry of a root or
-    /// certificate); 0 = no end.
+    /// Last second in which it counts (`apply_before` of an update, expiry of a root, certificate,
+    /// delegation or revocation); 0 = no end.
     pub until_s: u64,
     /// Position in the firm's log of issued licenses; 0 = not logged.
     pub log_index: u64,

@@ -9,7 +9,7 @@ use super::tree;
 use crate::codec::{Fixed, List};
 use crate::crypto::ecdsa::{self, SigningKey, VerifyingKey};
 use crate::ids::KeyId;
-use crate::limits::{ROOT_SIGNATURES_MAX, TREE_DEPTH_MAX};
+use crate::limits::{THRESHOLD_SIGNATURES_MAX, TREE_DEPTH_MAX};
 
 /// How an object is signed. Which form is right follows from its kind, never from the message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +19,8 @@ pub enum Proof {
     Direct(Fixed<64>),
     /// A place in a tree that a role's key signed.
     Batch(BatchProof),
-    /// Several direct signatures, each by a named key: roots.
-    Threshold(List<(KeyId, Fixed<64>), ROOT_SIGNATURES_MAX>),
+    /// Several direct signatures, each by a named key: roots, revocations, recovery.
+    Threshold(List<(KeyId, Fixed<64>), THRESHOLD_SIGNATURES_MAX>),
 }
 
 /// A leaf's place in a signed tree.
@@ -53,6 +53,14 @@ pub enum VerifyError {
     /// The signature is wrong.
     #[cfg_attr(feature = "std", error("the signature is wrong"))]
     Signature,
+    /// Fewer distinct keys signed than must.
+    #[cfg_attr(feature = "std", error("{found} distinct keys signed, {needed} are needed"))]
+    Threshold {
+        /// Distinct keys whose signatures hold.
+        found: u8,
+        /// Distinct keys needed.
+        needed: u8,
+    },
 }
 
 /// What a role's key signs for a tree: label, 0, length, then suite, role, zero bytes, firm, key,
@@ -136,4 +144,38 @@ pub fn verify_direct(
         return Err(VerifyError::OtherKey);
     }
     ecdsa::verify(key, &header.preimage(), &signature.0).map_err(|_| VerifyError::Signature)
+}
+
+/// Signs `header` with each of `signers`.
+pub fn sign_threshold(
+    header: &Header,
+    signers: &[&SigningKey],
+    entropy: &[u8; 32],
+) -> Option<Proof> {
+    let preimage = header.preimage();
+    let signature =
+        |key: &&SigningKey| (key.verifying_key().id(), Fixed(key.sign(&preimage, entropy)));
+    Some(Proof::Threshold(List::new(signers.iter().map(signature).collect())?))
+}
+
+/// Checks that at least `needed` of `keys`, which are distinct, signed `header`. Counted per key,
+/// not per signature, so that a repeated signature adds nothing.
+pub fn verify_threshold(
+    header: &Header,
+    proof: &Proof,
+    keys: impl Iterator<Item = VerifyingKey>,
+    needed: u8,
+) -> Result<(), VerifyError> {
+    let Proof::Threshold(signatures) = proof else { return Err(VerifyError::Form) };
+    if !header.role.has_threshold() || header.key_id != KeyId::default() || needed == 0 {
+        return Err(VerifyError::Form);
+    }
+    let preimage = header.preimage();
+    let signed = |key: &VerifyingKey| {
+        signatures.iter().any(|(id, signature)| {
+            *id == key.id() && ecdsa::verify(key, &preimage, &signature.0).is_ok()
+        })
+    };
+    let found = keys.filter(signed).count() as u8;
+    if found < needed { Err(VerifyError::Threshold { found, needed }) } else { Ok(()) }
 }

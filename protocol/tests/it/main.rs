@@ -5,6 +5,7 @@ mod examples;
 mod hpke;
 mod primitives;
 mod snow;
+mod trust;
 mod wycheproof;
 
 use rand_chacha::ChaCha20Rng;

@@ -6,14 +6,15 @@ use allocation_counter::measure;
 use firmware_sim::flash::{FlashConfig, SimFlash};
 use protocol::codec::{Bytes, Text};
 use protocol::command::{Command, Reply, SeatCommand};
-use protocol::ids::{ArtifactId, EntryNumber, OpId, ProductCode, SeatHandle};
+use protocol::ids::{ArtifactId, EntryNumber, KeyId, OpId, ProductCode, SeatHandle};
 use protocol::objects::data::DataField;
 use protocol::objects::license::{AccessMode, ItemRef, ProductItem, Requirement};
 use protocol::objects::update::{UnitsChange, UpdateOp};
 use strongroom_tests::bench::{Bench, new_keys};
 use strongroom_tests::dice::Dice;
 use strongroom_tests::samples;
-use strongroom_tests::vendor::Vendor;
+use strongroom_tests::trust::SCOPE;
+use strongroom_tests::vendor::{Vendor, trust};
 
 /// Bytes of heap that a command may take.
 const COMMAND_HEAP: u64 = 16 * 1024;
@@ -103,7 +104,19 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
         ("usage entries", Command::UsageEntries { firm, after: 0 }),
         ("seat close", Command::Seat(SeatCommand::Close { handle })),
     ];
-    update_commands.chain(others).collect()
+    update_commands.chain(others).chain(trust_commands(vendor)).collect()
+}
+
+/// The largest revocation, then a right that is handed on, then a root.
+fn trust_commands(vendor: &Vendor) -> Vec<(&'static str, Command)> {
+    let keys: Vec<_> = (0..20).map(|n| KeyId::new([n; 8])).collect();
+    let reseller = vendor.delegate(SCOPE, 0, &mut Dice::new(2));
+    let next = vendor.rotated(&Vendor::ROLES, 0, &mut Dice::new(3));
+    vec![
+        ("revocation", trust(&vendor.revocation(1, &keys, 0))),
+        ("delegation", trust(&reseller.chain[0])),
+        ("root", trust(next.newest_root())),
+    ]
 }
 
 /// The state hash that a context tells.

@@ -10,5 +10,6 @@ mod reports;
 mod seats;
 mod signatures;
 mod time;
+mod trust;
 mod units;
 mod updates;

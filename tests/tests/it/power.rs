@@ -53,9 +53,8 @@ struct Seen {
 fn sec_s15_a_cut_at_any_write_leaves_the_old_or_the_new_state() {
     let mut dice = Dice::new(15);
     let keys = new_keys(15);
-    let roles = [Role::Root, Role::Licensing];
     let world = World {
-        vendors: ["One", "Two"].map(|name| Vendor::with_roles(name, &roles, &mut dice)).into(),
+        vendors: ["One", "Two"].map(|name| line(name, &mut dice)).into(),
         container: keys.id(),
         sealing_key: keys.sealing_key().public(),
     };
@@ -66,8 +65,19 @@ fn sec_s15_a_cut_at_any_write_leaves_the_old_or_the_new_state() {
         seen.sequences += 1;
     }
     seen.print();
-    assert_eq!(seen.by_command.len(), 16, "a command was never drawn");
+    assert_eq!(seen.by_command.len(), 21, "a command was never drawn");
     assert_eq!(seen.by_kind.len(), WriteKind::ALL.len(), "a kind of write was never cut");
+}
+
+/// A vendor under one root after the other.
+fn line(name: &str, dice: &mut Dice) -> Vec<Vendor> {
+    let roles = [Role::Root, Role::Licensing, Role::Revocation, Role::Recovery];
+    let mut line = vec![Vendor::with_roles(name, &roles, dice)];
+    for _ in 0..3 {
+        let next = line[line.len() - 1].rotated(&[Role::Root, Role::Licensing], 0, dice);
+        line.push(next);
+    }
+    line
 }
 
 /// A small chip, so that segments are reclaimed; of two makes.

@@ -17,4 +17,5 @@ mod secrecy;
 mod shape;
 mod shim;
 mod terminal;
+mod trust;
 mod world;

@@ -2,20 +2,28 @@
 
 use protocol::codec::{self, DecodeError};
 use protocol::ids::{ArtifactId, ContainerId};
-use protocol::limits::{ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX};
+use protocol::limits::{
+    ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX,
+    STATEMENT_BODY_LEN_MAX,
+};
 use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot,
 };
+use protocol::objects::delegation::DelegationBody;
 use protocol::objects::device::{Device, DeviceBody};
-use protocol::objects::root::{RoleKeys, Root};
-use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
+use protocol::objects::file::{TIME_REQUEST_LEN, split_time_request};
+use protocol::objects::revocation::RevocationBody;
+use protocol::objects::root::{NextBody, RoleKeys, Root};
+use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo, TimeTokenBody};
 use protocol::objects::test_root;
 use protocol::objects::update::read_ops;
+use protocol::objects::usage::{UsageHeadBody, read_entries};
 use protocol::signed::{Kind, Proof, UnverifiedObject};
 use serde_json::{Value, json};
 
 use super::fields::Fields;
 use crate::commands::{shown, update};
+use crate::trust;
 
 /// Bytes of the key commitment behind the salt of encrypted content.
 const COMMITMENT_LEN: usize = content::HEADER_LEN - content::SALT_LEN;
@@ -25,12 +33,19 @@ pub(super) fn describe(object: &UnverifiedObject<'_>) -> Fields {
     let shown = match object.body_if_intact() {
         None => Fields::of("damaged: the body is not the one that the header names"),
         Some(body) => match object.header().kind {
+            Kind::Root if object.header().seq > 1 => next_root(object, body),
             Kind::Root => root(object),
+            Kind::Delegation => delegation(object, body),
+            Kind::Revocation => revocation(object, body),
             Kind::Device => device(object, body),
             Kind::Context => context(object, body),
             Kind::Receipt => receipt(object, body),
-            Kind::Update => update(object, body),
+            Kind::Update => update(Fields::of("update"), object, body),
+            Kind::Recovery => update(Fields::of("recovery"), object, body),
             Kind::Artifact => artifact(object, body),
+            Kind::TimeToken => time_token(object, body),
+            Kind::UsageHead => usage_head(object, body),
+            Kind::UsageAck => place(Fields::of("acknowledgement of a usage log"), object),
             _ => Fields::of("of a newer version"),
         },
     };
@@ -82,6 +97,81 @@ fn root(object: &UnverifiedObject<'_>) -> Fields {
             .number("version", root.version)
             .list("roles", root.body.roles.iter().map(role).collect()),
         Err(error) => fields.text("refused", error),
+    }
+}
+
+/// A root that only the one before it can vouch for.
+fn next_root(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
+    let header = object.header();
+    let fields = Fields::of("vendor root");
+    match codec::decode::<NextBody>(body, ROOT_BODY_LEN_MAX) {
+        Ok(NextBody { body, min_epoch }) => fields
+            .text("name", &*body.name)
+            .number("firm_code", body.firm_code.0)
+            .text("mode", shown::mode(body.mode))
+            .text("root_fp", header.root_fp)
+            .number("version", header.seq)
+            .hex("follows", header.state)
+            .number("min_epoch", min_epoch)
+            .list("roles", body.roles.iter().map(role).collect()),
+        Err(error) => unreadable(fields, error),
+    }
+}
+
+fn delegation(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
+    let fields = Fields::of("delegation").text("root_fp", object.header().root_fp);
+    match codec::decode::<DelegationBody>(body, REVOCATION_BODY_LEN_MAX) {
+        Ok(body) => fields
+            .text("name", &*body.name)
+            .hex("delegate_key", body.key.0)
+            .number("first_product", body.scope.products.first.0)
+            .number("last_product", body.scope.products.last.0)
+            .number("quantity_max", body.scope.quantity_max)
+            .number("daily_max", body.scope.daily_max)
+            .number("depth", body.scope.depth),
+        Err(error) => unreadable(fields, error),
+    }
+}
+
+fn revocation(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
+    let header = object.header();
+    let fields = Fields::of("revocations")
+        .text("root_fp", header.root_fp)
+        .number("epoch", header.seq)
+        .hex("goes_with", header.state);
+    match codec::decode::<RevocationBody>(body, REVOCATION_BODY_LEN_MAX) {
+        Ok(body) => {
+            let all = trust::revocation_lines(&body).into_iter();
+            fields.list("revoked", all.map(|line| (json!(line), line)).collect())
+        }
+        Err(error) => unreadable(fields, error),
+    }
+}
+
+fn time_token(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
+    let header = object.header();
+    let fields = Fields::of("time token")
+        .text("container", ContainerId::new(header.target))
+        .text("root_fp", header.root_fp)
+        .hex("nonce", header.state);
+    match codec::decode::<TimeTokenBody>(body, STATEMENT_BODY_LEN_MAX) {
+        Ok(body) => fields.time("time", body.time_s, "not given").number("radius_s", body.radius_s),
+        Err(error) => unreadable(fields, error),
+    }
+}
+
+fn usage_head(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
+    let fields = place(Fields::of("head of a usage log"), object);
+    match codec::decode::<UsageHeadBody>(body, STATEMENT_BODY_LEN_MAX) {
+        Ok(body) => time(
+            fields
+                .hex("nonce", body.nonce.0)
+                .number("acknowledged", body.acked_seq)
+                .hex("acknowledged_head", body.acked_head.0)
+                .number("commits", body.commits),
+            &body.time,
+        ),
+        Err(error) => unreadable(fields, error),
     }
 }
 
@@ -161,8 +251,8 @@ fn receipt(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
     }
 }
 
-fn update(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
-    let fields = place(Fields::of("update"), object);
+fn update(fields: Fields, object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
+    let fields = place(fields, object);
     match read_ops(body) {
         Ok(ops) => {
             let shown = ops.iter().map(|op| {
@@ -261,4 +351,27 @@ fn refusal_text(text: &RefusalText) -> (Value, String) {
 
 fn unreadable(fields: Fields, error: DecodeError) -> Fields {
     fields.text("unreadable", error)
+}
+
+/// Entries of a usage log, one line each.
+pub(super) fn usage_entries(bytes: &[u8]) -> (String, Value) {
+    let Some(entries) = read_entries(bytes) else {
+        return ("\nentries: unreadable".into(), json!({ "object": "entries: unreadable" }));
+    };
+    let all = entries.iter().map(|logged| shown::usage_entry(&logged.entry));
+    let (lines, rows): (Vec<String>, Vec<Value>) = all.unzip();
+    let text = lines.iter().map(|line| format!("\n  {line}")).collect::<String>();
+    (format!("\nentries{text}"), json!({ "object": "entries", "entries": rows }))
+}
+
+/// What a container asks for the time with.
+pub(super) fn time_request(bytes: &[u8]) -> Fields {
+    let fields = Fields::of("request for the time");
+    match <[u8; TIME_REQUEST_LEN]>::try_from(bytes) {
+        Ok(bytes) => {
+            let (root_fp, nonce) = split_time_request(&bytes);
+            fields.text("root_fp", root_fp).hex("nonce", nonce)
+        }
+        Err(_) => fields.text("unreadable", "not of the length that it has"),
+    }
 }

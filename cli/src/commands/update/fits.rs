@@ -7,18 +7,19 @@ use protocol::limits::STATEMENT_BODY_LEN_MAX;
 use protocol::objects::file;
 use protocol::objects::statement::ContextBody;
 
-use super::UpdateFile;
+use super::{Update, UpdateFile};
 use crate::error::Result;
 use crate::vendor::fresh_nonce;
 
 /// Compares the update's place in the vendor's chain with the one that the container states.
 /// Whether the vendor signed it is the container's to judge.
 pub(super) fn check(update: &UpdateFile, container: &Container) -> Result<()> {
-    let header = &update.header;
+    // Roots and revocations alone have no place in the chain; their numbers are the container's.
+    let Some(Update { header, .. }) = &update.update else { return Ok(()) };
     if &header.target != container.device().id.bytes() {
         return Err(ErrorCode::UpdateOtherContainer.failure().into());
     }
-    if let Some(root) = &update.root {
+    if let Some(root) = &update.trust.root {
         container.check_mode(root.body.mode)?;
     }
     let context = container.context(header.root_fp, fresh_nonce()?)?;
@@ -26,7 +27,7 @@ pub(super) fn check(update: &UpdateFile, container: &Container) -> Result<()> {
     let refused = ErrorCode::ContextRefused.failure();
     let body = context.body_if_intact().ok_or(refused)?;
     let body: ContextBody = codec::decode(body, STATEMENT_BODY_LEN_MAX).map_err(|_| refused)?;
-    if body.root_version == 0 && update.root.is_none() {
+    if body.root_version == 0 && update.trust.root.is_none() {
         return Err(ErrorCode::RootNeeded.failure().into());
     }
     let (seq, state) = (context.header().seq, context.header().state);

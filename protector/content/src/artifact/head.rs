@@ -4,7 +4,7 @@ use protocol::codec;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, RootFp};
 use protocol::limits::{
-    ARTIFACT_BODY_LEN_MAX, HEAD_LEN_MAX, ROOT_BODY_LEN_MAX, ROOT_OBJECT_LEN_MAX,
+    ARTIFACT_BODY_LEN_MAX, ARTIFACT_ROOTS_MAX, HEAD_LEN_MAX, ROOT_BODY_LEN_MAX, ROOT_OBJECT_LEN_MAX,
 };
 use protocol::objects::artifact::{ArtifactBody, ArtifactKind};
 use protocol::objects::file::{self, FileKind, PREFIX_LEN};
@@ -18,12 +18,12 @@ use crate::{RandomAccess, ReadAt, ciphertext_len};
 
 /// Bytes before the content, at most.
 pub const ARTIFACT_HEAD_LEN_MAX: usize =
-    PREFIX_LEN + ROOT_OBJECT_LEN_MAX + HEAD_LEN_MAX + ARTIFACT_BODY_LEN_MAX;
+    PREFIX_LEN + ARTIFACT_ROOTS_MAX * ROOT_OBJECT_LEN_MAX + HEAD_LEN_MAX + ARTIFACT_BODY_LEN_MAX;
 
 /// A verified head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactHead {
-    /// The firm's root v1, which vouches for itself.
+    /// The firm's root that protected: v1 vouches for itself, each later one for the next.
     pub root: Root,
     /// The license header, signed by the root's `protect` role.
     pub header: Header,
@@ -86,9 +86,7 @@ pub fn read_artifact_head(source: &impl ReadAt) -> Result<ArtifactHead, Artifact
 pub fn parse_artifact_head(bytes: &[u8]) -> Result<ArtifactHead, ArtifactError> {
     let window = &bytes[..bytes.len().min(ARTIFACT_HEAD_LEN_MAX)];
     let objects = file::expect(window, FileKind::Artifact).map_err(ArtifactError::Unreadable)?;
-    let (object, rest) = read_object(objects, window, ROOT_BODY_LEN_MAX)?;
-    let root = Root::verify_first(&object).map_err(ArtifactError::Root)?;
-    let (object, rest) = read_object(rest, window, ARTIFACT_BODY_LEN_MAX)?;
+    let (root, object, rest) = read_roots(objects, window)?;
     let (header, body) = verify_header(&root, &object)?;
     let sealed_len = ciphertext_len(body.content_len)
         .map_err(|_| ArtifactError::Contents("a content of impossible length"))?;
@@ -116,6 +114,23 @@ pub fn open_content<R: ReadAt>(
     head.check_len(source.len_bytes()?)?;
     let content = Section::new(source, head.content_offset, head.sealed_len);
     Ok(RandomAccess::open(part_key, &head.context, content)?)
+}
+
+/// The roots in front, each verified by the one before, and the object behind them.
+fn read_roots<'a>(
+    objects: &'a [u8],
+    window: &[u8],
+) -> Result<(Root, UnverifiedObject<'a>, &'a [u8]), ArtifactError> {
+    let (object, mut rest) = read_object(objects, window, ROOT_BODY_LEN_MAX)?;
+    let mut root = Root::verify_first(&object).map_err(ArtifactError::Root)?;
+    loop {
+        let (object, behind) = read_object(rest, window, ARTIFACT_BODY_LEN_MAX)?;
+        if object.header().kind != Kind::Root || root.version >= ARTIFACT_ROOTS_MAX as u64 {
+            return Ok((root, object, behind));
+        }
+        root = root.verify_next(&object).map_err(ArtifactError::Root)?;
+        rest = behind;
+    }
 }
 
 /// The next object in `rest`, the end of `window`.

@@ -26,6 +26,8 @@ pub(super) struct FirmState {
     /// Number and state hash, as the latest receipt tells them.
     pub(super) seq: u64,
     pub(super) state: [u8; 32],
+    /// Version of the root, and epoch of the revocations.
+    pub(super) trust: (u32, u32),
     /// The update that the latest receipt is for.
     pub(super) update: [u8; 32],
     pub(super) items: BTreeMap<ItemRef, ProductItem>,
@@ -54,6 +56,7 @@ impl State {
     pub(super) fn advance(&mut self, firm: RootFp, update: &Update) {
         let firm = self.firms.entry(firm).or_default();
         firm.seq = update.header.seq;
+        firm.trust.0 = firm.trust.0.max(1);
         firm.state = update.after().state;
         firm.update = update.header.hash();
     }
@@ -73,7 +76,8 @@ pub(super) fn observe<F: Flash + Clone>(bench: &mut Bench<F>) -> Result<State, S
         return Err(format!("{} firms listed of {}", firms.len(), info.firms));
     }
     for firm in firms.iter() {
-        let seen = observe_firm(bench, firm.root_fp)?;
+        let mut seen = observe_firm(bench, firm.root_fp)?;
+        seen.trust = (firm.root_version, firm.revocation_epoch);
         if (seen.seq, seen.items.len()) != (firm.seq, firm.entries as usize) {
             return Err(format!("a firm's record and its receipt or entries differ: {seen:?}"));
         }

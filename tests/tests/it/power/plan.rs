@@ -3,11 +3,12 @@
 use protocol::codec::{List, Text};
 use protocol::command::{Command, SeatCommand};
 use protocol::crypto::ecdh::PublicKey;
-use protocol::ids::{ArtifactId, ContainerId, EntryNumber, Generation, OpId, ProductCode};
-use protocol::objects::license::{ItemOption, ItemRef, ProductItem};
-use protocol::objects::update::UpdateOp;
+use protocol::ids::{ArtifactId, ContainerId, EntryNumber, Generation, KeyId, OpId, ProductCode};
+use protocol::objects::license::{Checkpoint, ItemOption, ItemRef, OptionKind, ProductItem};
+use protocol::objects::update::{ProductRange, UpdateOp};
 use strongroom_tests::dice::Dice;
-use strongroom_tests::vendor::{Place, Update, Vendor, commands};
+use strongroom_tests::trust::SCOPE;
+use strongroom_tests::vendor::{Place, Update, Vendor, commands, trust};
 
 use super::model::{FirmState, GENERATIONS, PRODUCTS, State, any_use};
 
@@ -24,7 +25,8 @@ pub(super) struct Plan {
 
 /// Who writes to the container, and the container.
 pub(super) struct World {
-    pub(super) vendors: Vec<Vendor>,
+    /// Each under its roots, one after the other.
+    pub(super) vendors: Vec<Vec<Vendor>>,
     pub(super) container: ContainerId,
     pub(super) sealing_key: PublicKey,
 }
@@ -40,16 +42,36 @@ impl World {
         {
             return plan;
         }
-        let vendor = &self.vendors[dice.below(self.vendors.len())];
+        let line = &self.vendors[dice.below(self.vendors.len())];
+        let known = state.firms.get(&line[0].fp());
+        if known.is_some() && dice.one_in(4) {
+            return trust_changes(line, state, dice);
+        }
+        let vendor = &line[known.map_or(0, |firm| firm.trust.0 as usize - 1)];
         let place = self.place(vendor, state);
         let mut after = state.clone();
         let firm = after.firms.entry(vendor.fp()).or_default();
+        if known.is_some() && dice.one_in(8) {
+            let update = perpetuate(vendor, &place, firm, dice);
+            after.advance(vendor.fp(), &update);
+            let covers = vec!["perpetuate"];
+            return Plan { covers, commands: update.commands(), succeeds: true, after };
+        }
         let mut covers = Vec::new();
         if firm.seq == 0 {
             covers.push("firm enters");
         }
         let ops = self.ops(vendor, &place, firm, &mut covers, dice);
-        let update = vendor.update(&place, &ops);
+        let update = if firm.seq == 0 && dice.one_in(2) {
+            covers.push("firm enters with its roots");
+            firm.trust = (2, 1);
+            enters_with_roots(line, &place, &ops)
+        } else if known.is_some() && dice.one_in(4) {
+            covers.push("by a reseller");
+            vendor.delegate(SCOPE, 0, dice).update(vendor, &place, &ops)
+        } else {
+            vendor.update(&place, &ops)
+        };
         after.advance(vendor.fp(), &update);
         if dice.one_in(3) {
             return self.goes_wrong(vendor, update, state, dice);
@@ -172,6 +194,44 @@ impl World {
     }
 }
 
+/// The next root of a firm, or the next revocations.
+fn trust_changes(line: &[Vendor], state: &State, dice: &mut Dice) -> Plan {
+    let mut after = state.clone();
+    let firm = after.firms.entry(line[0].fp()).or_default();
+    let (version, epoch) = &mut firm.trust;
+    let (covered, object) = match line.get(*version as usize) {
+        Some(next) if dice.one_in(2) => {
+            *version += 1;
+            ("next root", next.newest_root().to_vec())
+        }
+        _ => {
+            *epoch += 1;
+            let keys: Vec<_> = (0..dice.below(20)).map(|_| KeyId::new(dice.bytes())).collect();
+            ("revocation", line[*version as usize - 1].revocation(*epoch, &keys, 0))
+        }
+    };
+    Plan { covers: vec![covered], commands: vec![trust(&object)], succeeds: true, after }
+}
+
+fn perpetuate(vendor: &Vendor, place: &Place, firm: &mut FirmState, dice: &mut Dice) -> Update {
+    let first = ProductCode(dice.below(PRODUCTS as usize) as u32);
+    let products = ProductRange { first, last: ProductCode(PRODUCTS) };
+    for (_, item) in firm.items.iter_mut().filter(|(item, _)| products.contains(item.product)) {
+        let mut options = item.options.clone().into_vec();
+        options.retain(|option| option.kind() != OptionKind::Checkpoint);
+        item.options = List::new(options).expect("fewer options");
+    }
+    vendor.recovery(place, &[UpdateOp::Perpetuate(products)])
+}
+
+/// The first update of a firm that has its second root already, and its first revocations.
+fn enters_with_roots(line: &[Vendor], place: &Place, ops: &[UpdateOp]) -> Update {
+    let vendor = &line[1];
+    let revocation = vendor.revocation(1, &[KeyId::new([9; 8])], 0);
+    let trust = vec![vendor.root_object.clone(), vendor.newest_root().to_vec(), revocation];
+    Update { trust, ..vendor.update(place, ops) }
+}
+
 fn rename(state: &State, dice: &mut Dice) -> Plan {
     let name = format!("desk {}", dice.below(1 << 20));
     let text = Text::new(&name).expect("a short name");
@@ -215,6 +275,10 @@ fn entry(item: ItemRef, text_len: usize, dice: &mut Dice) -> ProductItem {
     let mut options = vec![ItemOption::Text(text), ItemOption::FeatureMap(dice.number())];
     if dice.one_in(2) {
         options.push(ItemOption::UsagePeriod(u32::MAX));
+    }
+    if dice.one_in(2) {
+        let at = Checkpoint { lapse_s: 1 << 40, period_s: 9, renew_s: 2, grace_s: 0 };
+        options.push(ItemOption::Checkpoint(at));
     }
     ProductItem { item, options: List::new(options).expect("few options") }
 }

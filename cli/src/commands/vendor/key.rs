@@ -1,0 +1,323 @@
+//! `strongroom vendor key`: who may sign what.
+
+use std::path::Path;
+
+use protocol::crypto::ecdsa::VerifyingKey;
+use protocol::ids::{ContainerId, KeyId, ProductCode};
+use protocol::objects::delegation::Scope;
+use protocol::objects::file::{self, FileKind};
+use protocol::objects::license::Version;
+use protocol::objects::revocation::FirmwareRange;
+use protocol::objects::root::RoleKeys;
+use protocol::objects::update::ProductRange;
+use protocol::signed::Role;
+use serde_json::{Value, json};
+
+use crate::args::{DelegateArgs, KeyCommand, RevokeArgs, RotateArgs};
+use crate::error::{CliError, Result};
+use crate::output::Output;
+use crate::trust::{Part, delegation_text, revocation_lines, role_name};
+use crate::vendor::{Grant, Ledger, Revocations, Rotation, Vendor};
+use crate::{files, times};
+
+pub(super) fn run(command: &KeyCommand, output: &Output) -> Result<()> {
+    match command {
+        KeyCommand::List { vendor } => list(vendor, output),
+        KeyCommand::Rotate(args) => rotate(args, output),
+        KeyCommand::Delegate(args) => delegate(args, output),
+        KeyCommand::Revoke(args) => revoke(args, output),
+        KeyCommand::Export { vendor, output: path } => export(vendor, path, output),
+    }
+}
+
+fn list(dir: &Path, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(dir)?;
+    let revoked = vendor.revoked_keys();
+    let root = &vendor.root;
+    let mut text = format!("root version {}{}", root.version, ends(root.until_s));
+    let mut roles = Vec::new();
+    for role in root.body.roles.iter() {
+        let ids = key_ids(role);
+        let shown = ids.iter().map(|id| mark(*id, &revoked)).collect::<Vec<_>>().join(", ");
+        let name = role_name(role.role);
+        text.push_str(&format!("\n  {name:<11} {} of {}: {shown}", role.threshold, ids.len()));
+        roles.push(json!({
+            "role": name, "threshold": role.threshold,
+            "keys": ids.iter().map(KeyId::to_string).collect::<Vec<_>>(),
+        }));
+    }
+    let mut delegations = Vec::new();
+    for part in vendor.delegations()?.iter().filter_map(|trust| trust.delegations.last()) {
+        let (line, row) = delegation(part, &revoked);
+        text.push_str(&format!("\n  handed on   {line}"));
+        delegations.push(row);
+    }
+    if let Some(own) = vendor.trust.delegations.last() {
+        text.push_str(&format!("\n  this directory issues as {}", delegation(own, &revoked).0));
+    }
+    let epoch = vendor.revocations().map_or(0, |now| now.epoch);
+    if let Some(now) = vendor.revocations() {
+        text.push_str(&format!("\nrevocations, epoch {epoch}{}", ends(now.until_s)));
+        for line in revocation_lines(&now.body) {
+            text.push_str(&format!("\n  {line}"));
+        }
+    }
+    let data = json!({
+        "root_version": root.version, "until": root.until_s, "roles": roles,
+        "delegations": delegations, "revocation_epoch": epoch,
+        "revoked_keys": revoked.iter().map(KeyId::to_string).collect::<Vec<_>>(),
+    });
+    output.data("vendor-key-list", data, text);
+    Ok(())
+}
+
+fn key_ids(role: &RoleKeys) -> Vec<KeyId> {
+    let keys = role.keys.iter().filter_map(|key| VerifyingKey::from_bytes(&key.0).ok());
+    keys.map(|key| key.id()).collect()
+}
+
+fn mark(id: KeyId, revoked: &[KeyId]) -> String {
+    if revoked.contains(&id) { format!("{id} (revoked)") } else { id.to_string() }
+}
+
+fn ends(until_s: u64) -> String {
+    if until_s == 0 { String::new() } else { format!(", until {}", times::show(until_s)) }
+}
+
+fn delegation(part: &Part, revoked: &[KeyId]) -> (String, Value) {
+    let Some(body) = part.delegation_body() else { return Default::default() };
+    let key = VerifyingKey::from_bytes(&body.key.0).map(|key| key.id()).unwrap_or_default();
+    let Scope { products, quantity_max, daily_max, depth } = body.scope;
+    let row = json!({
+        "name": &*body.name, "key": key.to_string(), "first": products.first.0,
+        "last": products.last.0, "quantity": quantity_max, "per_day": daily_max, "depth": depth,
+        "until": part.header.until_s, "revoked": revoked.contains(&key),
+    });
+    let text = delegation_text(&body, part.header.until_s);
+    (format!("{}: {text}", mark(key, revoked)), row)
+}
+
+fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(&args.vendor)?;
+    vendor.check_own()?;
+    let role = Role::from(args.role);
+    let until_s = end_of(args.expires.as_deref())?;
+    let rotation = Rotation::of(&vendor.root, role, args.keys, args.threshold, until_s)?;
+    let (text, mut data) = rotation_text(&vendor, &rotation, args.out.as_deref())?;
+    data["dry_run"] = json!(args.dry_run);
+    if args.dry_run {
+        output.data("vendor-key-rotate", data, text);
+        return Ok(());
+    }
+    output.say(&text);
+    output.confirm("make this root? It cannot be taken back", args.yes)?;
+    let passphrase = vendor.passphrase(&args.store)?;
+    let keys = vendor.keys_under(&args.store, &passphrase)?;
+    let vendor = vendor.rotate(&rotation, keys, &passphrase, args.out.as_deref())?;
+    let ids = vendor.root.body.role(role).map(key_ids).unwrap_or_default();
+    let ids: Vec<String> = ids.iter().map(KeyId::to_string).collect();
+    data["keys"] = json!(ids);
+    let text = format!(
+        "root version {} is made; the role {} has: {}\n  containers get it with their next update, \
+         or by: strongroom vendor key export",
+        vendor.root.version,
+        role_name(role),
+        ids.join(", ")
+    );
+    output.data("vendor-key-rotate", data, text);
+    Ok(())
+}
+
+/// What a rotation changes, before it is done.
+fn rotation_text(
+    vendor: &Vendor,
+    rotation: &Rotation,
+    out: Option<&Path>,
+) -> Result<(String, Value)> {
+    let (root, role) = (&vendor.root, rotation.role);
+    let old = root.body.role(role).map(key_ids).unwrap_or_default();
+    let mut text = format!(
+        "root version {} -> {}{}\n  role {}: {} keys -> {} keys, {} must sign",
+        root.version,
+        root.version + 1,
+        ends(rotation.until_s),
+        role_name(role),
+        old.len(),
+        rotation.keys,
+        rotation.threshold
+    );
+    let place = out.map_or("the vendor directory".into(), |out| out.display().to_string());
+    text.push_str(&format!("\n  new private keys go to {place}"));
+    if role == Role::Licensing {
+        for part in vendor.delegations()?.iter().filter_map(|trust| trust.delegations.last()) {
+            let line = delegation(part, &[]).0;
+            text.push_str(&format!("\n  ENDS what was handed on to {line}"));
+        }
+    }
+    if let Some(now) = vendor.revocations() {
+        text.push_str(&format!("\n  revocations are made again, epoch {}", now.epoch + 1));
+    }
+    if role == Role::Protect {
+        text.push_str("\n  what was protected before opens as it did");
+    }
+    let data = json!({
+        "role": role_name(role), "old_version": root.version, "new_version": root.version + 1,
+        "old_keys": old.iter().map(KeyId::to_string).collect::<Vec<_>>(),
+        "count": rotation.keys, "threshold": rotation.threshold, "until": rotation.until_s,
+    });
+    Ok((text, data))
+}
+
+fn delegate(args: &DelegateArgs, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(&args.vendor)?;
+    let scope = Scope {
+        products: products(&args.product)?,
+        quantity_max: args.quantity,
+        daily_max: args.per_day,
+        depth: args.depth,
+    };
+    let until_s = end_of(args.expires.as_deref())?;
+    let grant = Grant { name: args.name.clone(), scope, until_s, generation: args.generation };
+    vendor.check_grant(&grant)?;
+    let ProductRange { first, last } = scope.products;
+    let what = format!(
+        "{}: products {first}..{last}, {} seats at most{}",
+        grant.name,
+        scope.quantity_max,
+        ends(until_s)
+    );
+    let mut data = json!({
+        "name": grant.name, "first": first.0, "last": last.0, "quantity": scope.quantity_max,
+        "per_day": scope.daily_max, "depth": scope.depth, "until": until_s, "dir": args.output,
+        "dry_run": args.dry_run,
+    });
+    if args.dry_run {
+        output.data("vendor-key-delegate", data, format!("would hand on to {what}"));
+        return Ok(());
+    }
+    let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
+    if args.output.exists() && !std::fs::read_dir(&args.output).is_ok_and(is_empty) {
+        let title = format!("{} is there already, and is no empty folder", args.output.display());
+        return Err(CliError::conflict(title, "Choose another folder."));
+    }
+    let passphrase = vendor.passphrase(&args.store)?;
+    let keys = vendor.keys_under(&args.store, &passphrase)?;
+    let theirs = passphrase.of_file(args.new_passphrase_file.as_deref())?;
+    let made = vendor.delegate(&grant, &keys, &args.output, &theirs)?;
+    let key = made.trust.delegate.map(|delegate| delegate.key.id().to_string());
+    data["key"] = json!(key);
+    let text = format!(
+        "handed on to {what}\n  key {}\n  {} holds it with the item keys of its products: give it \
+         to them over a safe way",
+        key.unwrap_or_default(),
+        args.output.display()
+    );
+    output.data("vendor-key-delegate", data, text);
+    Ok(())
+}
+
+fn revoke(args: &RevokeArgs, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(&args.vendor)?;
+    vendor.check_own()?;
+    let mut next = Revocations::after(&vendor, end_of(args.expires.as_deref())?)?;
+    let ledgers = Ledger::all_with_ids(&vendor.containers_dir())?;
+    let mut changes = Vec::new();
+    let named = [(&args.key, true), (&args.serial, true), (&args.firmware, true)];
+    for (what, revoked) in named.into_iter().chain([(&args.restore, false)]) {
+        for text in what {
+            if put(&mut next, text, revoked, &ledgers)? {
+                changes.push(format!("{} {text}", if revoked { "+" } else { "-" }));
+            }
+        }
+    }
+    let mut text = format!("revocations, epoch {}{}", next.epoch, ends(next.until_s));
+    changes.iter().for_each(|change| text.push_str(&format!("\n  {change}")));
+    if !vendor.root.body.roles.iter().any(|role| {
+        role.role == Role::Licensing && key_ids(role).iter().any(|id| !next.body.keys.contains(id))
+    }) {
+        text.push_str(
+            "\n  NO KEY IS LEFT that issues: strongroom vendor key rotate --role licensing",
+        );
+    }
+    let data = json!({
+        "epoch": next.epoch, "until": next.until_s, "changes": changes, "dry_run": args.dry_run,
+        "all": revocation_lines(&next.body),
+    });
+    if args.dry_run {
+        output.data("vendor-key-revoke", data, text);
+        return Ok(());
+    }
+    output.say(&text);
+    output.confirm("make these revocations?", args.yes)?;
+    let keys = vendor.keys(&args.store)?;
+    let epoch = next.epoch;
+    vendor.revoke(&next, &keys)?;
+    let text = format!(
+        "revocations of epoch {epoch} are made\n  containers get them with their next update, or \
+         by: strongroom vendor key export"
+    );
+    output.data("vendor-key-revoke", data, text);
+    Ok(())
+}
+
+/// Puts a key id, a serial or a range of firmware into the lists, or takes it out.
+fn put(
+    next: &mut Revocations,
+    text: &str,
+    revoked: bool,
+    ledgers: &[(ContainerId, Ledger)],
+) -> Result<bool> {
+    if let Some(key) = KeyId::from_hex(text) {
+        return next.put_key(key, revoked);
+    }
+    if let Some((first, last)) = range(text, Version::parse) {
+        return next.put_firmware(FirmwareRange { first, last }, revoked);
+    }
+    let found = ledgers.iter().find(|(_, ledger)| ledger.serial.eq_ignore_ascii_case(text));
+    match found {
+        Some((id, _)) => next.put_container(*id, revoked),
+        None => Err(CliError::not_found(
+            format!("{text:?} is no key id, no version, and no serial that was issued for"),
+            "See the serials with vendor show, and the key ids with vendor key list.",
+        )),
+    }
+}
+
+fn export(dir: &Path, path: &Path, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(dir)?;
+    let objects: Vec<&[u8]> = vendor.trust.roots.iter().map(|part| &part.bytes[..]).collect();
+    let revocation = vendor.trust.revocation.iter().map(|part| &part.bytes[..]);
+    let all: Vec<&[u8]> = objects.into_iter().chain(revocation).collect();
+    files::write_new(path, &file::write(FileKind::Trust, &all))?;
+    let epoch = vendor.revocations().map_or(0, |now| now.epoch);
+    let version = vendor.root.version;
+    let data = json!({ "file": path, "root_version": version, "revocation_epoch": epoch });
+    let text = format!(
+        "root version {version}, revocations of epoch {epoch} written to {}: users apply it with \
+         update apply",
+        path.display()
+    );
+    output.data("vendor-key-export", data, text);
+    Ok(())
+}
+
+fn end_of(text: Option<&str>) -> Result<u64> {
+    Ok(text.map(times::parse).transpose()?.unwrap_or(0))
+}
+
+/// Products: one, or FIRST..LAST.
+pub(super) fn products(text: &str) -> Result<ProductRange> {
+    let number = |text: &str| text.parse().ok().map(ProductCode);
+    range(text, number).map(|(first, last)| ProductRange { first, last }).ok_or_else(|| {
+        CliError::usage(
+            format!("{text:?} is no range of products"),
+            "Give a number, or two of them as in 7..9, the smaller first.",
+        )
+    })
+}
+
+fn range<T: PartialOrd + Copy>(text: &str, one: impl Fn(&str) -> Option<T>) -> Option<(T, T)> {
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    let (first, last) = (one(first)?, one(last)?);
+    (first <= last).then_some((first, last))
+}

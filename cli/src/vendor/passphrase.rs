@@ -1,0 +1,90 @@
+//! The passphrase of a key store: from a file, the environment or the terminal.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::args::KeyStoreArgs;
+use crate::error::{CliError, Result};
+use crate::files;
+
+/// A passphrase. Wiped on drop, never shown.
+pub(crate) struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// From a file, the environment, or the terminal. A test vendor has an empty one unless told
+    /// otherwise.
+    pub(crate) fn obtain(args: &KeyStoreArgs, test: bool, new: bool) -> Result<Self> {
+        if let Some(path) = &args.passphrase_file {
+            return Passphrase(Zeroizing::default()).of_file(Some(path));
+        }
+        if let Some(text) = std::env::var_os("STRONGROOM_PASSPHRASE") {
+            let text = text.into_string().map_err(|_| {
+                CliError::usage("STRONGROOM_PASSPHRASE is no text in UTF-8", "Set it anew.")
+            })?;
+            return Ok(Passphrase(Zeroizing::new(text)));
+        }
+        if test {
+            return Ok(Passphrase(Zeroizing::default()));
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(CliError::usage(
+                "the key store's passphrase is needed",
+                "Name the file that holds it with --passphrase-file, or set STRONGROOM_PASSPHRASE.",
+            ));
+        }
+        let first = ask("Passphrase: ")?;
+        if new && *first != *ask("Once more: ")? {
+            return Err(CliError::usage("the two differ", "Try again."));
+        }
+        if new && first.is_empty() {
+            return Err(CliError::usage("an empty passphrase protects nothing", "Choose one."));
+        }
+        Ok(Passphrase(first))
+    }
+
+    /// The one in a file of its own, or this one once more.
+    pub(crate) fn of_file(&self, path: Option<&Path>) -> Result<Self> {
+        match path {
+            Some(path) => {
+                let bytes = Zeroizing::new(files::read(path)?);
+                Self::from_file(&bytes).map_err(|error| error.about(path.display()))
+            }
+            None => Ok(Passphrase(self.0.clone())),
+        }
+    }
+
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// What a passphrase file holds, without the end of its line. Bytes that are no text are
+    /// refused: read as replacement characters, many files would open one key store.
+    pub(crate) fn from_file(bytes: &[u8]) -> Result<Self> {
+        let text = files::text(bytes)?.trim_end_matches(['\r', '\n']);
+        Ok(Passphrase(Zeroizing::new(text.to_owned())))
+    }
+}
+
+/// Asks for a secret at the terminal.
+pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>> {
+    let _ = write!(anstream::stderr(), "{prompt}");
+    let _ = anstream::stderr().flush();
+    let typed = rpassword::read_password();
+    typed.map(Zeroizing::new).map_err(|error| CliError::io(Path::new("terminal"), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_what_the_file_says_or_is_refused() {
+        assert_eq!(*Passphrase::from_file("süß\r\n".as_bytes()).unwrap().0, "süß");
+        for other in [b"\xff\n", b"\xfe\n"] {
+            assert_eq!(Passphrase::from_file(other).err().map(|error| error.exit()), Some(2));
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The next root, and revocations: what changes, who signs, and in which order it is written.
+
+use std::path::Path;
+
+use protocol::codec::{Fixed, List};
+use protocol::crypto::ecdsa::SigningKey;
+use protocol::errors::ErrorCode;
+use protocol::ids::{ContainerId, KeyId};
+use protocol::objects::file::{self, FileKind};
+use protocol::objects::license::Version;
+use protocol::objects::revocation::{
+    FirmwareRange, Freshness, Revocation, RevocationBody, StalePolicy,
+};
+use protocol::objects::root::{NextBody, RoleKeys, Root, RootBody};
+use protocol::signed::{Kind, Role};
+
+use super::keys::{KeyRing, entropy};
+use super::passphrase::Passphrase;
+use super::{DELEGATION_FILE, KEYS_FILE, ROOT_FILE, ROOTS_DIR, TRUST_FILE, Vendor};
+use crate::clock;
+use crate::error::{CliError, Result};
+use crate::files;
+use crate::trust::{Part, Trust, role_name};
+
+/// Days after the end of revocations in which one is warned; then nothing is issued under them.
+const STALE: StalePolicy = StalePolicy { refuse_after_s: Some(30 * 86_400) };
+
+/// A role that gets new keys.
+pub(crate) struct Rotation {
+    /// The role.
+    pub(crate) role: Role,
+    /// How many keys.
+    pub(crate) keys: u8,
+    /// How many of them must sign.
+    pub(crate) threshold: u8,
+    /// Last second of the new root; 0 = no end.
+    pub(crate) until_s: u64,
+}
+
+/// The next revocations.
+pub(crate) struct Revocations {
+    /// Their number.
+    pub(crate) epoch: u32,
+    /// What is in them.
+    pub(crate) body: RevocationBody,
+    /// Last second in which they tell the present; 0 = no end.
+    pub(crate) until_s: u64,
+}
+
+impl Rotation {
+    /// Fills in what was not said from what the role has.
+    pub(crate) fn of(
+        root: &Root,
+        role: Role,
+        keys: Option<u8>,
+        threshold: Option<u8>,
+        until_s: u64,
+    ) -> Result<Self> {
+        let now = root.body.role(role);
+        let keys = keys.or(now.map(|now| now.keys.len() as u8)).unwrap_or(1);
+        let threshold = threshold.or(now.map(|now| now.threshold.min(keys))).unwrap_or(1);
+        let refused = |why: &str| Err(CliError::usage(why, "Change --keys or --threshold."));
+        if keys == 0 || usize::from(keys) > protocol::limits::ROLE_KEYS_MAX {
+            return refused("a role has one key to five");
+        }
+        if threshold == 0 || threshold > keys {
+            return refused("a threshold of zero, or above the number of keys");
+        }
+        if !role.has_threshold() && threshold != 1 {
+            return refused("one key signs for this role, so its threshold is 1");
+        }
+        Ok(Rotation { role, keys, threshold, until_s })
+    }
+}
+
+impl Vendor {
+    /// Makes the next root. New private keys are written first, so that no root is without them;
+    /// the root then counts as soon as it is in its place.
+    pub(crate) fn rotate(
+        self,
+        rotation: &Rotation,
+        mut keys: KeyRing,
+        passphrase: &Passphrase,
+        out: Option<&Path>,
+    ) -> Result<Self> {
+        self.check_own()?;
+        let drawn: Result<Vec<[u8; 33]>> =
+            (0..rotation.keys).map(|_| keys.draw(rotation.role)).collect();
+        let drawn = drawn?;
+        let body = self.next_body(rotation, &drawn)?;
+        let signers = both(keys.signers(&self.root.body, Role::Root)?, &keys, &body.body)?;
+        let times = (clock::now_s(), rotation.until_s);
+        let too_long = ErrorCode::TooLong.failure();
+        let object = self.root.write_next(&body, times, &signers, &entropy()?).ok_or(too_long)?;
+        let next = self.verify_next(&object)?;
+        let revocation = self.resigned(&next, &keys)?;
+        match out {
+            Some(folder) => write_apart(&mut keys, rotation.role, &drawn, folder, passphrase)?,
+            None => keys.write(&self.dir.join(KEYS_FILE), passphrase)?,
+        }
+        let folder = self.dir.join(ROOTS_DIR);
+        std::fs::create_dir_all(&folder).map_err(|error| CliError::io(&folder, &error))?;
+        let path = folder.join(format!("{}.strgroom", next.version));
+        files::write_new(&path, &file::write(FileKind::Root, &[&object]))?;
+        let mut roots = self.root_objects();
+        roots.extend_from_slice(&object);
+        self.write_trust(&roots, revocation.as_deref())?;
+        // What no root names any more is of no use to anybody but a thief.
+        let all = |public: &[u8; 33]| Role::ALL.iter().any(|role| holds(&next.body, *role, public));
+        keys.retain(all);
+        keys.write(&self.dir.join(KEYS_FILE), passphrase)?;
+        Vendor::open(&self.dir)
+    }
+
+    /// Makes the next revocations.
+    pub(crate) fn revoke(self, next: &Revocations, keys: &KeyRing) -> Result<Self> {
+        self.check_own()?;
+        let object = sign_revocation(&self.root, next, keys)?;
+        self.write_trust(&self.root_objects(), Some(&object))?;
+        Vendor::open(&self.dir)
+    }
+
+    /// A reseller's directory issues, and changes nothing of whom the vendor trusts.
+    pub(crate) fn check_own(&self) -> Result<()> {
+        match &self.trust.delegate {
+            None => Ok(()),
+            Some(_) => Err(CliError::usage(
+                "this directory was handed on: its vendor's keys are not here",
+                "Ask the vendor.",
+            )),
+        }
+    }
+
+    /// The revocations, as they are and as they count.
+    pub(crate) fn revocations(&self) -> Option<Revocations> {
+        let part = self.trust.revocation.as_ref()?;
+        Some(Revocations {
+            epoch: u32::try_from(part.header.seq).ok()?,
+            body: part.revocation_body()?,
+            until_s: part.header.until_s,
+        })
+    }
+
+    /// Refuses a container that may not be issued for, and revocations that are long over. What is
+    /// only to be warned of is returned.
+    pub(crate) fn check_issue(&self, id: ContainerId, firmware: u32) -> Result<Vec<String>> {
+        let now_s = clock::now_s();
+        let mut warnings = Vec::new();
+        if self.root.until_s != 0 && now_s > self.root.until_s {
+            warnings
+                .push("the vendor's root has expired: make the next with vendor key rotate".into());
+        }
+        let Some(part) = &self.trust.revocation else { return Ok(warnings) };
+        let revocation = Revocation::verify(&self.root, &part.unverified()?).map_err(|_| {
+            let failure = CliError::from(ErrorCode::RevocationRefused.failure());
+            failure.hinting("Make them again for the newest root: strongroom vendor key revoke.")
+        })?;
+        let (body, epoch) = (&revocation.body, u64::from(revocation.epoch));
+        if body.containers.contains(&id) {
+            return Err(ErrorCode::ContainerRevoked.with(epoch, 0).into());
+        }
+        if body.names_firmware(Version(firmware)) {
+            return Err(ErrorCode::FirmwareRevoked.with(firmware.into(), epoch).into());
+        }
+        match revocation.freshness(now_s, STALE) {
+            Freshness::Fresh => {}
+            Freshness::Stale(_) => warnings
+                .push("the revocations are over: make the next with vendor key revoke".into()),
+            Freshness::Refused(_) => {
+                return Err(ErrorCode::RevocationStale.with(revocation.until_s, now_s).into());
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// Keys that sign no license any more.
+    pub(crate) fn revoked_keys(&self) -> Vec<KeyId> {
+        self.revocations().map(|now| now.body.keys.into_vec()).unwrap_or_default()
+    }
+
+    fn next_body(&self, rotation: &Rotation, drawn: &[[u8; 33]]) -> Result<NextBody> {
+        let points = List::new(drawn.iter().copied().map(Fixed).collect()).unwrap_or_default();
+        let new = RoleKeys { role: rotation.role, threshold: rotation.threshold, keys: points };
+        let mut roles = self.root.body.roles.clone().into_vec();
+        roles.retain(|role| role.role != rotation.role);
+        roles.push(new);
+        roles.sort_by_key(|role| role.role);
+        let roles = List::new(roles).ok_or(ErrorCode::TooLong.failure())?;
+        let body = RootBody { roles, ..self.root.body.clone() };
+        body.check().map_err(|why| CliError::usage(why, "Change --keys or --threshold."))?;
+        // With other keys for revocations containers begin to count anew; nobody who was revoked
+        // may issue before they know of it again.
+        let min_epoch = match (rotation.role, self.revocations()) {
+            (Role::Revocation, Some(now)) => now.epoch + 1,
+            _ => self.root.min_epoch,
+        };
+        Ok(NextBody { body, min_epoch })
+    }
+
+    fn verify_next(&self, object: &[u8]) -> Result<Root> {
+        let (object, _) = file::next_object(object, protocol::limits::ROOT_BODY_LEN_MAX)?;
+        Ok(self.root.verify_next(&object).map_err(|_| ErrorCode::RootRefused.failure())?)
+    }
+
+    /// The revocations once more, for the next root: they go with one root only.
+    fn resigned(&self, root: &Root, keys: &KeyRing) -> Result<Option<Vec<u8>>> {
+        let Some(now) = self.revocations() else { return Ok(None) };
+        let epoch = now.epoch.checked_add(1).ok_or(ErrorCode::TooLong.failure())?;
+        sign_revocation(root, &Revocations { epoch, ..now }, keys).map(Some)
+    }
+
+    fn write_trust(&self, roots: &[u8], revocation: Option<&[u8]>) -> Result<()> {
+        let bytes = file::write(FileKind::Trust, &[roots, revocation.unwrap_or_default()]);
+        files::replace(&self.dir.join(TRUST_FILE), &bytes, 0o644)
+    }
+}
+
+/// All that a directory says of trust. Revocations that were signed for the root before the newest
+/// are kept as they are: making the newest was interrupted, and they are made again next.
+pub(super) fn read_trust(dir: &Path) -> Result<Trust> {
+    let path = dir.join(ROOT_FILE);
+    let mut objects = objects_of(&path, FileKind::Root)?;
+    for version in 2_u64.. {
+        let path = dir.join(ROOTS_DIR).join(format!("{version}.strgroom"));
+        if !path.is_file() {
+            break;
+        }
+        objects.extend(objects_of(&path, FileKind::Root)?);
+    }
+    let parse = |objects: &[u8]| {
+        let (trust, rest) = Trust::take(objects)?;
+        file::finish(rest).map(|()| trust)
+    };
+    let about = |failure| CliError::from(failure).about(dir.display());
+    let roots = parse(&objects).map_err(about)?;
+    for (name, kind) in [(TRUST_FILE, FileKind::Trust), (DELEGATION_FILE, FileKind::Delegation)] {
+        let path = dir.join(name);
+        if path.is_file() {
+            let behind = behind_roots(&objects_of(&path, kind)?)?;
+            objects.extend(behind);
+        }
+    }
+    match parse(&objects) {
+        Ok(trust) => Ok(trust),
+        Err(_) if dir.join(TRUST_FILE).is_file() => {
+            let objects = objects_of(&dir.join(TRUST_FILE), FileKind::Trust)?;
+            let (old, _) = Trust::take(&objects).map_err(about)?;
+            Ok(Trust { revocation: old.revocation, ..roots })
+        }
+        Err(failure) => Err(about(failure)),
+    }
+}
+
+/// What stands behind the roots of a file.
+fn behind_roots(objects: &[u8]) -> Result<Vec<u8>> {
+    let (trust, _) = Trust::take(objects)?;
+    let behind = trust.objects().filter(|part| part.header.kind != Kind::Root);
+    Ok(behind.flat_map(|part| part.bytes.iter().copied()).collect())
+}
+
+fn objects_of(path: &Path, kind: FileKind) -> Result<Vec<u8>> {
+    let bytes = files::read(path)?;
+    let objects = file::expect(&bytes, kind);
+    Ok(objects.map_err(|failure| CliError::from(failure).about(path.display()))?.to_vec())
+}
+
+/// The signers of the root before, and those of the new one, each once.
+fn both<'a>(
+    mut signers: Vec<&'a SigningKey>,
+    keys: &'a KeyRing,
+    next: &'a RootBody,
+) -> Result<Vec<&'a SigningKey>> {
+    for key in keys.signers(next, Role::Root)? {
+        if !signers.iter().any(|known| known.verifying_key() == key.verifying_key()) {
+            signers.push(key);
+        }
+    }
+    Ok(signers)
+}
+
+fn holds(body: &RootBody, role: Role, public: &[u8; 33]) -> bool {
+    body.keys(role).any(|known| known.0 == *public)
+}
+
+/// Puts new keys into files of their own, and nowhere else.
+fn write_apart(
+    keys: &mut KeyRing,
+    role: Role,
+    drawn: &[[u8; 33]],
+    folder: &Path,
+    passphrase: &Passphrase,
+) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| CliError::io(folder, &error))?;
+    for (id, alone) in keys.split_off(drawn) {
+        alone.write(&folder.join(format!("{}-{id}.key", role_name(role))), passphrase)?;
+    }
+    Ok(())
+}
+
+fn sign_revocation(root: &Root, next: &Revocations, keys: &KeyRing) -> Result<Vec<u8>> {
+    let signers = keys.signers(&root.body, Role::Revocation)?;
+    let times = (clock::now_s(), next.until_s);
+    let object = Revocation::write(root, next.epoch, &next.body, times, &signers, &entropy()?);
+    Ok(object.ok_or(ErrorCode::TooLong.failure())?)
+}
+
+impl Revocations {
+    /// The next ones, as they are now: none yet, or the same under the next number.
+    pub(crate) fn after(vendor: &Vendor, until_s: u64) -> Result<Self> {
+        let now = vendor.revocations();
+        let epoch = now.as_ref().map_or(Some(1), |now| now.epoch.checked_add(1));
+        let epoch = epoch.ok_or(ErrorCode::TooLong.failure())?;
+        let body = now.map(|now| now.body).unwrap_or_default();
+        Ok(Revocations { epoch, body, until_s })
+    }
+
+    /// Adds a key, or takes it away.
+    pub(crate) fn put_key(&mut self, key: KeyId, revoked: bool) -> Result<bool> {
+        put(&mut self.body.keys, key, revoked)
+    }
+
+    /// Adds a container, or takes it away.
+    pub(crate) fn put_container(&mut self, id: ContainerId, revoked: bool) -> Result<bool> {
+        put(&mut self.body.containers, id, revoked)
+    }
+
+    /// Adds versions of firmware, or takes them away.
+    pub(crate) fn put_firmware(&mut self, range: FirmwareRange, revoked: bool) -> Result<bool> {
+        put(&mut self.body.firmware, range, revoked)
+    }
+}
+
+/// Puts a value into a list in rising order, or takes it out. Whether that changed anything.
+fn put<T: Ord + Clone, const MAX: usize>(
+    list: &mut List<T, MAX>,
+    value: T,
+    listed: bool,
+) -> Result<bool> {
+    let mut values = list.clone().into_vec();
+    let changes = match (values.binary_search(&value), listed) {
+        (Ok(at), false) => {
+            values.remove(at);
+            true
+        }
+        (Err(at), true) => {
+            values.insert(at, value);
+            true
+        }
+        _ => false,
+    };
+    *list = List::new(values).ok_or_else(|| {
+        CliError::conflict(
+            format!("more than {MAX} of a kind cannot be revoked at a time"),
+            "Keys that no root names need not be: rotate the role, then take them out with \
+             --restore.",
+        )
+    })?;
+    Ok(changes)
+}
+
+impl Part {
+    /// The object again, to be verified.
+    pub(crate) fn unverified(&self) -> Result<protocol::signed::UnverifiedObject<'_>> {
+        Ok(file::next_object(&self.bytes, protocol::limits::REVOCATION_BODY_LEN_MAX)?.0)
+    }
+}
