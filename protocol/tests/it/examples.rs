@@ -1,7 +1,9 @@
-//! The worked examples in docs/formats/00 to 05 are what the code writes and reads.
+//! The worked examples in docs/formats/00 to 06 are what the code writes and reads.
 //!
 //! Everything in them is deterministic: private keys are one byte 32 times, signatures are made
 //! without added entropy. A document that differs is answered with what it should show.
+
+mod trust;
 
 use std::fmt::Write;
 
@@ -649,6 +651,7 @@ fn the_first_bytes_of_commands_and_replies() {
         (9, "update abort", Command::UpdateAbort),
         (10, "receipt", Command::Receipt { firm: RootFp::default(), seq: 0 }),
         (11, "why", Command::Why(requirement(RootFp::default()))),
+        (13, "trust", Command::Trust { object: Default::default() }),
     ];
     let replies = [
         (0, "seat", Reply::Seat(SeatReply::Closed)),
