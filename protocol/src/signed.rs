@@ -7,7 +7,8 @@
 //!
 //! Keys of a firm's roles sign trees of such preimages (RFC 6962 hashing), never a preimage itself:
 //! one signature serves a whole batch. Containers sign their statements directly; roots,
-//! revocations and recovery carry several direct signatures. `docs/formats/01-signed-objects.md` has the byte table.
+//! revocations and recovery carry several direct signatures. `docs/formats/01-signed-objects.md`
+//! has the byte table.
 
 mod header;
 mod object;

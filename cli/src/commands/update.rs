@@ -8,7 +8,7 @@ use container::{Container, UpdateError};
 use protocol::errors::ErrorCode;
 use protocol::ids::{ContainerId, RootFp};
 use protocol::limits::UPDATE_BODY_LEN_MAX;
-use protocol::objects::data::DataContent;
+use protocol::objects::data::{DataContent, DataField};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::update::{UpdateOp, read_ops};
@@ -231,21 +231,7 @@ pub(super) fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value)
             format!("  - key of product {product}, generation {generation}"),
             json!({ "op": "remove-key", "product": product.0, "generation": generation.0 }),
         ),
-        UpdateOp::SetData { item, field, content } => {
-            let (product, entry, name) = (item.product, item.entry, shown::field(*field));
-            let (mark, what) = match content {
-                DataContent::Plain(bytes) if bytes.is_empty() => ("-", String::new()),
-                DataContent::Plain(bytes) => ("+", format!(", {} bytes", bytes.len())),
-                _ => ("+", ", sealed".into()),
-            };
-            (
-                format!("  {mark} data {name} of product {product} entry {entry}{what}"),
-                json!({
-                    "op": "set-data", "product": product.0, "entry": entry.0, "field": name,
-                    "removed": mark == "-",
-                }),
-            )
-        }
+        UpdateOp::SetData { item, field, content } => describe_data(*item, *field, content),
         UpdateOp::Units { item, change } => {
             let what = shown::units_change(change);
             (
@@ -269,6 +255,20 @@ pub(super) fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value)
         }
         _ => ("  an operation of a newer version".into(), json!({ "op": "unknown" })),
     }
+}
+
+fn describe_data(item: ItemRef, field: DataField, content: &DataContent) -> (String, Value) {
+    let (product, entry, name) = (item.product, item.entry, shown::field(field));
+    let (mark, what) = match content {
+        DataContent::Plain(bytes) if bytes.is_empty() => ("-", String::new()),
+        DataContent::Plain(bytes) => ("+", format!(", {} bytes", bytes.len())),
+        _ => ("+", ", sealed".into()),
+    };
+    let data = json!({
+        "op": "set-data", "product": product.0, "entry": entry.0, "field": name,
+        "removed": mark == "-",
+    });
+    (format!("  {mark} data {name} of product {product} entry {entry}{what}"), data)
 }
 
 /// Options of an entry before and after, one line each, marked + and -.

@@ -344,3 +344,71 @@ pub(crate) fn entropy() -> Result<[u8; 32]> {
 fn fill(out: &mut [u8]) -> Result<()> {
     Ok(SystemRandom.fill(out).map_err(|_| ErrorCode::RandomFailed.failure())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publics(ring: &KeyRing) -> Vec<(Role, [u8; 33])> {
+        ring.signing.iter().map(|held| (held.role, held.public())).collect()
+    }
+
+    #[test]
+    fn keys_are_read_back_and_those_of_other_files_are_not_written() {
+        let mut ring = KeyRing::generate().unwrap();
+        ring.draw(Role::Root).unwrap();
+        ring.draw(Role::Recovery).unwrap();
+        ring.items.push((ProductCode(7), Generation(300), Zeroizing::new([9; 32])));
+        let own = publics(&ring);
+        let mut other = KeyRing::default();
+        other.draw(Role::Root).unwrap();
+        ring.borrow(other);
+        assert_eq!(ring.signing.len(), 3);
+        let read = from_records(&ring.to_records()).unwrap();
+        assert_eq!(publics(&read), own);
+        assert_eq!((&read.firm_key, &read.items), (&ring.firm_key, &ring.items));
+    }
+
+    #[test]
+    fn a_store_of_version_1_is_read() {
+        let plain: Vec<u8> = [1, 2, 3, 4].iter().flat_map(|byte| [*byte; 32]).collect();
+        let ring = from_version_1(&plain).unwrap();
+        let roles: Vec<Role> = ring.signing.iter().map(|held| held.role).collect();
+        assert_eq!(roles, [Role::Root, Role::Licensing, Role::Protect]);
+        assert_eq!(ring.firm_key.as_deref(), Some(&[4; 32]));
+        assert!(from_version_1(&plain[..127]).is_none());
+    }
+
+    #[test]
+    fn records_that_are_none_are_refused() {
+        let record = |kind: u8, a: u32, b: u16| {
+            [&[kind][..], &a.to_be_bytes(), &b.to_be_bytes(), &[5; 32]].concat()
+        };
+        assert!(from_records(&record(0, 1, 0)).is_some());
+        let twice = [record(1, 0, 0), record(1, 0, 0)].concat();
+        for wrong in [record(0, 99, 0), record(0, 1, 1), record(1, 1, 0), record(3, 0, 0), twice] {
+            assert!(from_records(&wrong).is_none(), "{wrong:?}");
+        }
+        assert!(from_records(&record(0, 1, 0)[1..]).is_none());
+    }
+
+    /// A threshold is met by distinct keys, wherever they lie.
+    #[test]
+    fn one_key_in_two_files_is_one_signer() {
+        let mut ring = KeyRing::default();
+        let (a, b) = (ring.draw(Role::Root).unwrap(), new_key().unwrap());
+        let points = [Fixed(a), Fixed(b.verifying_key().to_bytes())];
+        let keys = protocol::codec::List::new(points.to_vec()).unwrap();
+        let root = protocol::objects::root::RoleKeys { role: Role::Root, threshold: 2, keys };
+        let body = RootBody {
+            mode: protocol::objects::root::Mode::Test,
+            name: protocol::codec::Text::new("x").unwrap(),
+            firm_code: protocol::ids::FirmCode(0),
+            roles: protocol::codec::List::new(vec![root]).unwrap(),
+        };
+        ring.borrow(from_records(&ring.to_records()).unwrap());
+        assert_eq!(ring.signers(&body, Role::Root).err().map(|error| error.exit()), Some(3));
+        ring.signing.push(Held::own(Role::Root, b));
+        assert_eq!(ring.signers(&body, Role::Root).map(|keys| keys.len()).ok(), Some(2));
+    }
+}

@@ -1,7 +1,9 @@
-//! The worked examples in docs/formats/00 to 07 are what the code writes and reads.
+//! The worked examples in docs/formats/00 to 08 are what the code writes and reads.
 //!
 //! Everything in them is deterministic: private keys are one byte 32 times, signatures are made
 //! without added entropy. A document that differs is answered with what it should show.
+
+mod trust;
 
 use std::fmt::Write;
 
@@ -53,8 +55,8 @@ const SIGNED_OBJECTS: &str = include_str!("../../../docs/formats/01-signed-objec
 const ROOT_AND_DEVICE: &str = include_str!("../../../docs/formats/02-root-and-device.md");
 const UPDATES: &str = include_str!("../../../docs/formats/03-update-context-receipt.md");
 const ENTRIES: &str = include_str!("../../../docs/formats/04-license-entry.md");
-const USAGE_LOG: &str = include_str!("../../../docs/formats/06-usage-log.md");
-const TIME: &str = include_str!("../../../docs/formats/07-time.md");
+const USAGE_LOG: &str = include_str!("../../../docs/formats/07-usage-log.md");
+const TIME: &str = include_str!("../../../docs/formats/08-time.md");
 const COMMANDS: &str = include_str!("../../../docs/formats/05-commands.md");
 
 /// When everything was signed.
@@ -679,6 +681,7 @@ fn the_first_bytes_of_commands_and_replies() {
         (18, "usage entries", Command::UsageEntries { firm: RootFp::default(), after: 0 }),
         (19, "usage ack", Command::UsageAck(Default::default())),
         (20, "prove user", Command::ProveUser { key: Fixed([2; 33]), signature: Fixed([0; 64]) }),
+        (21, "trust", Command::Trust { object: Default::default() }),
     ];
     let replies = [
         (0, "seat", Reply::Seat(SeatReply::Closed)),
@@ -703,7 +706,7 @@ fn the_first_bytes_of_commands_and_replies() {
     }
 }
 
-// --- 06-usage-log, 07-time ---
+// --- 07-usage-log, 07-time ---
 
 #[test]
 fn usage_log() {

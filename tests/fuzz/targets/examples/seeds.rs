@@ -3,33 +3,44 @@
 use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::{Command, Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::crypto::channel::Initiator;
+use protocol::crypto::ecdsa::SigningKey;
 use protocol::errors::Failure;
 use protocol::frame::{self, Cid};
 use protocol::ids::*;
 use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
+use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::file::{self, FileKind};
-use protocol::objects::license::{AccessMode, ItemOption, ItemRef, ProductItem, Requirement};
-use protocol::objects::root::Mode;
+use protocol::objects::license::{
+    AccessMode, ItemOption, ItemRef, ProductItem, Requirement, Version,
+};
+use protocol::objects::revocation::{FirmwareRange, Revocation, RevocationBody};
+use protocol::objects::root::{Mode, NextBody};
 use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
 use protocol::objects::test_root;
-use protocol::objects::update::{SealedKey, UpdateOp, write_ops};
+use protocol::objects::update::{ProductRange, SealedKey, UpdateOp, write_ops};
 use std::path::Path;
 
 const ITEM: ItemRef = ItemRef { product: ProductCode(7), entry: EntryNumber(1) };
+const PRODUCTS: ProductRange = ProductRange { first: ProductCode(7), last: ProductCode(300) };
 const WRAPPED: WrappedKey = WrappedKey { salt: Fixed([3; 16]), ciphertext: Fixed([4; 48]) };
 const TIME: TimeInfo = TimeInfo { floor_s: 9, now_s: 10, class: ClockClass::Rtc, certified_s: 8 };
 
 fn main() {
     let root = test_root::object().expect("the test root");
-    write("root", std::slice::from_ref(&root));
     write("object", std::slice::from_ref(&root));
     write("file", &[file::write(FileKind::Root, &[&root]), file::write(FileKind::Update, &[])]);
     write("command", &commands());
     write("reply", &replies());
     write("artifact", &[codec::encode(&artifact())]);
+    write("delegation", &[codec::encode(&delegation()), delegation_object()]);
+    write("revocation", &[codec::encode(&revocation()), revocation_object()]);
+    let next = next_root();
+    write("root", &[root.clone(), next.clone()]);
+    let objects = [&root[..], &next, &revocation_object(), &delegation_object()];
+    write("trust", &[objects[..2].concat(), objects[2..].concat(), root.clone()]);
     write("device", &[codec::encode(&device())]);
     write("statement", &[codec::encode(&context())]);
     write("receipt", &[codec::encode(&receipt())]);
@@ -59,7 +70,8 @@ fn texts() {
     let state = "0a".repeat(32);
     let ledger = format!(r#"{{"serial":"","base":{{"seq":1,"state":"{state}"}}}}"#);
     write("ledger", &[ledger.into_bytes()]);
-    write("key_store", &[[&b"STRGKEYS\x01"[..], &[7; 16 + 12 + 144]].concat()]);
+    let key_store = |version: u8, len| [&b"STRGKEYS"[..], &[version], &vec![7; len]].concat();
+    write("key_store", &[key_store(1, 16 + 12 + 144), key_store(2, 16 + 12 + 2 * 39 + 16)]);
     write("sim_identity", &[[&b"SIMKEYS1"[..], &[9; 16 + 4 * 32]].concat()]);
 }
 
@@ -118,6 +130,7 @@ fn commands() -> Vec<Vec<u8>> {
         Command::Rename { op, name: Text::new("desk").expect("short") },
         Command::UpdateChunk { offset: 1024, bytes: Bytes::new([9; 30]).expect("short") },
         Command::Why(requirement()),
+        Command::Trust { object: Bytes::new([9; 300]).expect("short") },
     ];
     commands.iter().map(codec::encode).collect()
 }
@@ -166,6 +179,41 @@ fn artifact() -> ArtifactBody {
     }
 }
 
+fn delegation() -> DelegationBody {
+    let scope = Scope { products: PRODUCTS, quantity_max: 5, daily_max: 300, depth: 1 };
+    DelegationBody { name: Text::new("Reseller").expect("short"), key: Fixed([2; 33]), scope }
+}
+
+fn delegation_object() -> Vec<u8> {
+    let key = test_root::device_key().expect("a constant key");
+    delegation().write(RootFp::new([1; 16]), (5, 6), &key, &[0; 32]).expect("one leaf")
+}
+
+fn revocation() -> RevocationBody {
+    let range = FirmwareRange { first: Version(1), last: Version(300) };
+    RevocationBody {
+        keys: List::new(vec![KeyId::new([1; 8]), KeyId::new([2; 8])]).expect("two"),
+        containers: List::new(vec![ContainerId::new([3; 16])]).expect("one"),
+        firmware: List::new(vec![range]).expect("one"),
+    }
+}
+
+fn revocation_object() -> Vec<u8> {
+    let root = test_root::root().expect("the test root");
+    let key = test_root::device_key().expect("a constant key");
+    Revocation::write(&root, 1, &revocation(), (5, 6), &[&key], &[0; 32]).expect("small")
+}
+
+/// A root that follows the test root, whose keys everybody knows.
+fn next_root() -> Vec<u8> {
+    let root = test_root::root().expect("the test root");
+    let mut scalar = [0; 32];
+    scalar[31] = 1;
+    let key = SigningKey::from_bytes(&scalar).expect("below the order");
+    let body = NextBody { body: root.body.clone(), min_epoch: 3 };
+    root.write_next(&body, (5, 0), &[&key], &[0; 32]).expect("small")
+}
+
 fn device() -> DeviceBody {
     DeviceBody {
         kind: ContainerKind::Dongle,
@@ -205,6 +253,7 @@ fn ops() -> Vec<UpdateOp> {
         UpdateOp::SetKey(SealedKey { product, generation, encapsulated, ciphertext }),
         UpdateOp::RemoveItem(ITEM),
         UpdateOp::RemoveKey { product, generation },
+        UpdateOp::Perpetuate(PRODUCTS),
     ]
 }
 

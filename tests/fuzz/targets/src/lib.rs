@@ -16,12 +16,15 @@ use protocol::crypto::channel::{Responder, TRANSPORT_LEN, Transport};
 use protocol::crypto::ecdh::SoftwareKey;
 use protocol::frame::{Assembler, MESSAGE_MAX, Packet, REPORT_LEN, Step};
 use protocol::limits::{
-    ARTIFACT_BODY_LEN_MAX, COMMAND_LEN_MAX, DEVICE_BODY_LEN_MAX, MESSAGE_LEN_MAX,
-    ROOT_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX,
+    ARTIFACT_BODY_LEN_MAX, COMMAND_LEN_MAX, DELEGATION_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX,
+    MESSAGE_LEN_MAX, REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX,
+    UPDATE_BODY_LEN_MAX,
 };
 use protocol::objects::artifact::ArtifactBody;
+use protocol::objects::delegation::{Delegate, DelegationBody};
 use protocol::objects::device::DeviceBody;
-use protocol::objects::root::{Root, RootBody};
+use protocol::objects::revocation::{Revocation, RevocationBody};
+use protocol::objects::root::{NextBody, Root, RootBody};
 use protocol::objects::statement::{ContextBody, ReceiptBody};
 use protocol::objects::update::{read_ops, write_ops};
 use protocol::objects::{file, test_root};
@@ -40,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     ("command", command),
     ("configuration", configuration),
     ("content", content),
+    ("delegation", delegation),
     ("device", device),
     ("elf", elf),
     ("fault", fault),
@@ -54,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     ("refusal_texts", refusal_texts),
     ("reply", reply),
     ("report", report),
+    ("revocation", revocation),
     ("root", root),
     ("sim_identity", sim_identity),
     ("sources", sources),
@@ -61,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     ("template", template),
     ("time", time),
     ("transport", transport),
+    ("trust", trust),
     ("update_ops", update_ops),
 ];
 
@@ -94,11 +100,35 @@ pub fn receipt(bytes: &[u8]) {
     canonical::<ReceiptBody>(bytes, STATEMENT_BODY_LEN_MAX);
 }
 
-/// The body of a root, and a whole root v1.
+/// The body of a root, a whole root v1, and a root that would follow the test root.
 pub fn root(bytes: &[u8]) {
     canonical::<RootBody>(bytes, ROOT_BODY_LEN_MAX);
+    canonical::<NextBody>(bytes, ROOT_BODY_LEN_MAX);
     if let Ok((object, _)) = UnverifiedObject::read(bytes, ROOT_BODY_LEN_MAX) {
         let _ = Root::verify_first(&object);
+        let root = test_root::root().expect("the test root");
+        if let Ok(next) = root.verify_next(&object) {
+            assert_eq!((next.version, next.root_fp), (2, root.root_fp));
+        }
+    }
+}
+
+/// The body of a delegation, and a whole one under a root that made none.
+pub fn delegation(bytes: &[u8]) {
+    canonical::<DelegationBody>(bytes, DELEGATION_BODY_LEN_MAX);
+    let root = test_root::root().expect("the test root");
+    if let Ok((object, _)) = UnverifiedObject::read(bytes, DELEGATION_BODY_LEN_MAX) {
+        let delegate = Delegate::first(root.root_fp, &root.body, &object);
+        assert!(delegate.is_err(), "the test root hands nothing on");
+    }
+}
+
+/// The body of a revocation, and a whole one under a root that made none.
+pub fn revocation(bytes: &[u8]) {
+    canonical::<RevocationBody>(bytes, REVOCATION_BODY_LEN_MAX);
+    let root = test_root::root().expect("the test root");
+    if let Ok((object, _)) = UnverifiedObject::read(bytes, REVOCATION_BODY_LEN_MAX) {
+        assert!(Revocation::verify(&root, &object).is_err(), "the test root revokes nothing");
     }
 }
 

@@ -40,6 +40,11 @@ pub fn products(bytes: &[u8]) {
     round_trip(bytes, parsers::read_products);
 }
 
+/// Roots, revocations and delegations in front of an update.
+pub fn trust(bytes: &[u8]) {
+    let _ = parsers::read_trust(bytes);
+}
+
 /// A license template.
 pub fn template(bytes: &[u8]) {
     if let Some(options) = parsers::read_template(bytes) {
