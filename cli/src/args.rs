@@ -2,6 +2,7 @@
 
 mod key;
 mod people;
+mod upkeep;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use protocol::objects::license::AccessMode;
 use serde::Deserialize;
 
 pub(crate) use key::{DelegateArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs};
+pub(crate) use upkeep::{LogArgs, TimeArgs, VendorLogArgs, VendorTimeArgs};
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs, UseArgs};
 
 use crate::vendor::OptionArgs;
@@ -149,6 +151,8 @@ pub(crate) enum ContainerCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Show what a container believes of time, and bring certified time by file
+    Time(TimeArgs),
     /// Give a container a name, or take it away with an empty one
     Rename {
         /// The name
@@ -210,6 +214,10 @@ pub(crate) enum VendorCommand {
     Key(KeyCommand),
     /// Turn a container's licenses with a checkpoint perpetual: signed by the role recovery
     Perpetuate(PerpetuateArgs),
+    /// Answer a container that asks what time it is
+    Time(VendorTimeArgs),
+    /// Take in a usage log, and acknowledge it
+    Log(VendorLogArgs),
     /// Issue a license: make an update file for one container
     Issue(Box<IssueArgs>),
     /// Cancel an update that has no receipt yet, by one that changes nothing under the same number
@@ -382,6 +390,8 @@ pub(crate) enum LicenseCommand {
     },
     /// Show a data field of an entry, or write your own
     Data(DataArgs),
+    /// Show what was booked for a vendor, send it, and forget what the vendor has
+    Log(LogArgs),
     /// Open a protected data file with the license and write its contents
     Open {
         /// The protected file

@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use backends::{Source, configured_sources, registry};
 use container::{Container, Registry};
+use protocol::codec;
+use protocol::errors::ErrorCode;
 use protocol::ids::{FirmCode, RootFp};
+use protocol::limits::STATEMENT_BODY_LEN_MAX;
+use protocol::objects::file;
+use protocol::objects::statement::ContextBody;
+use protocol::signed::Header;
 
 use crate::args::Args;
 use crate::error::{CliError, Result};
@@ -28,6 +34,17 @@ pub(crate) fn all(args: &Args) -> Result<Registry> {
 /// The one container that is meant.
 pub(crate) fn one(args: &Args) -> Result<Container> {
     Ok(all(args)?.find(args.container.as_deref())?)
+}
+
+/// What a container states of itself for a firm now. It is taken at its word: the statement came
+/// through its own channel.
+pub(crate) fn context(container: &Container, firm: RootFp) -> Result<(Header, ContextBody)> {
+    let context = container.context(firm, crate::vendor::fresh_nonce()?)?;
+    let (context, _) = file::next_object(&context, STATEMENT_BODY_LEN_MAX)?;
+    let refused = ErrorCode::ContextRefused.failure();
+    let body = context.body_if_intact().ok_or(refused)?;
+    let body = codec::decode(body, STATEMENT_BODY_LEN_MAX).map_err(|_| refused)?;
+    Ok((*context.header(), body))
 }
 
 /// A firm as it is named on the command line: a root file, a fingerprint, or a name or number found

@@ -22,6 +22,7 @@ pub(crate) mod options;
 pub(crate) mod passphrase;
 pub(crate) mod products;
 mod roots;
+mod usage;
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +39,7 @@ use crate::error::{CliError, Result};
 use crate::files;
 use crate::trust::Trust;
 
-pub(crate) use context::{VerifiedStatement, read_statement};
+pub(crate) use context::{VerifiedStatement, certified, read_statement, verify};
 pub(crate) use data::{DataInput, field as data_field, read as read_data};
 pub(crate) use delegate::Grant;
 pub(crate) use issue::{Change, Issue, Setting};
@@ -49,6 +50,7 @@ pub(crate) use options::{OptionArgs, features, parse_template};
 pub(crate) use passphrase::{Passphrase, ask};
 pub(crate) use products::Product;
 pub(crate) use roots::{Revocations, Rotation};
+pub(crate) use usage::UsageLog;
 
 /// Name of the public root in a vendor directory.
 pub(crate) const ROOT_FILE: &str = "root.strgroom";
@@ -59,6 +61,7 @@ const ROOTS_DIR: &str = "roots";
 const TRUST_FILE: &str = "trust.strgroom";
 const DELEGATION_FILE: &str = "delegation.strgroom";
 const DELEGATIONS_DIR: &str = "delegations";
+const USAGE_DIR: &str = "usage";
 
 /// Roles that a new vendor has keys for.
 const FIRST_ROLES: [Role; 6] =
@@ -189,6 +192,11 @@ impl Vendor {
     /// Numbers of the products, as the formats have them.
     pub(crate) fn product_codes(&self, codes: &[u32]) -> Result<Vec<ProductCode>> {
         codes.iter().map(|code| Ok(ProductCode(self.product(*code)?.code))).collect()
+    }
+
+    /// Folder of the usage logs that containers sent.
+    pub(crate) fn usage_dir(&self) -> PathBuf {
+        self.dir.join(USAGE_DIR)
     }
 
     /// Folder of the containers' records.

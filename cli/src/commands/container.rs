@@ -1,5 +1,7 @@
 //! `strongroom container`: see and handle containers.
 
+mod time;
+
 use std::path::Path;
 
 use protocol::objects::file::{self, FileKind};
@@ -18,6 +20,7 @@ pub(super) fn run(command: &ContainerCommand, args: &Args, output: &Output) -> R
         ContainerCommand::Context { firm, output: path, dry_run } => {
             context(args, firm, path, *dry_run, output)
         }
+        ContainerCommand::Time(command) => time::run(command, args, output),
         ContainerCommand::Rename { name, dry_run } => rename(args, name, *dry_run, output),
     }
 }

@@ -1,6 +1,7 @@
 //! `strongroom license`: entries in a container, why a use is refused, and opening protected files.
 
 mod data;
+mod log;
 
 use container::Container;
 use protocol::command::FirmInfo;
@@ -24,6 +25,7 @@ pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Res
             why(&container, &requirement(&container, *product, uses)?, output)
         }
         LicenseCommand::Data(command) => data::run(command, args, output),
+        LicenseCommand::Log(command) => log::run(command, args, output),
         LicenseCommand::Open { file, output: path, dry_run } => {
             let registry = reach::all(args)?;
             let serial = args.container.as_deref();

@@ -1,6 +1,7 @@
 //! `strongroom vendor`: keys, products, and licenses by file.
 
 mod key;
+mod upkeep;
 
 use std::path::Path;
 
@@ -51,6 +52,8 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
         }
         VendorCommand::Key(command) => key::run(command, output),
         VendorCommand::Perpetuate(args) => perpetuate(args, output),
+        VendorCommand::Time(args) => upkeep::time(args, output),
+        VendorCommand::Log(args) => upkeep::log(args, output),
         VendorCommand::Issue(issue_args) => issue(issue_args, output),
         VendorCommand::Cancel { vendor, context, number, output: path, dry_run, keys } => {
             let vendor = Vendor::open(vendor)?;

@@ -38,23 +38,25 @@ pub(crate) fn read_statement<B: DeserializeOwned + Serialize>(
 ) -> Result<VerifiedStatement<B>> {
     let bytes = files::read(path)?;
     verify(&bytes, kind, root_fp, mode)
+        .and_then(|(statement, rest)| file::finish(rest).map(|()| statement))
         .map_err(|failure| CliError::from(failure).about(path.display()))
 }
 
-fn verify<B: DeserializeOwned + Serialize>(
+/// Verifies certificate and statement of a file, and returns what follows them.
+pub(crate) fn verify<B: DeserializeOwned + Serialize>(
     bytes: &[u8],
     kind: FileKind,
     root_fp: RootFp,
     mode: Mode,
-) -> std::result::Result<VerifiedStatement<B>, Failure> {
+) -> std::result::Result<(VerifiedStatement<B>, &[u8]), Failure> {
     let (object_kind, refused) = match kind {
         FileKind::Receipt => (Kind::Receipt, ErrorCode::ReceiptRefused.failure()),
+        FileKind::UsageLog => (Kind::UsageHead, ErrorCode::LogRefused.failure()),
         _ => (Kind::Context, ErrorCode::ContextRefused.failure()),
     };
     let rest = file::expect(bytes, kind)?;
     let (certificate, rest) = file::next_object(rest, DEVICE_BODY_LEN_MAX)?;
     let (statement, rest) = file::next_object(rest, STATEMENT_BODY_LEN_MAX)?;
-    file::finish(rest)?;
     let device = certified(&certificate, mode)?;
     let key = VerifyingKey::from_bytes(&device.body.identity_key.0).map_err(|_| refused)?;
     let header = *statement.header();
@@ -66,12 +68,12 @@ fn verify<B: DeserializeOwned + Serialize>(
     }
     let object = statement.verify_container(&key).map_err(|_| refused)?;
     let body = codec::decode(object.body, STATEMENT_BODY_LEN_MAX).map_err(|_| refused)?;
-    Ok(VerifiedStatement { device, header, body })
+    Ok((VerifiedStatement { device, header, body }, rest))
 }
 
 /// A simulated container counts for a test vendor only; no maker of real ones is known to this
 /// version.
-fn certified(
+pub(crate) fn certified(
     certificate: &protocol::signed::UnverifiedObject<'_>,
     mode: Mode,
 ) -> std::result::Result<Device, Failure> {

@@ -646,6 +646,22 @@ error_table! {
         "it is already there",
         "the command was given twice",
         "Choose another name, or use what is there.";
+    LogRefused = 0x0A40, Message, Tamper,
+        "the usage log is not valid",
+        "it was changed, or it is for another vendor",
+        "Ask the user for it again: strongroom license log.";
+    LogBroken = 0x0A41, Message, Tamper,
+        "entry {a} of the usage log does not follow from the one before it",
+        "the log was changed on its way: entries were edited, left out, added or moved",
+        "Ask the user for it again: strongroom license log.";
+    LogFork = 0x0A42, Message, Conflict,
+        "the usage log differs from what is kept of this container at entry {a}",
+        "the container was copied or rolled back, or this vendor directory was",
+        "Keep both files: together they prove it. Acknowledge neither.";
+    LogMissing = 0x0A43, Message, Conflict,
+        "entries behind {a} are missing: this log begins with entry {b}",
+        "another copy of this vendor directory acknowledged them",
+        "Take the log in where they were acknowledged, or put a newer copy of the directory here.";
     NotPermitted = 0x0A09, Caller, Usage,
         "this cannot be done without being asked for explicitly",
         "it cannot be undone",

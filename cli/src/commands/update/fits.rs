@@ -1,15 +1,11 @@
 //! Whether a container would take an update, asked without sending it: for `--dry-run`.
 
 use container::Container;
-use protocol::codec;
 use protocol::errors::ErrorCode;
-use protocol::limits::STATEMENT_BODY_LEN_MAX;
-use protocol::objects::file;
-use protocol::objects::statement::ContextBody;
 
 use super::{Update, UpdateFile};
 use crate::error::Result;
-use crate::vendor::fresh_nonce;
+use crate::reach;
 
 /// Compares the update's place in the vendor's chain with the one that the container states.
 /// Whether the vendor signed it is the container's to judge.
@@ -22,15 +18,11 @@ pub(super) fn check(update: &UpdateFile, container: &Container) -> Result<()> {
     if let Some(root) = &update.trust.root {
         container.check_mode(root.body.mode)?;
     }
-    let context = container.context(header.root_fp, fresh_nonce()?)?;
-    let (context, _) = file::next_object(&context, STATEMENT_BODY_LEN_MAX)?;
-    let refused = ErrorCode::ContextRefused.failure();
-    let body = context.body_if_intact().ok_or(refused)?;
-    let body: ContextBody = codec::decode(body, STATEMENT_BODY_LEN_MAX).map_err(|_| refused)?;
+    let (context, body) = reach::context(container, header.root_fp)?;
     if body.root_version == 0 && update.trust.root.is_none() {
         return Err(ErrorCode::RootNeeded.failure().into());
     }
-    let (seq, state) = (context.header().seq, context.header().state);
+    let (seq, state) = (context.seq, context.state);
     if header.seq <= seq {
         return Err(ErrorCode::UpdateOld.with(seq, header.seq).into());
     }

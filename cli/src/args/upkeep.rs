@@ -1,0 +1,77 @@
+//! Arguments of what keeps containers going: time, usage logs.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::KeyStoreArgs;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TimeArgs {
+    /// The vendor: root file, fingerprint, or name or number in the container; all if not given
+    #[arg(long, value_name = "FIRM")]
+    pub(crate) firm: Option<String>,
+    /// Write a request for certified time, which that vendor must answer within two minutes
+    #[arg(long, value_name = "FILE", requires = "firm", conflicts_with = "apply")]
+    pub(crate) ask: Option<PathBuf>,
+    /// Give the container the vendor's answer
+    #[arg(long, value_name = "FILE")]
+    pub(crate) apply: Option<PathBuf>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LogArgs {
+    /// The vendor: root file, fingerprint, or name or number in the container; the only one if not
+    /// given
+    #[arg(long, value_name = "FIRM")]
+    pub(crate) firm: Option<String>,
+    /// Write the log to a file: send it to the vendor
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Give the container the vendor's acknowledgement: what the vendor has is forgotten here
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub(crate) acknowledge: Option<PathBuf>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VendorTimeArgs {
+    /// The container's request
+    pub(crate) request: PathBuf,
+    /// The vendor directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vendor: PathBuf,
+    /// Seconds by which this machine's clock may be wrong
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    pub(crate) radius: u32,
+    /// Where to write the token
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyStoreArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VendorLogArgs {
+    /// The container's usage log
+    pub(crate) file: PathBuf,
+    /// The vendor directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vendor: PathBuf,
+    /// Where to write the acknowledgement
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyStoreArgs,
+}
