@@ -101,6 +101,8 @@ pub struct Container {
     pub boot: u8,
     /// Whether counted seats may be open. Durable.
     pub mark: bool,
+    /// How often the mark was written, where that is counted. Durable.
+    pub marks: u8,
     /// Loans. Durable.
     pub loans: Loans,
     /// Ticks until strangers are granted seats again.
@@ -186,6 +188,7 @@ impl Container {
         *self = Container {
             host,
             boot: lost.boot + 1,
+            marks: lost.marks,
             mark: lost.mark && !model.is(Bug::QuarantineForgetsMark),
             loans: if keeps_loans { lost.loans } else { lost.loans.forgotten() },
             quarantine: if quarantined { TIMEOUT + GRACE } else { 0 },
@@ -280,7 +283,8 @@ impl Container {
     fn is_continued(&self, model: &Seats, op: Op) -> bool {
         let Op::Shown(token) = op else { return false };
         let of_last = token.boot + 1 == self.boot || model.is(Bug::TokenOfAnySession);
-        of_last && (!self.shown.contains(&token) || model.is(Bug::TokenTwice))
+        let of_mark = token.mark == self.marks;
+        of_last && of_mark && (!self.shown.contains(&token) || model.is(Bug::TokenTwice))
     }
 
     fn cause(&mut self, model: &Seats, op: Op, station: u8) -> Cause {
@@ -299,6 +303,7 @@ impl Container {
     }
 
     fn add_seat(&mut self, model: &Seats, op: Op, station: u8, cause: Cause) -> usize {
+        self.marks += u8::from(model.scene.marks_numbered && !self.mark);
         self.mark |= !model.is(Bug::MarkAfterAnswer);
         self.last_index += 1;
         let here = (self.boot, self.last_index);
@@ -309,7 +314,7 @@ impl Container {
         if matches!(cause, Cause::Request | Cause::Queue) {
             self.queue.iter_mut().for_each(|waiter| waiter.served_since += 1);
         }
-        let token = Token { boot: self.boot, index: self.last_index, origin };
+        let token = Token { boot: self.boot, index: self.last_index, mark: self.marks, origin };
         self.seats.push(Seat { token, op, station, cause, entries: Vec::new() });
         self.seats.len() - 1
     }

@@ -41,6 +41,8 @@ pub struct Token {
     pub boot: u8,
     /// Which of that session.
     pub index: u8,
+    /// The number of the mark at that time, in scenes where marks are numbered.
+    pub mark: u8,
     /// Seen by the checker only: the first seat of which this one is the continuation.
     pub origin: (u8, u8),
 }
