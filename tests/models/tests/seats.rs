@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use models::check;
-use models::seats::{Seats, bugs, scenes};
+use models::seats::Seats;
+use models::seats::bugs::{self, Bug};
+use models::seats::invariants::F3;
+use models::seats::scenes::{self, Scene};
 use stateright::Expectation;
 
 #[test]
@@ -35,6 +38,30 @@ fn each_rule_of_the_seats_is_needed() {
         assert!(found.broken.contains_key(breaks), "{bug:?} breaks {:?}", found.broken.keys());
     }
     assert_eq!(bugs::ALL.len(), bugs::Bug::LostWakeUp as usize + 1);
+}
+
+/// A rule that the product could have: then clients need not be trusted to forget their tokens.
+#[test]
+fn a_numbered_mark_makes_old_tokens_worthless_where_one_seat_was_sold() {
+    let played = [
+        (Bug::OrphanShowsToken, scenes::orphan()),
+        (Bug::StaleTokenShown, scenes::orphan()),
+        (Bug::StaleTokenShown, scenes::restarts()),
+    ];
+    for (bug, scene) in played {
+        let model = Seats { bug: Some(bug), ..Seats::right(scene.clone()) };
+        let found = check::until_broken(&format!("seats, {bug:?}, plain mark"), model, F3);
+        assert!(found.broken.contains_key(F3), "{bug:?}");
+        let numbered = Scene { marks_numbered: true, ..scene };
+        let model = Seats { bug: Some(bug), ..Seats::right(numbered) };
+        let found = check::every_state(&format!("seats, {bug:?}, numbered mark"), model);
+        assert!(found.broken.is_empty(), "{:#?}", found.broken);
+    }
+    // With more seats another one may have kept the mark meanwhile.
+    let two = Scene { quantity: 2, marks_numbered: true, ..scenes::orphan() };
+    let model = Seats { bug: Some(Bug::OrphanShowsToken), ..Seats::right(two) };
+    let found = check::until_broken("seats, two seats and a numbered mark", model, F3);
+    assert!(found.broken.contains_key(F3));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub struct Client {
     pub lease: Option<Lease>,
     asked: Option<Asked>,
     /// How far its clock goes wrong in the time of a lease.
-    error: i8,
+    pub error: i8,
     /// Its connections so far, the last one being the one in use, and what that is with.
     link: u8,
     boot: u8,
@@ -53,8 +53,8 @@ pub struct Client {
 
 impl Client {
     /// A client that has done nothing.
-    pub fn new(person: Person, error: i8) -> Self {
-        Client { asks_left: person.asks, opens_left: person.opens, error, ..Self::gone() }
+    pub fn new(person: &Person) -> Self {
+        Client { asks_left: person.asks, opens_left: person.opens, ..Self::gone() }
     }
 
     fn gone() -> Self {
@@ -74,6 +74,11 @@ impl Client {
     /// Whether it uses a seat now.
     pub fn uses(&self) -> bool {
         self.lease.is_some_and(|lease| lease.used)
+    }
+
+    /// Whether it neither has nor wants a seat.
+    pub fn is_idle(&self) -> bool {
+        self.lease.is_none() && self.asked.is_none()
     }
 
     /// Whether it has done nothing yet.

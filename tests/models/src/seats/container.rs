@@ -24,7 +24,7 @@ pub struct Entry {
 
 /// How a seat came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum From {
+pub enum Cause {
     /// It was asked for.
     Request,
     /// Its turn came in the queue.
@@ -45,7 +45,7 @@ pub struct Seat {
     /// For which user and station.
     pub station: u8,
     /// How it came to be.
-    pub from: From,
+    pub cause: Cause,
     /// Its holders.
     pub entries: Vec<Entry>,
 }
@@ -101,6 +101,8 @@ pub struct Container {
     pub boot: u8,
     /// Whether counted seats may be open. Durable.
     pub mark: bool,
+    /// How often the mark was written, where that is counted. Durable.
+    pub marks: u8,
     /// Loans. Durable.
     pub loans: Loans,
     /// Ticks until strangers are granted seats again.
@@ -168,7 +170,9 @@ impl Container {
                 self.witness.given_up.push(entry.handle);
             }
         }
-        self.mark |= !self.seats.is_empty();
+        if model.is(Bug::MarkAfterAnswer) {
+            self.mark |= !self.seats.is_empty();
+        }
         self.drop_entries(model, |entry| entry.age >= TIMEOUT + grace);
         self.clear_mark(model);
         if !model.is(Bug::LostWakeUp) {
@@ -184,6 +188,7 @@ impl Container {
         *self = Container {
             host,
             boot: lost.boot + 1,
+            marks: lost.marks,
             mark: lost.mark && !model.is(Bug::QuarantineForgetsMark),
             loans: if keeps_loans { lost.loans } else { lost.loans.forgotten() },
             quarantine: if quarantined { TIMEOUT + GRACE } else { 0 },
@@ -211,7 +216,7 @@ impl Container {
                 return;
             }
             self.queue.remove(next);
-            let at = self.add_seat(model, op, station, From::Queue);
+            let at = self.add_seat(model, op, station, Cause::Queue);
             self.enter(at, Request { who, link, boot: self.boot, ask: Ask::Open(op) });
         }
     }
@@ -261,8 +266,8 @@ impl Container {
         if let Some(at) = waits {
             self.queue.remove(at);
         }
-        let from = self.origin(model, op, station);
-        let at = self.add_seat(model, op, station, from);
+        let cause = self.cause(model, op, station);
+        let at = self.add_seat(model, op, station, cause);
         Some(self.enter(at, request))
     }
 
@@ -278,37 +283,39 @@ impl Container {
     fn is_continued(&self, model: &Seats, op: Op) -> bool {
         let Op::Shown(token) = op else { return false };
         let of_last = token.boot + 1 == self.boot || model.is(Bug::TokenOfAnySession);
-        of_last && (!self.shown.contains(&token) || model.is(Bug::TokenTwice))
+        let of_mark = token.mark == self.marks;
+        of_last && of_mark && (!self.shown.contains(&token) || model.is(Bug::TokenTwice))
     }
 
-    fn origin(&mut self, model: &Seats, op: Op, station: u8) -> From {
+    fn cause(&mut self, model: &Seats, op: Op, station: u8) -> Cause {
         if let Op::Shown(token) = op
             && self.quarantine > 0
         {
             self.shown.push(token);
             self.witness.continued.push(token);
-            return From::Continued;
+            return Cause::Continued;
         }
         let own = |left: &Lingering| left.station == station || model.is(Bug::LingerForAnybody);
         match self.lingering.iter().position(own) {
-            Some(at) => From::Linger(self.lingering.remove(at).station),
-            None => From::Request,
+            Some(at) => Cause::Linger(self.lingering.remove(at).station),
+            None => Cause::Request,
         }
     }
 
-    fn add_seat(&mut self, model: &Seats, op: Op, station: u8, from: From) -> usize {
+    fn add_seat(&mut self, model: &Seats, op: Op, station: u8, cause: Cause) -> usize {
+        self.marks += u8::from(model.scene.marks_numbered && !self.mark);
         self.mark |= !model.is(Bug::MarkAfterAnswer);
         self.last_index += 1;
         let here = (self.boot, self.last_index);
         let origin = match op {
-            Op::Shown(token) if from == From::Continued => token.origin,
+            Op::Shown(token) if cause == Cause::Continued => token.origin,
             _ => here,
         };
-        if matches!(from, From::Request | From::Queue) {
+        if matches!(cause, Cause::Request | Cause::Queue) {
             self.queue.iter_mut().for_each(|waiter| waiter.served_since += 1);
         }
-        let token = Token { boot: self.boot, index: self.last_index, origin };
-        self.seats.push(Seat { token, op, station, from, entries: Vec::new() });
+        let token = Token { boot: self.boot, index: self.last_index, mark: self.marks, origin };
+        self.seats.push(Seat { token, op, station, cause, entries: Vec::new() });
         self.seats.len() - 1
     }
 

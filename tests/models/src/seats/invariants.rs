@@ -3,7 +3,7 @@
 use stateright::Property;
 
 use super::client::Client;
-use super::container::{Container, From, Seat};
+use super::container::{Cause, Container, Seat};
 use super::loans::{Borrower, Lender, Loan};
 use super::{Ask, GRACE, LINGER, Op, Request, Seats, State, TERM, TIMEOUT};
 
@@ -59,7 +59,7 @@ fn restart_gave_nothing_away(state: &State) -> bool {
         client.uses() && client.lease.is_some_and(|lease| lease.token.boot < container.boot)
     };
     let old_use = state.clients.iter().any(uses_old);
-    let strangers = container.seats.iter().any(|seat| seat.from != From::Continued);
+    let strangers = container.seats.iter().any(|seat| seat.cause != Cause::Continued);
     let held = witness.continued.iter().all(|token| witness.held.contains(token));
     !(old_use && strangers) && held && !has_twice(&witness.continued)
 }
@@ -91,17 +91,24 @@ fn nothing_revived(container: &Container) -> bool {
 }
 
 fn lingering_kept(container: &Container) -> bool {
-    let kept = |from: From, station: u8| !matches!(from, From::Linger(of) if of != station);
-    container.seats.iter().all(|seat| kept(seat.from, seat.station))
+    let kept = |cause: Cause, station: u8| !matches!(cause, Cause::Linger(of) if of != station);
+    container.seats.iter().all(|seat| kept(seat.cause, seat.station))
 }
 
 fn comes_free(model: &Seats, container: &Container) -> bool {
+    let is_free = |container: &Container| {
+        let counted = container.counted(model, None);
+        counted == 0 && container.queue.is_empty() && !container.mark
+    };
+    if is_free(container) {
+        return true;
+    }
     let mut later = container.clone();
     let turns = later.queue.len() as u8 + 1;
-    for _ in 0..turns * (TIMEOUT + GRACE + LINGER) + TERM + GRACE {
+    (0..turns * (TIMEOUT + GRACE + LINGER) + TERM + GRACE).any(|_| {
         later.tick(model);
-    }
-    !later.mark && later.queue.is_empty() && later.counted(model, None) == 0
+        is_free(&later)
+    })
 }
 
 /// Two entries for one client, on two of its connections.
@@ -142,13 +149,13 @@ fn sometimes() -> Vec<Property<Seats>> {
         }),
         Property::sometimes("a seat was granted after quarantine", |_: &Seats, s: &State| {
             !s.container.witness.held.is_empty()
-                && s.container.seats.iter().any(|seat| seat.from == From::Request)
+                && s.container.seats.iter().any(|seat| seat.cause == Cause::Request)
         }),
         Property::sometimes("the container was used on another host", |_: &Seats, s: &State| {
             s.container.host > 0 && s.clients.iter().any(|client| client.uses())
         }),
         Property::sometimes("a seat lingered and was retaken", |_: &Seats, s: &State| {
-            s.container.seats.iter().any(|seat| matches!(seat.from, From::Linger(_)))
+            s.container.seats.iter().any(|seat| matches!(seat.cause, Cause::Linger(_)))
         }),
         Property::sometimes(
             "a lingering seat went to others in the end",
@@ -159,7 +166,7 @@ fn sometimes() -> Vec<Property<Seats>> {
             },
         ),
         Property::sometimes("the queue served somebody", |_: &Seats, s: &State| {
-            let served = s.container.seats.iter().any(|seat| seat.from == From::Queue);
+            let served = s.container.seats.iter().any(|seat| seat.cause == Cause::Queue);
             served && s.clients.iter().any(|client| client.uses())
         }),
         Property::sometimes("two waited at a time", |_: &Seats, s: &State| {

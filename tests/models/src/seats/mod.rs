@@ -41,6 +41,8 @@ pub struct Token {
     pub boot: u8,
     /// Which of that session.
     pub index: u8,
+    /// The number of the mark at that time, in scenes where marks are numbered.
+    pub mark: u8,
     /// Seen by the checker only: the first seat of which this one is the continuation.
     pub origin: (u8, u8),
 }
@@ -194,7 +196,7 @@ impl Seats {
             if reaches && client.can_end(state.container.boot) {
                 actions.push(Action::End(who));
             }
-            if state.crashes_left > 0 && client.lease.is_some() {
+            if state.crashes_left > 0 && !client.is_idle() {
                 actions.push(Action::Crash(who));
             }
             if let Some(parent) = self.scene.people[at].parent
@@ -258,31 +260,24 @@ impl Model for Seats {
 
     /// The clocks of the clients go as the scene allows, in all combinations.
     fn init_states(&self) -> Vec<State> {
-        let mut combinations = vec![Vec::new()];
-        for _ in &self.scene.people {
-            let longer = |clocks: &Vec<i8>| {
-                let clocks = clocks.clone();
-                let one_more = move |&error| [clocks.as_slice(), &[error]].concat();
-                self.scene.clock_errors.iter().map(one_more).collect::<Vec<_>>()
-            };
-            combinations = combinations.iter().flat_map(longer).collect();
-        }
-        let state = |errors: Vec<i8>| State {
+        let mut states = vec![State {
             container: Container::default(),
-            clients: self
-                .scene
-                .people
-                .iter()
-                .zip(errors)
-                .map(|(p, e)| Client::new(*p, e))
-                .collect(),
+            clients: self.scene.people.iter().map(Client::new).collect(),
             requests: BTreeMap::new(),
             answers: BTreeSet::new(),
             strays_left: self.scene.strays,
             restarts_left: self.scene.restarts,
             crashes_left: self.scene.crashes,
-        };
-        combinations.into_iter().map(state).map(|state| self.seated(state)).collect()
+        }];
+        for at in 0..self.scene.people.len() {
+            let before = std::mem::take(&mut states);
+            for &error in &self.scene.clock_errors {
+                let mut so = before.clone();
+                so.iter_mut().for_each(|state| state.clients[at].error = error);
+                states.extend(so);
+            }
+        }
+        states.into_iter().map(|state| self.seated(state)).collect()
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {

@@ -28,6 +28,8 @@ pub struct Scene {
     pub people: Vec<Person>,
     /// Who holds a seat as the scene begins, in this order; children hold that of their parents.
     pub seated: Vec<Who>,
+    /// Whether the mark has a number that counts up, which tokens name.
+    pub marks_numbered: bool,
     /// What may be wrong with a client's clock, in ticks in a time-out.
     pub clock_errors: Vec<i8>,
     /// Whether seats linger.
@@ -87,6 +89,7 @@ fn plain(name: &'static str, people: &[Person]) -> Scene {
         quantity: 1,
         people: people.to_vec(),
         seated: Vec::new(),
+        marks_numbered: false,
         clock_errors: vec![DRIFT as i8],
         lingers: false,
         queues: false,
