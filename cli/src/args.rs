@@ -12,8 +12,8 @@ use protocol::objects::license::AccessMode;
 use serde::Deserialize;
 
 pub(crate) use key::{DelegateArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs};
-pub(crate) use upkeep::{LogArgs, TimeArgs, VendorLogArgs, VendorTimeArgs};
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs, UseArgs};
+pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
 
 use crate::vendor::OptionArgs;
 
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Which container, by its serial
     #[arg(long, global = true, value_name = "SERIAL")]
     pub(crate) container: Option<String>,
+    /// File that holds the container's PIN (also STRONGROOM_CONTAINER_PIN; else it is asked for)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) pin_file: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -151,6 +154,9 @@ pub(crate) enum ContainerCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// The owner's PIN
+    #[command(subcommand)]
+    Pin(PinCommand),
     /// Show what a container believes of time, and bring certified time by file
     Time(TimeArgs),
     /// Give a container a name, or take it away with an empty one

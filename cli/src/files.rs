@@ -13,14 +13,26 @@ use crate::error::{CliError, Result};
 /// some.
 const WHOLE_LEN_MAX: u64 = 256 * 1024;
 
+/// Bytes of the largest record that a vendor keeps of one container.
+const RECORD_LEN_MAX: u64 = 256 * 1024 * 1024;
+
 /// Reads a small file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    read_within(path, WHOLE_LEN_MAX)
+}
+
+/// Reads a record that grows over years.
+pub(crate) fn read_record(path: &Path) -> Result<Vec<u8>> {
+    read_within(path, RECORD_LEN_MAX)
+}
+
+fn read_within(path: &Path, len_max: u64) -> Result<Vec<u8>> {
     let failed = |error| CliError::io(path, &error);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
-    file.take(WHOLE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > WHOLE_LEN_MAX {
-        let failure = ErrorCode::TooLong.with(bytes.len() as u64, WHOLE_LEN_MAX);
+    file.take(len_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > len_max {
+        let failure = ErrorCode::TooLong.with(bytes.len() as u64, len_max);
         return Err(CliError::from(failure).about(path.display()));
     }
     Ok(bytes)
@@ -56,6 +68,11 @@ pub(crate) fn check_new(path: &Path) -> Result<()> {
         _ => Path::new("."),
     };
     std::fs::read_dir(folder).map(drop).map_err(|error| CliError::io(folder, &error))
+}
+
+/// The same for what only its owner may read.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, 0o600, Existing::Keep)
 }
 
 /// Writes a file whole or not at all, in place of what was there.

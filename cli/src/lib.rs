@@ -8,6 +8,7 @@ mod error;
 mod files;
 pub mod grammar;
 mod output;
+mod owner;
 pub mod parsers;
 mod reach;
 mod support;

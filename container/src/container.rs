@@ -10,7 +10,7 @@ use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, RootFp, Serial};
-use protocol::limits::{DATA_LEN_MAX, DEVICE_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX};
+use protocol::limits::{DATA_LEN_MAX, DEVICE_BODY_LEN_MAX, PIN_LEN_MAX, UPDATE_CHUNK_LEN_MAX};
 use protocol::objects::data::DataField;
 use protocol::objects::device::{ClockClass, Device};
 use protocol::objects::license::{ItemRef, ProductItem, Requirement};
@@ -19,6 +19,7 @@ use protocol::objects::statement::TimeInfo;
 use protocol::objects::test_root;
 use protocol::objects::usage::UsageEntry;
 use protocol::signed::UnverifiedObject;
+use zeroize::Zeroizing;
 
 use crate::backend::{Address, Channel};
 use crate::clock;
@@ -280,6 +281,34 @@ impl Container {
         }
     }
 
+    /// Enters the owner's PIN: what this channel does from now on is done by the owner.
+    ///
+    /// # Errors
+    /// [`ErrorCode::PinWrong`], [`ErrorCode::PinLocked`], [`ErrorCode::NoPin`].
+    pub fn enter_pin(&self, pin: &str) -> Result<(), Error> {
+        let pin = Zeroizing::new(pin_bytes(pin)?);
+        self.done(&Command::EnterPin((*pin).clone()))
+    }
+
+    /// Sets a PIN, or takes it away with an empty one. `recovery` replaces it when it is forgotten;
+    /// `forgotten` is the recovery code of the one that was.
+    ///
+    /// # Errors
+    /// [`ErrorCode::PinNeeded`], [`ErrorCode::RecoveryWrong`], [`ErrorCode::NoPin`].
+    pub fn set_pin(
+        &self,
+        pin: &str,
+        recovery: [u8; 16],
+        forgotten: Option<[u8; 16]>,
+    ) -> Result<(), Error> {
+        let pin = Zeroizing::new(pin_bytes(pin)?);
+        self.done(&Command::SetPin {
+            pin: (*pin).clone(),
+            recovery: Fixed(recovery),
+            forgotten: forgotten.map(Fixed),
+        })
+    }
+
     /// What a data field of an entry holds. `access_code` is for hidden data.
     ///
     /// # Errors
@@ -494,6 +523,11 @@ fn accept(reply: Reply) -> Result<(), UpdateError> {
         Reply::UpdateRefused { failure, receipt } => Err(UpdateError::refused(failure, &receipt)),
         _ => Err(unexpected().into()),
     }
+}
+
+fn pin_bytes(pin: &str) -> Result<Bytes<PIN_LEN_MAX>, Error> {
+    let too_long = ErrorCode::TooLong.with(pin.len() as u64, PIN_LEN_MAX as u64);
+    Ok(Bytes::new(pin.as_bytes()).ok_or(too_long)?)
 }
 
 /// The number of a new command.

@@ -71,11 +71,13 @@ impl<P: Platform> Engine<P> {
 
     pub(crate) fn write_user_data(
         &mut self,
+        channel: u32,
         root_fp: RootFp,
         item: ItemRef,
         bytes: &Content,
     ) -> Result<Reply, Failure> {
         self.check_unlocked()?;
+        self.check_owner(channel)?;
         let (slot, _) = self.firm(root_fp)?;
         self.item(slot, item)?;
         let key = records::data_key(slot, item, DataField::User);

@@ -11,6 +11,7 @@ use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::OpId;
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
 use protocol::objects::root::Root;
+use zeroize::Zeroizing;
 
 use crate::platform::{Clock, Counter, Keys, Platform, RecordKey, Store, StoreError};
 use crate::power::PowerSession;
@@ -231,7 +232,7 @@ impl<P: Platform> Engine<P> {
             Command::Firms { from } => self.firm_list(from),
             Command::Items { firm, after } => self.item_list(firm, after),
             Command::Context { firm, nonce } => self.context(firm, nonce).map(Reply::Context),
-            Command::Rename { op, name } => self.rename(op, name),
+            Command::Rename { op, name } => self.rename(channel, op, name),
             Command::UpdateBegin { root, head } => return self.update_begin(channel, &root, &head),
             Command::UpdateChunk { offset, bytes } => self.update_chunk(channel, offset, &bytes),
             Command::UpdateCommit => return self.update_commit(channel),
@@ -243,7 +244,15 @@ impl<P: Platform> Engine<P> {
                 self.read_data(firm, item, field, access_code)
             }
             Command::WriteUserData { firm, item, bytes } => {
-                self.write_user_data(firm, item, &bytes)
+                self.write_user_data(channel, firm, item, &bytes)
+            }
+            Command::EnterPin(pin) => {
+                let pin = Zeroizing::new(pin);
+                self.enter_pin(channel, &pin)
+            }
+            Command::SetPin { pin, recovery, forgotten } => {
+                let pin = Zeroizing::new(pin);
+                self.set_pin(channel, &pin, &recovery, forgotten)
             }
             Command::TimeNonce { firm } => self.time_nonce(firm),
             Command::TimeToken(object) => self.time_token(&object),
@@ -274,6 +283,7 @@ impl<P: Platform> Engine<P> {
     }
 
     fn info(&mut self) -> Result<ContainerInfo, Failure> {
+        let pin_tries = self.pin_tries()?;
         let parts = self.platform.parts();
         let meta = read_meta(parts.store)?;
         let firms = records::firm_count(parts.store).map_err(store_failure)?;
@@ -293,6 +303,7 @@ impl<P: Platform> Engine<P> {
             firms,
             seats: self.seats.len() as u16,
             locked: self.locked as u8,
+            pin_tries,
         })
     }
 

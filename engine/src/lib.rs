@@ -9,6 +9,7 @@ mod data;
 mod engine;
 mod evaluate;
 pub mod journal;
+mod pin;
 pub mod platform;
 mod power;
 mod records;

@@ -26,6 +26,8 @@ pub(crate) const META: RecordKey = 0x01 << 56;
 pub(crate) const RAN: RecordKey = 0x02 << 56;
 /// What outlives a power session.
 pub(crate) const POWER: RecordKey = 0x03 << 56;
+/// The owner's PIN.
+pub(crate) const PIN: RecordKey = 0x04 << 56;
 const FIRM: u8 = 0x10;
 const RECEIPT: u8 = 0x11;
 const REVOKED: u8 = 0x12;
@@ -160,6 +162,21 @@ pub(crate) struct Power {
     pub station: Fixed<16>,
     /// How often that changed in short power sessions.
     pub moves: u8,
+}
+
+/// The owner's PIN, as tags under the home's storage key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pin {
+    /// Random.
+    pub salt: Fixed<16>,
+    /// Of the PIN.
+    pub tag: Fixed<32>,
+    /// Wrong ones that are still stood.
+    pub tries: u8,
+    /// Of the recovery code.
+    pub recovery_tag: Fixed<32>,
+    /// Wrong ones that are still stood.
+    pub recovery_tries: u8,
 }
 
 /// A data field under the home's storage key: hidden and secret data.

@@ -154,18 +154,25 @@ impl Seats {
         }
     }
 
-    /// The entry that command `op` made before, now on `session`: a repeated command is not done
-    /// twice.
+    /// The seat that command `op` made before: a repeated command is not done twice. On another
+    /// session it gets an entry of its own, since whoever asked before may be there yet: a parent
+    /// and its child take the same seat up again.
     pub(crate) fn repeated(
         &mut self,
         op: OpId,
         session: u32,
         now_ms: u64,
-    ) -> Option<(SeatHandle, SeatToken)> {
-        let entry = self.entries.iter_mut().find(|entry| entry.op == op)?;
-        entry.session = session;
-        entry.last_ms = now_ms;
-        Some((entry.handle, entry.token))
+    ) -> Result<Option<(SeatHandle, SeatToken)>, Failure> {
+        let mut made = self.entries.iter_mut().filter(|entry| entry.op == op);
+        let Some(first) = made.next() else { return Ok(None) };
+        let token = first.token;
+        let own = core::iter::once(first).chain(made).find(|entry| entry.session == session);
+        if let Some(own) = own {
+            own.last_ms = now_ms;
+            return Ok(Some((own.handle, token)));
+        }
+        self.check_room()?;
+        Ok(Some((self.enter(token, op, session, now_ms), token)))
     }
 
     /// Takes a seat, or takes over one that lingers.
@@ -429,9 +436,18 @@ mod tests {
     fn a_repeated_command_gives_the_same_seat() {
         let mut seats = Seats::new(SeatTimes::default());
         let handle = seats.open(seat(1), op(1), 10, 0);
-        assert_eq!(seats.repeated(op(1), 12, 5).map(|(h, _)| h), Some(handle));
-        assert!(seats.beat(handle, 12, 1, 6).is_ok() && seats.len() == 1);
-        assert!(seats.repeated(op(9), 12, 5).is_none());
+        let repeated = |seats: &mut Seats, session| {
+            seats.repeated(op(1), session, 5).unwrap().map(|(handle, _)| handle).unwrap()
+        };
+        assert_eq!(repeated(&mut seats, 10), handle);
+        // On a channel of its own: the same seat, and whoever ends first ends it for himself only.
+        let other = repeated(&mut seats, 12);
+        assert_eq!(repeated(&mut seats, 12), other);
+        assert!(other != handle && used(&seats) == 1);
+        assert!(seats.beat(other, 12, 1, 6).is_ok() && seats.beat(handle, 10, 1, 6).is_ok());
+        seats.close(other, 12, 7);
+        assert!(seats.beat(handle, 10, 2, 8).is_ok() && used(&seats) == 1);
+        assert!(seats.repeated(op(9), 12, 5).unwrap().is_none());
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(crate) struct Asker {
     pub host: Known,
     /// The user's key, whose private half was proven to be there.
     pub user_key: Option<Fixed<33>>,
+    /// Whether the owner's PIN was entered.
+    pub is_owner: bool,
     /// The command that asks: the token of a seat, for those who held one when the power went.
     pub op: OpId,
 }
@@ -53,6 +55,11 @@ impl Clients {
             self.0.len() - 1
         });
         &mut self.0[at].1
+    }
+
+    /// Nobody has entered the PIN any more.
+    pub(crate) fn forget_owners(&mut self) {
+        self.0.iter_mut().for_each(|(_, asker)| asker.is_owner = false);
     }
 
     pub(crate) fn forget(&mut self, channel: u32) {

@@ -124,10 +124,12 @@ impl<P: Platform> Engine<P> {
 
     pub(crate) fn rename(
         &mut self,
+        channel: u32,
         op: OpId,
         name: Text<CONTAINER_NAME_LEN_MAX>,
     ) -> Result<Reply, Failure> {
         self.check_unlocked()?;
+        self.check_owner(channel)?;
         let mut meta = read_meta(self.platform.parts().store)?;
         if meta.name_op != op {
             meta.name = name;

@@ -153,6 +153,9 @@ impl<P: Platform> Engine<P> {
         let known = self.firm_of(brought.as_ref(), header.root_fp, root).map_err(nobody)?;
         let authority =
             self.authority(brought.as_ref(), &header, &proof, &known).map_err(nobody)?;
+        if !known.stored {
+            self.check_owner(channel).map_err(nobody)?;
+        }
         let root_fp = Some(known.firm.root_fp);
         self.check_place(&header, &known.firm).map_err(|failure| (failure, root_fp))?;
         self.drop_staged().map_err(nobody)?;

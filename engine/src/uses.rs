@@ -47,13 +47,13 @@ impl<P: Platform> Engine<P> {
         let now_ms = self.platform.parts().clock.ticks_ms();
         match command {
             SeatCommand::Open { op, requirement, artifact } => {
-                if let Some((handle, token)) = self.seats.repeated(op, channel, now_ms) {
+                if let Some((handle, token)) = self.seats.repeated(op, channel, now_ms)? {
                     return self.grant(handle, token);
                 }
                 self.open_seat(channel, op, requirement, artifact, now_ms)
             }
             SeatCommand::Join { op, token } => {
-                let handle = match self.seats.repeated(op, channel, now_ms) {
+                let handle = match self.seats.repeated(op, channel, now_ms)? {
                     Some((handle, _)) => handle,
                     None => self.seats.join(token, op, channel, now_ms)?,
                 };

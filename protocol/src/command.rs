@@ -13,7 +13,8 @@ use crate::errors::Failure;
 use crate::ids::{ArtifactId, ContainerId, OpId, RootFp, SeatHandle, SeatToken};
 use crate::limits::{
     CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, LOG_ENTRIES_PER_REPLY,
-    ROOT_OBJECT_LEN_MAX, STATEMENT_LEN_MAX, TRUST_OBJECT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
+    PIN_LEN_MAX, ROOT_OBJECT_LEN_MAX, STATEMENT_LEN_MAX, TRUST_OBJECT_LEN_MAX,
+    UPDATE_CHUNK_LEN_MAX,
 };
 use crate::objects::artifact::{PartId, WrappedKey};
 use crate::objects::data::DataField;
@@ -147,6 +148,18 @@ pub enum Command {
     Trust {
         /// The object.
         object: Bytes<TRUST_OBJECT_LEN_MAX>,
+    },
+    /// Proves to be the container's owner, for what this session does from now on.
+    EnterPin(Bytes<PIN_LEN_MAX>),
+    /// Sets a PIN, or takes it away with an empty one. Where one is set, the session has entered
+    /// it, or the recovery code comes along.
+    SetPin {
+        /// The new one.
+        pin: Bytes<PIN_LEN_MAX>,
+        /// What replaces the new one when it is forgotten, drawn by the host.
+        recovery: Fixed<16>,
+        /// The recovery code of the old one.
+        forgotten: Option<Fixed<16>>,
     },
 }
 
@@ -385,6 +398,8 @@ pub struct ContainerInfo {
     pub seats: u16,
     /// Why it is locked; 0 = it is not.
     pub locked: u8,
+    /// Wrong PINs that it still stands, where its owner set one.
+    pub pin_tries: Option<u8>,
 }
 
 /// A firm in a container, as its owner sees it.

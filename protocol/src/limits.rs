@@ -125,6 +125,12 @@ pub const SETTLE_S: u32 = 60;
 /// Bytes of a container's name, given by its owner.
 pub const CONTAINER_NAME_LEN_MAX: usize = 64;
 
+/// Bytes of a PIN.
+pub const PIN_LEN_MAX: usize = 64;
+
+/// Wrong PINs, or wrong recovery codes, that a container stands.
+pub const PIN_TRIES: u8 = 8;
+
 /// Bytes of a firm's name.
 pub const FIRM_NAME_LEN_MAX: usize = 64;
 

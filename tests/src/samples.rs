@@ -192,6 +192,8 @@ pub fn commands() -> Vec<Command> {
         Command::UsageAck(bytes(200)),
         Command::ProveUser { key: Fixed([2; 33]), signature: Fixed([3; 64]) },
         Command::Trust { object: bytes(300) },
+        Command::EnterPin(bytes(6)),
+        Command::SetPin { pin: bytes(6), recovery: Fixed([3; 16]), forgotten: None },
         Command::Seat(SeatCommand::HostTime(2_000_000_000)),
         Command::Seat(SeatCommand::Reserve { op, handle, units: 300 }),
         Command::Seat(SeatCommand::Account { op, handle, used: 200 }),
@@ -218,6 +220,7 @@ pub fn replies() -> Vec<Reply> {
         firms: 2,
         seats: 3,
         locked: 0,
+        pin_tries: Some(8),
     };
     let firm = FirmInfo {
         root_fp: FIRM,

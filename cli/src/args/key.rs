@@ -29,6 +29,9 @@ pub(crate) enum KeyCommand {
         /// Where to write it
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -170,7 +173,7 @@ pub(crate) enum RoleArg {
     Time,
     /// Takes keys, containers and firmware out of use
     Revocation,
-    /// Signs the log of issued licenses
+    /// Acknowledges usage logs
     Log,
     /// Turns licenses with a checkpoint perpetual
     Recovery,

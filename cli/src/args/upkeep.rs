@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 
 use super::KeyStoreArgs;
 
@@ -74,4 +74,43 @@ pub(crate) struct VendorLogArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) keys: KeyStoreArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PinCommand {
+    /// Set a PIN: new vendors, names and data of the owner need it from then on
+    Set {
+        #[command(flatten)]
+        new: NewPinArgs,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Take the PIN away
+    Remove {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Replace a forgotten PIN, with the recovery code that was shown when it was set
+    Reset {
+        #[command(flatten)]
+        new: NewPinArgs,
+        /// File that holds the recovery code (also STRONGROOM_RECOVERY_CODE; else it is asked for)
+        #[arg(long, value_name = "FILE")]
+        recovery_file: Option<PathBuf>,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NewPinArgs {
+    /// File that holds the new PIN (also STRONGROOM_NEW_PIN; else it is asked for)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_pin_file: Option<PathBuf>,
+    /// Write the recovery code to this file, readable by its owner only, instead of showing it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recovery_out: Option<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! `strongroom container`: see and handle containers.
 
+mod pin;
 mod time;
 
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::shown;
 use crate::args::{Args, ContainerCommand};
 use crate::error::{CliError, Result};
 use crate::output::Output;
-use crate::{files, reach, times};
+use crate::{files, owner, reach, times};
 
 pub(super) fn run(command: &ContainerCommand, args: &Args, output: &Output) -> Result<()> {
     match command {
@@ -20,6 +21,7 @@ pub(super) fn run(command: &ContainerCommand, args: &Args, output: &Output) -> R
         ContainerCommand::Context { firm, output: path, dry_run } => {
             context(args, firm, path, *dry_run, output)
         }
+        ContainerCommand::Pin(command) => pin::run(command, args, output),
         ContainerCommand::Time(command) => time::run(command, args, output),
         ContainerCommand::Rename { name, dry_run } => rename(args, name, *dry_run, output),
     }
@@ -125,6 +127,7 @@ fn rename(args: &Args, name: &str, dry_run: bool, output: &Output) -> Result<()>
     let container = reach::one(args)?;
     let serial = container.serial().to_string();
     if !dry_run {
+        owner::unlock(&container, args)?;
         container.rename(name)?;
     }
     let would = if dry_run { "would be" } else { "is" };

@@ -21,7 +21,7 @@ use crate::error::{CliError, Result};
 use crate::files::NewFile;
 use crate::output::Output;
 use crate::trust::Trust;
-use crate::{files, reach, times};
+use crate::{files, owner, reach, times};
 
 pub(super) fn run(command: &UpdateCommand, args: &Args, output: &Output) -> Result<()> {
     match command {
@@ -323,6 +323,10 @@ fn apply(
     let Some(update_in) = &update.update else {
         return apply_trust(&update, &container, changes, output);
     };
+    // A vendor that is new here is let in by the owner.
+    if container.firms()?.iter().all(|firm| firm.root_fp != update_in.header.root_fp) {
+        owner::unlock(&container, args)?;
+    }
     let receipt_file = receipt_path.map(NewFile::begin).transpose()?;
     let mut progress = output.progress("applying");
     let applied = bring_and_apply(&update, update_in, &container, &mut |done, all| {

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use container::UserKey;
-use protector::atomic::{self, Existing};
 use serde_json::json;
 
 use crate::args::UserCommand;
-use crate::error::{CliError, Result};
+use crate::error::Result;
 use crate::files;
 use crate::output::Output;
 
@@ -23,18 +22,14 @@ pub(super) fn run(command: &UserCommand, output: &Output) -> Result<()> {
 }
 
 fn new(path: &Path, dry_run: bool, output: &Output) -> Result<()> {
-    if path.exists() {
-        let hint = "Choose another name. Nothing was written.";
-        return Err(CliError::conflict(format!("{} is there already", path.display()), hint));
-    }
+    files::check_new(path)?;
     if dry_run {
         let data = json!({ "file": path, "dry_run": true });
         output.data("user-new", data, format!("a new key would be written to {}", path.display()));
         return Ok(());
     }
     let key = UserKey::generate()?;
-    atomic::write_file(path, 0o600, Existing::Keep, key.to_text().as_bytes())
-        .map_err(|error| files::write_error(path, error))?;
+    files::write_secret(path, key.to_text().as_bytes())?;
     output.say("Keep this file to yourself. Give the vendor the public key:");
     show(path, &key, output);
     Ok(())

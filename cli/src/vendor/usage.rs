@@ -5,12 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::codec::{self, Fixed};
+use protocol::codec;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ContainerId, RootFp};
-use protocol::objects::usage::{
-    ENTRY_LEN_MAX, LoggedEntry, UsageEntry, UsageHeadBody, check_chain, genesis_head,
-};
+use protocol::objects::usage::{LoggedEntry, UsageHeadBody, check_chain, genesis_head};
 use protocol::signed::Header;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +35,7 @@ impl UsageLog {
             let head = hex(&genesis_head(root_fp, id));
             return Ok(UsageLog { serial: serial.into(), entries: Vec::new(), head });
         }
-        let read: UsageLog = serde_json::from_slice(&files::read_long(&path)?)
+        let read: UsageLog = serde_json::from_slice(&files::read_record(&path)?)
             .map_err(|error| damaged(&path, &error))?;
         match read.head() {
             Some(_) => Ok(read),
@@ -86,12 +84,6 @@ impl UsageLog {
         Ok(new.len())
     }
 
-    /// All entries.
-    pub(crate) fn entries(&self) -> Option<Vec<UsageEntry>> {
-        let entry = |text: &String| codec::decode(&bytes(text)?, ENTRY_LEN_MAX).ok();
-        self.entries.iter().map(entry).collect()
-    }
-
     /// Writes it.
     pub(crate) fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
         std::fs::create_dir_all(dir).map_err(|error| CliError::io(dir, &error))?;
@@ -135,19 +127,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn bytes(text: &str) -> Option<Vec<u8>> {
-    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    (0..text.len()).step_by(2).map(byte).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::codec::Fixed;
     use protocol::ids::{EntryNumber, OpId, ProductCode};
     use protocol::objects::device::ClockClass;
     use protocol::objects::license::ItemRef;
     use protocol::objects::statement::TimeInfo;
-    use protocol::objects::usage::{UsageKind, UsageLeaf, chain};
+    use protocol::objects::usage::{UsageEntry, UsageKind, UsageLeaf, chain};
     use protocol::signed::Kind;
 
     const FIRM: RootFp = RootFp::new([1; 16]);
@@ -200,7 +188,8 @@ mod tests {
             let (header, body, logged) = log(&all[..upto], acked);
             assert_eq!(known.take(&header, &body, &logged), Ok(new), "{upto} {acked}");
         }
-        assert_eq!(known.entries().unwrap(), all);
+        let kept: Vec<String> = all.iter().map(|entry| hex(&codec::encode(entry))).collect();
+        assert_eq!(known.entries, kept);
     }
 
     #[test]

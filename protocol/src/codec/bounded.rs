@@ -86,6 +86,12 @@ impl<const MAX: usize> Bytes<MAX> {
     }
 }
 
+impl<const MAX: usize> zeroize::Zeroize for Bytes<MAX> {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 impl<const MAX: usize> core::ops::Deref for Bytes<MAX> {
     type Target = [u8];
 

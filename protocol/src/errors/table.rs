@@ -484,6 +484,26 @@ error_table! {
         "the container lost power in the middle of a command",
         "it was unplugged",
         "Plug it in again: the old or the new state holds. Repeat the command.";
+    PinNeeded = 0x0606, License, Permission,
+        "the container's owner set a PIN, which this needs",
+        "it changes what belongs to the owner, or lets a new vendor in",
+        "Enter the PIN: at the prompt, with --pin-file, or in STRONGROOM_CONTAINER_PIN.";
+    PinWrong = 0x0607, License, Permission,
+        "the PIN is wrong; {a} more may be tried",
+        "it was mistyped, or changed by somebody else",
+        "Try again. A forgotten PIN is replaced with: strongroom container pin reset.";
+    PinLocked = 0x0608, License, Permission,
+        "the PIN was entered wrongly {a} times, the most that may be",
+        "somebody tried to guess it",
+        "Licenses go on. Set a new PIN with: strongroom container pin reset.";
+    RecoveryWrong = 0x0609, License, Permission,
+        "the recovery code is wrong; {a} more may be tried",
+        "it was mistyped, or belongs to an older PIN",
+        "Look for the code that was shown when the PIN was set.";
+    NoPin = 0x060A, Caller, Usage,
+        "no PIN is set",
+        "its owner took it away, or never set one",
+        "Nothing needs one. Set one with: strongroom container pin set.";
     // host: finding and opening
     NoContainer = 0x0801, License, NotFound,
         "no container was found",

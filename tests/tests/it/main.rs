@@ -5,6 +5,7 @@ mod keys;
 mod license;
 mod memory;
 mod parsers;
+mod pin;
 mod power;
 mod reports;
 mod seats;

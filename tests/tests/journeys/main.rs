@@ -18,4 +18,5 @@ mod shape;
 mod shim;
 mod terminal;
 mod trust;
+mod upkeep;
 mod world;

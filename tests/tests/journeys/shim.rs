@@ -122,6 +122,7 @@ impl YesSayer {
             firms: 1,
             seats: 0,
             locked: 0,
+            pin_tries: None,
         }
     }
 }

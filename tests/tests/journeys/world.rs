@@ -120,9 +120,20 @@ impl World {
 
     /// Waits for the end of the dongle at `usb`, which was told to stop, and starts it again.
     pub(crate) fn restart(&mut self) {
+        self.restart_as("rtc");
+    }
+
+    /// The same with another profile.
+    pub(crate) fn restart_as(&mut self, profile: &str) {
+        let name = self.wait_for_end();
+        self.plug(&name, profile);
+    }
+
+    /// Waits for the end of the first dongle, which was told to stop.
+    pub(crate) fn wait_for_end(&mut self) -> String {
         let (name, mut dongle) = self.dongles.remove(0);
         dongle.wait().expect("a child of this process");
-        self.plug(&name, "rtc");
+        name
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {

@@ -75,10 +75,8 @@ fn ask(
         return Ok(());
     }
     let nonce = container.time_nonce(firm)?;
-    let request = file::write(
-        FileKind::TimeRequest,
-        &[container.certificate(), firm.bytes(), &nonce],
-    );
+    let request =
+        file::write(FileKind::TimeRequest, &[container.certificate(), firm.bytes(), &nonce]);
     files::write_new(path, &request)?;
     let text = format!(
         "request of {serial} written to {}: the vendor's answer must come within two minutes, \

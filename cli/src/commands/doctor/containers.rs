@@ -211,6 +211,7 @@ mod tests {
             firms: 2,
             seats: 3,
             locked: 0,
+            pin_tries: None,
         };
         let free = super::state("D: test", &info);
         let seen = "D: test, firmware 1.2.3, clock rtc, 2 vendors, 3 seats in use";

@@ -13,7 +13,7 @@ use super::super::shown;
 use crate::args::{Args, DataArgs};
 use crate::error::{CliError, Result};
 use crate::output::Output;
-use crate::{files, reach, vendor};
+use crate::{files, owner, reach, vendor};
 
 pub(super) fn run(command: &DataArgs, args: &Args, output: &Output) -> Result<()> {
     let field = vendor::data_field(&command.field)?;
@@ -34,6 +34,7 @@ pub(super) fn run(command: &DataArgs, args: &Args, output: &Output) -> Result<()
             output.data("license-data", data, format!("{name} would hold {} bytes", bytes.len()));
             return Ok(());
         }
+        owner::unlock(&container, args)?;
         container.write_user_data(firm, item, &bytes)?;
         output.data("license-data", data, format!("{name} holds {} bytes", bytes.len()));
         return Ok(());

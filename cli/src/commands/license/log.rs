@@ -60,16 +60,13 @@ fn only_firm(container: &Container) -> Result<RootFp> {
 fn fetch(container: &Container, firm: RootFp) -> Result<Log> {
     let object = container.usage_head(firm, fresh_nonce()?)?;
     let garbage = ErrorCode::DeviceGarbage.failure();
-    let (head, _) =
-        UnverifiedObject::read(&object, STATEMENT_BODY_LEN_MAX).map_err(|_| garbage)?;
+    let (head, _) = UnverifiedObject::read(&object, STATEMENT_BODY_LEN_MAX).map_err(|_| garbage)?;
     let header = *head.header();
     let body = head.body_if_intact().ok_or(garbage)?;
-    let body: UsageHeadBody =
-        codec::decode(body, STATEMENT_BODY_LEN_MAX).map_err(|_| garbage)?;
+    let body: UsageHeadBody = codec::decode(body, STATEMENT_BODY_LEN_MAX).map_err(|_| garbage)?;
     let entries = container.usage_entries(firm, body.acked_seq, header.seq)?;
     let entries = chain(body.acked_head.0, body.acked_seq, &entries);
-    check_chain(body.acked_head.0, body.acked_seq, &entries, &header.state)
-        .map_err(|_| garbage)?;
+    check_chain(body.acked_head.0, body.acked_seq, &entries, &header.state).map_err(|_| garbage)?;
     Ok(Log { seq: header.seq, acked_seq: body.acked_seq, entries, object })
 }
 
@@ -98,8 +95,7 @@ fn write(
     output: &Output,
 ) -> Result<()> {
     let entries = write_entries(&log.entries);
-    let bytes =
-        file::write(FileKind::UsageLog, &[container.certificate(), &log.object, &entries]);
+    let bytes = file::write(FileKind::UsageLog, &[container.certificate(), &log.object, &entries]);
     match dry_run {
         true => files::check_new(path)?,
         false => files::write_new(path, &bytes)?,
@@ -125,7 +121,8 @@ fn acknowledge(container: &Container, path: &Path, dry_run: bool, output: &Outpu
         file::finish(rest)?;
         Ok((object, *ack.header()))
     };
-    let (object, header) = read().map_err(|failure| CliError::from(failure).about(path.display()))?;
+    let (object, header) =
+        read().map_err(|failure| CliError::from(failure).about(path.display()))?;
     let serial = container.serial().to_string();
     if !dry_run {
         container.usage_ack(object)?;

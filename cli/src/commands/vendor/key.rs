@@ -26,7 +26,9 @@ pub(super) fn run(command: &KeyCommand, output: &Output) -> Result<()> {
         KeyCommand::Rotate(args) => rotate(args, output),
         KeyCommand::Delegate(args) => delegate(args, output),
         KeyCommand::Revoke(args) => revoke(args, output),
-        KeyCommand::Export { vendor, output: path } => export(vendor, path, output),
+        KeyCommand::Export { vendor, output: path, dry_run } => {
+            export(vendor, path, *dry_run, output)
+        }
     }
 }
 
@@ -283,17 +285,23 @@ fn put(
     }
 }
 
-fn export(dir: &Path, path: &Path, output: &Output) -> Result<()> {
+fn export(dir: &Path, path: &Path, dry_run: bool, output: &Output) -> Result<()> {
     let vendor = Vendor::open(dir)?;
     let objects: Vec<&[u8]> = vendor.trust.roots.iter().map(|part| &part.bytes[..]).collect();
     let revocation = vendor.trust.revocation.iter().map(|part| &part.bytes[..]);
     let all: Vec<&[u8]> = objects.into_iter().chain(revocation).collect();
-    files::write_new(path, &file::write(FileKind::Trust, &all))?;
+    match dry_run {
+        true => files::check_new(path)?,
+        false => files::write_new(path, &file::write(FileKind::Trust, &all))?,
+    }
     let epoch = vendor.revocations().map_or(0, |now| now.epoch);
     let version = vendor.root.version;
-    let data = json!({ "file": path, "root_version": version, "revocation_epoch": epoch });
+    let data = json!({
+        "file": path, "root_version": version, "revocation_epoch": epoch, "dry_run": dry_run,
+    });
+    let written = if dry_run { "would be written" } else { "written" };
     let text = format!(
-        "root version {version}, revocations of epoch {epoch} written to {}: users apply it with \
+        "root version {version}, revocations of epoch {epoch} {written} to {}: users apply it with \
          update apply",
         path.display()
     );

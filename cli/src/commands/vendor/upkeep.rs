@@ -3,7 +3,7 @@
 use protocol::codec;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::ContainerId;
-use protocol::limits::{DEVICE_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX};
+use protocol::limits::DEVICE_BODY_LEN_MAX;
 use protocol::objects::device::Device;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::TimeTokenBody;
@@ -49,10 +49,7 @@ pub(super) fn time(args: &VendorTimeArgs, output: &Output) -> Result<()> {
     Ok(())
 }
 
-fn read_request(
-    vendor: &Vendor,
-    bytes: &[u8],
-) -> std::result::Result<(Device, [u8; 32]), Failure> {
+fn read_request(vendor: &Vendor, bytes: &[u8]) -> std::result::Result<(Device, [u8; 32]), Failure> {
     let rest = file::expect(bytes, FileKind::TimeRequest)?;
     let (certificate, rest) = file::next_object(rest, DEVICE_BODY_LEN_MAX)?;
     let device = certified(&certificate, vendor.root.body.mode)?;
@@ -72,9 +69,8 @@ pub(super) fn log(args: &VendorLogArgs, output: &Output) -> Result<()> {
     let (id, header) = (statement.device.id, statement.header);
     let serial = id.serial(statement.device.body.kind).to_string();
     let mut known = UsageLog::load(&vendor.usage_dir(), vendor.root.root_fp, id, &serial)?;
-    let new = known
-        .take(&header, &statement.body, &entries)
-        .map_err(|error| about(error.into()))?;
+    let new =
+        known.take(&header, &statement.body, &entries).map_err(|error| about(error.into()))?;
     let used = used_units(&entries[entries.len() - new..]);
     let data = json!({
         "serial": serial, "new": new, "last": header.seq, "used": used, "file": args.output,
