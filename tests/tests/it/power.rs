@@ -65,7 +65,7 @@ fn sec_s15_a_cut_at_any_write_leaves_the_old_or_the_new_state() {
         seen.sequences += 1;
     }
     seen.print();
-    assert_eq!(seen.by_command.len(), 21, "a command was never drawn");
+    assert_eq!(seen.by_command.len(), 24, "a command was never drawn");
     assert_eq!(seen.by_kind.len(), WriteKind::ALL.len(), "a kind of write was never cut");
 }
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::journal::Flash;
-use protocol::codec;
-use protocol::command::{Command, Reply};
-use protocol::ids::{Generation, ProductCode, RootFp};
+use protocol::codec::{self, Fixed};
+use protocol::command::{Command, Reply, UnitState};
+use protocol::ids::{EntryNumber, Generation, ProductCode, RootFp};
 use protocol::limits::STATEMENT_BODY_LEN_MAX;
+use protocol::objects::data::DataField;
 use protocol::objects::license::{AccessMode, ItemRef, ProductItem, Requirement};
 use protocol::objects::statement::ReceiptBody;
 use protocol::signed::UnverifiedObject;
@@ -35,7 +36,16 @@ pub(super) struct FirmState {
     pub(super) keys: BTreeSet<(ProductCode, Generation)>,
     /// Entries whose usage period has begun.
     pub(super) used: BTreeSet<ItemRef>,
+    /// Units of [`COUNTED`].
+    pub(super) units: Option<UnitState>,
+    /// User data and protected data of [`COUNTED`].
+    pub(super) data: [Option<Vec<u8>>; 2],
+    /// Entries of the usage log so far.
+    pub(super) log: u64,
 }
+
+/// The one entry that is paid for by units and has data.
+pub(super) const COUNTED: ItemRef = ItemRef { product: ProductCode(50), entry: EntryNumber(0) };
 
 /// Products and generations that tests use.
 pub(super) const PRODUCTS: u32 = 3;
@@ -47,7 +57,9 @@ impl State {
         let mut visible = self.clone();
         for firm in visible.firms.values_mut() {
             let items = &firm.items;
-            firm.keys.retain(|(product, _)| items.keys().any(|item| item.product == *product));
+            firm.keys.retain(|(product, _)| {
+                *product != COUNTED.product && items.keys().any(|item| item.product == *product)
+            });
         }
         visible
     }
@@ -121,7 +133,21 @@ fn observe_firm<F: Flash + Clone>(bench: &mut Bench<F>, firm: RootFp) -> Result<
         if state.first_use_s != 0 {
             seen.used.insert(item);
         }
+        if item == COUNTED {
+            seen.units = state.units;
+        }
     }
+    seen.data = [DataField::User, DataField::Protected].map(|field| {
+        match bench.command(Command::Data { firm, item: COUNTED, field, access_code: 0 }) {
+            Reply::Data(bytes) => Some(bytes.to_vec()),
+            _ => None,
+        }
+    });
+    let head = Command::UsageHead { firm, nonce: Fixed([1; 32]) };
+    let Reply::UsageHead(object) = bench.command(head) else { return Err("no head".into()) };
+    let (head, _) = UnverifiedObject::read(&object, STATEMENT_BODY_LEN_MAX)
+        .map_err(|error| error.to_string())?;
+    seen.log = head.header().seq;
     Ok(seen)
 }
 

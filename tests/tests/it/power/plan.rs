@@ -1,16 +1,21 @@
 //! What happens to a container next, drawn over all commands that change something.
 
-use protocol::codec::{List, Text};
+use protocol::codec::{Bytes, List, Text};
 use protocol::command::{Command, SeatCommand};
 use protocol::crypto::ecdh::PublicKey;
-use protocol::ids::{ArtifactId, ContainerId, EntryNumber, Generation, KeyId, OpId, ProductCode};
-use protocol::objects::license::{Checkpoint, ItemOption, ItemRef, OptionKind, ProductItem};
-use protocol::objects::update::{ProductRange, UpdateOp};
+use protocol::ids::{
+    ArtifactId, ContainerId, EntryNumber, Generation, KeyId, OpId, ProductCode, RootFp,
+};
+use protocol::objects::data::{DataContent, DataField};
+use protocol::objects::license::{
+    Checkpoint, ItemOption, ItemRef, LostUnits, OptionKind, ProductItem, Requirement, UnitRule,
+};
+use protocol::objects::update::{ProductRange, UnitsChange, UpdateOp};
 use strongroom_tests::dice::Dice;
 use strongroom_tests::trust::SCOPE;
 use strongroom_tests::vendor::{Place, Update, Vendor, commands, trust};
 
-use super::model::{FirmState, GENERATIONS, PRODUCTS, State, any_use};
+use super::model::{COUNTED, FirmState, GENERATIONS, PRODUCTS, State, any_use};
 
 /// Commands that belong together, and what they lead to.
 pub(super) struct Plan {
@@ -44,6 +49,11 @@ impl World {
         }
         let line = &self.vendors[dice.below(self.vendors.len())];
         let known = state.firms.get(&line[0].fp());
+        if dice.one_in(3)
+            && let Some(plan) = counted(line[0].fp(), state, dice)
+        {
+            return plan;
+        }
         if known.is_some() && dice.one_in(4) {
             return trust_changes(line, state, dice);
         }
@@ -51,6 +61,12 @@ impl World {
         let place = self.place(vendor, state);
         let mut after = state.clone();
         let firm = after.firms.entry(vendor.fp()).or_default();
+        if known.is_some() && dice.one_in(5) {
+            let update = self.top_up(vendor, &place, firm, dice);
+            after.advance(vendor.fp(), &update);
+            let covers = vec!["units and data"];
+            return Plan { covers, commands: update.commands(), succeeds: true, after };
+        }
         if known.is_some() && dice.one_in(8) {
             let update = perpetuate(vendor, &place, firm, dice);
             after.advance(vendor.fp(), &update);
@@ -80,6 +96,35 @@ impl World {
             covers.push("several chunks");
         }
         Plan { covers, commands: update.commands(), succeeds: true, after }
+    }
+
+    /// Sets [`COUNTED`] with its key, adds units, and writes its data.
+    fn top_up(
+        &self,
+        vendor: &Vendor,
+        place: &Place,
+        firm: &mut FirmState,
+        dice: &mut Dice,
+    ) -> Update {
+        let rule = UnitRule { reserve_max: 9, lost: LostUnits::Charged };
+        let options = vec![ItemOption::UnitCounter(rule)];
+        let item = ProductItem { item: COUNTED, options: List::new(options).expect("one") };
+        let (added, bytes) = (1 + dice.below(20) as u64, dice.bytes::<9>().to_vec());
+        firm.items.insert(COUNTED, item.clone());
+        firm.keys.insert((COUNTED.product, Generation(0)));
+        let units = firm.units.get_or_insert_default();
+        units.granted += added;
+        units.left += added;
+        firm.log += 1;
+        firm.data[1] = Some(bytes.clone());
+        let content = DataContent::Plain(Bytes::new(bytes).expect("few bytes"));
+        let ops = [
+            UpdateOp::SetItem(item),
+            vendor.set_key(&self.sealing_key, place, (COUNTED.product, Generation(0))),
+            UpdateOp::Units { item: COUNTED, change: UnitsChange::Add(added) },
+            UpdateOp::SetData { item: COUNTED, field: DataField::Protected, content },
+        ];
+        vendor.update(place, &ops)
     }
 
     fn place(&self, vendor: &Vendor, state: &State) -> Place {
@@ -125,6 +170,11 @@ impl World {
             1 if !firm.items.is_empty() => {
                 let (item, _) = firm.items.pop_first().expect("not empty");
                 firm.used.remove(&item);
+                if item == COUNTED {
+                    // Its account ends, which is booked.
+                    firm.log += u64::from(firm.units.take().is_some());
+                    firm.data = [None, None];
+                }
                 ("remove item", UpdateOp::RemoveItem(item))
             }
             2 | 3 => {
@@ -260,6 +310,7 @@ fn first_use(state: &State, dice: &mut Dice) -> Option<Plan> {
     let (held, (product, generation)) = held;
     let item = held.items.keys().find(|item| item.product == product).copied()?;
     held.used.insert(item);
+    held.log += 1;
     let open = SeatCommand::Open {
         op: OpId::new(dice.bytes()),
         requirement: any_use(firm, product, generation),
@@ -267,6 +318,30 @@ fn first_use(state: &State, dice: &mut Dice) -> Option<Plan> {
     };
     let commands = vec![Command::Seat(open)];
     Some(Plan { covers: vec!["first use"], commands, succeeds: true, after })
+}
+
+/// A use of [`COUNTED`] that takes units, or a note of its owner's, where it can be used.
+fn counted(firm: RootFp, state: &State, dice: &mut Dice) -> Option<Plan> {
+    let mut after = state.clone();
+    let held = after.firms.get_mut(&firm)?;
+    held.items.get(&COUNTED)?;
+    let (covered, command) = if dice.one_in(2) {
+        let note = dice.bytes::<7>().to_vec();
+        held.data[0] = Some(note.clone());
+        let bytes = Bytes::new(note).expect("few bytes");
+        ("user data", Command::WriteUserData { firm, item: COUNTED, bytes })
+    } else {
+        let units = held.units.as_mut().filter(|units| units.left >= 2)?;
+        if !held.keys.contains(&(COUNTED.product, Generation(0))) {
+            return None;
+        }
+        (units.left, units.used, held.log) = (units.left - 2, units.used + 2, held.log + 1);
+        let requirement = Requirement { units: 2, ..any_use(firm, COUNTED.product, Generation(0)) };
+        let (op, artifact) = (OpId::new(dice.bytes()), ArtifactId::default());
+        ("units taken", Command::Seat(SeatCommand::Open { op, requirement, artifact }))
+    };
+    let commands = vec![command];
+    Some(Plan { covers: vec![covered], commands, succeeds: true, after })
 }
 
 /// An entry that every use without conditions may use.
