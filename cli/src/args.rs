@@ -354,6 +354,9 @@ pub(crate) enum UpdateCommand {
         /// Where to write the receipt, which the vendor needs back
         #[arg(long, value_name = "FILE")]
         receipt: Option<PathBuf>,
+        /// Refuse revocations that are over for more than so many days; without this one is warned
+        #[arg(long, value_name = "DAYS")]
+        refuse_stale: Option<u32>,
         /// Do not ask
         #[arg(long)]
         yes: bool,

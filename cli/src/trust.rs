@@ -8,13 +8,15 @@ use protocol::ids::RootFp;
 use protocol::limits::{REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX};
 use protocol::objects::delegation::{Delegate, DelegationBody};
 use protocol::objects::file;
-use protocol::objects::revocation::{Revocation, RevocationBody};
+use protocol::objects::revocation::{
+    Freshness, Revocation, RevocationBody, StalePolicy, freshness,
+};
 use protocol::objects::root::{NextBody, Root};
 use protocol::objects::update::ProductRange;
 use protocol::signed::{Header, Kind, Role, UnverifiedObject};
 use serde_json::{Value, json};
 
-use crate::times;
+use crate::{clock, times};
 
 /// An object, as it stands in its file.
 #[derive(Debug, Clone)]
@@ -83,6 +85,23 @@ impl Trust {
     /// All objects, in the order of a file.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &Part> {
         self.roots.iter().chain(&self.revocation).chain(&self.delegations)
+    }
+
+    /// Whether its revocations still tell the present.
+    ///
+    /// # Errors
+    /// They are over for longer than the policy allows.
+    pub(crate) fn check_stale(&self, policy: StalePolicy) -> Result<Option<String>, Failure> {
+        let Some(part) = &self.revocation else { return Ok(None) };
+        let (until_s, now_s) = (part.header.until_s, clock::now_s());
+        match freshness(until_s, now_s, policy) {
+            Freshness::Fresh => Ok(None),
+            Freshness::Stale(_) => Ok(Some(format!(
+                "the revocations are over since {}: ask the vendor for newer ones",
+                times::show(until_s)
+            ))),
+            Freshness::Refused(_) => Err(ErrorCode::RevocationStale.with(until_s, now_s)),
+        }
     }
 
     /// Brings a container what it does not know. `firm` is what it says of the firm.

@@ -69,6 +69,25 @@ fn the_head_says_who_made_what() {
     assert_eq!(program.body.program, Some(program_options()));
 }
 
+/// A new key for protecting comes with the root that names it, and with no other.
+#[test]
+fn an_artifact_brings_the_roots_that_lead_to_its_key() {
+    let (vendor, [first, second]) = Vendor::rotated(1);
+    let plain = plaintext(1000);
+    let (head, bytes) = vendor.artifact(&plain, 1);
+    assert_eq!((head.root.version, head.root_fp()), (2, Vendor::new(1).root_fp()));
+    assert_eq!(open(&vendor, &bytes, 0).unwrap(), plain);
+    let rest = &bytes[PREFIX_LEN + first.len() + second.len()..];
+    let start = &bytes[..PREFIX_LEN];
+    let without = [start, &first, rest].concat();
+    assert!(matches!(read(&without), Err(ArtifactError::Header(_))), "the first root's key");
+    let skipped = [start, &second, rest].concat();
+    assert!(matches!(read(&skipped), Err(ArtifactError::Root(_))), "no first root");
+    let (_, [_, others]) = Vendor::rotated(2);
+    let mixed = [start, &first, &others, rest].concat();
+    assert!(matches!(read(&mixed), Err(ArtifactError::Root(_))), "the root of another vendor");
+}
+
 #[test]
 fn each_of_sixteen_slots_opens_it_and_no_more_fit() {
     let vendor = Vendor::new(1);

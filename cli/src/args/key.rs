@@ -55,6 +55,9 @@ pub(crate) struct RotateArgs {
     /// Write each new private key to a file in this folder, instead of the vendor directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// File that holds the passphrase of those files; that of the vendor directory if not given
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub(crate) out_passphrase_file: Option<PathBuf>,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,

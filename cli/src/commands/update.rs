@@ -11,6 +11,7 @@ use protocol::limits::UPDATE_BODY_LEN_MAX;
 use protocol::objects::data::{DataContent, DataField};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{ItemRef, ProductItem};
+use protocol::objects::revocation::StalePolicy;
 use protocol::objects::update::{UpdateOp, read_ops};
 use protocol::signed::{Header, Kind, Role, UnverifiedObject};
 use serde_json::{Value, json};
@@ -26,8 +27,10 @@ use crate::{files, owner, reach, times};
 pub(super) fn run(command: &UpdateCommand, args: &Args, output: &Output) -> Result<()> {
     match command {
         UpdateCommand::Preview { file } => preview(args, file, output),
-        UpdateCommand::Apply { file, receipt, yes, dry_run } => {
-            apply(args, file, receipt.as_deref(), *yes, *dry_run, output)
+        UpdateCommand::Apply { file, receipt, refuse_stale, yes, dry_run } => {
+            let update = UpdateFile::read(file)?;
+            warn_stale(&update, *refuse_stale, output)?;
+            apply(args, &update, receipt.as_deref(), *yes, *dry_run, output)
         }
         UpdateCommand::Receipt { firm, number, output: path, dry_run } => {
             receipt(args, firm, *number, (path, *dry_run), output)
@@ -117,6 +120,7 @@ fn trusted_body(update: &UnverifiedObject<'_>, trust: &Trust) -> Result<Vec<Upda
 
 fn preview(args: &Args, path: &Path, output: &Output) -> Result<()> {
     let update = UpdateFile::read(path)?;
+    warn_stale(&update, None, output)?;
     // Without the container the old values are not known; the update can still be read.
     let container = reach::one(args).ok();
     let (text, data) = describe(&update, container.as_ref())?;
@@ -297,17 +301,26 @@ fn diff(before: Option<&ProductItem>, after: Option<&ProductItem>) -> String {
     text
 }
 
+/// Warns of revocations whose time is over, and refuses them where the user says so: somebody may
+/// keep newer ones away.
+fn warn_stale(update: &UpdateFile, refuse_after_days: Option<u32>, output: &Output) -> Result<()> {
+    let refuse_after_s = refuse_after_days.map(|days| u64::from(days) * 86_400);
+    if let Some(warning) = update.trust.check_stale(StalePolicy { refuse_after_s })? {
+        output.say(format!("warning: {warning}"));
+    }
+    Ok(())
+}
+
 fn apply(
     args: &Args,
-    path: &Path,
+    update: &UpdateFile,
     receipt_path: Option<&Path>,
     yes: bool,
     dry_run: bool,
     output: &Output,
 ) -> Result<()> {
-    let update = UpdateFile::read(path)?;
     let container = reach::one(args)?;
-    let (text, changes) = describe(&update, Some(&container))?;
+    let (text, changes) = describe(update, Some(&container))?;
     if dry_run {
         fits::check(&update, &container)?;
         receipt_path.map(files::check_new).transpose()?;
@@ -321,7 +334,7 @@ fn apply(
     output.say(&text);
     output.confirm("apply this update?", yes)?;
     let Some(update_in) = &update.update else {
-        return apply_trust(&update, &container, changes, output);
+        return apply_trust(update, &container, changes, output);
     };
     // A vendor that is new here is let in by the owner.
     if container.firms()?.iter().all(|firm| firm.root_fp != update_in.header.root_fp) {
@@ -329,7 +342,7 @@ fn apply(
     }
     let receipt_file = receipt_path.map(NewFile::begin).transpose()?;
     let mut progress = output.progress("applying");
-    let applied = bring_and_apply(&update, update_in, &container, &mut |done, all| {
+    let applied = bring_and_apply(update, update_in, &container, &mut |done, all| {
         progress.update(done as u64, all as u64);
     });
     drop(progress);

@@ -81,7 +81,7 @@ impl Vendor {
         rotation: &Rotation,
         mut keys: KeyRing,
         passphrase: &Passphrase,
-        out: Option<&Path>,
+        out: Option<(&Path, &Passphrase)>,
     ) -> Result<Self> {
         self.check_own()?;
         let drawn: Result<Vec<[u8; 33]>> =
@@ -95,7 +95,7 @@ impl Vendor {
         let next = self.verify_next(&object)?;
         let revocation = self.resigned(&next, &keys)?;
         match out {
-            Some(folder) => write_apart(&mut keys, rotation.role, &drawn, folder, passphrase)?,
+            Some(out) => write_apart(&mut keys, rotation.role, &drawn, out)?,
             None => keys.write(&self.dir.join(KEYS_FILE), passphrase)?,
         }
         let folder = self.dir.join(ROOTS_DIR);
@@ -287,8 +287,7 @@ fn write_apart(
     keys: &mut KeyRing,
     role: Role,
     drawn: &[[u8; 33]],
-    folder: &Path,
-    passphrase: &Passphrase,
+    (folder, passphrase): (&Path, &Passphrase),
 ) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| CliError::io(folder, &error))?;
     for (id, alone) in keys.split_off(drawn) {

@@ -10,7 +10,7 @@ use protocol::objects::artifact::{
     LossPolicy, MAIN_PART, ProgramOptions, SecretKey, item_key, part_key, unwrap_content_key,
 };
 use protocol::objects::license::{AccessMode, Requirement};
-use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
+use protocol::objects::root::{Mode, NextBody, RoleKeys, Root, RootBody};
 use protocol::signed::Role;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -59,6 +59,24 @@ impl Vendor {
         let object = Root::write_first(&body, ISSUED_S, &[&root], &[7; 32]).expect("a small root");
         let firm = Firm::new(&object).expect("a sound root");
         Self { firm, licensing, protect, firm_key: [number; 32] }
+    }
+
+    /// The same vendor under its next root, with another key for protecting. With it come the
+    /// roots, v1 first.
+    pub(crate) fn rotated(number: u8) -> (Self, [Vec<u8>; 2]) {
+        let mut vendor = Self::new(number);
+        let root = SigningKey::from_bytes(&[number ^ 0x10; 32]).expect("a small scalar");
+        vendor.protect = SigningKey::from_bytes(&[number ^ 0x40; 32]).expect("a small scalar");
+        let mut roles = vendor.firm.root().body.roles.clone().into_vec();
+        let keys = vec![Fixed(vendor.protect.verifying_key().to_bytes())];
+        roles[2].keys = List::new(keys).expect("one key");
+        let roles = List::new(roles).expect("three roles");
+        let body = RootBody { roles, ..vendor.firm.root().body.clone() };
+        let next = NextBody { body, min_epoch: 0 };
+        let next = vendor.firm.root().write_next(&next, (ISSUED_S, 0), &[&root], &[7; 32]);
+        let roots = [vendor.firm.object().to_vec(), next.expect("a small root")];
+        vendor.firm = Firm::new(&roots.concat()).expect("sound roots");
+        (vendor, roots)
     }
 
     pub(crate) fn root_fp(&self) -> RootFp {

@@ -140,14 +140,19 @@ impl Revocation {
 
     /// How it stands with its time at `now_s`.
     pub fn freshness(&self, now_s: u64, policy: StalePolicy) -> Freshness {
-        if self.until_s == 0 || now_s <= self.until_s {
-            return Freshness::Fresh;
-        }
-        let over_s = now_s - self.until_s;
-        match policy.refuse_after_s {
-            Some(refuse_after_s) if over_s > refuse_after_s => Freshness::Refused(over_s),
-            _ => Freshness::Stale(over_s),
-        }
+        freshness(self.until_s, now_s, policy)
+    }
+}
+
+/// How something that ends at `until_s` (0 = never) stands with its time at `now_s`.
+pub fn freshness(until_s: u64, now_s: u64, policy: StalePolicy) -> Freshness {
+    if until_s == 0 || now_s <= until_s {
+        return Freshness::Fresh;
+    }
+    let over_s = now_s - until_s;
+    match policy.refuse_after_s {
+        Some(refuse_after_s) if over_s > refuse_after_s => Freshness::Refused(over_s),
+        _ => Freshness::Stale(over_s),
     }
 }
 

@@ -79,7 +79,8 @@ fn roots_take_their_turn_and_an_update_brings_what_is_missing() {
         fs::copy(world.path("acme/roots/2.strgroom"), world.path(name)).expect("a root")
     };
     keep("two");
-    let out = "--keys 3 --threshold 2 --out offline --yes";
+    fs::write(world.path("phrase"), "three people\n").expect("room");
+    let out = "--keys 3 --threshold 2 --out offline --out-passphrase-file phrase --yes";
     world.cli(&format!("vendor key rotate --vendor acme --role root {out}")).ok();
     // The third root without the second: a file of trust without it is not even one.
     let whole = fs::read(world.path("acme/trust.strgroom")).expect("a file");
@@ -105,6 +106,9 @@ fn roots_take_their_turn_and_an_update_brings_what_is_missing() {
         .collect();
     files.sort();
     assert_eq!(files.len(), 3);
+    let one = format!("{rotate} --key-file {}", files[0].display());
+    world.cli(&one).refused(4, &["S0A02"]);
+    let rotate = format!("{rotate} --key-passphrase-file phrase --key-passphrase-file phrase");
     let one = format!("{rotate} --key-file {}", files[0].display());
     world.cli(&one).refused(3, &["1 private keys", "2 must sign"]);
     // One file twice is one key.
@@ -241,6 +245,27 @@ fn nothing_is_issued_for_revoked_containers_and_firmware() {
     issue(&world, "acme", "--product 7").refused(5, &["S042F"]);
     world.cli(&format!("{revoke} --expires +30d")).ok();
     issue(&world, "acme", "--product 7").ok();
+}
+
+/// Revocations that are over: one is warned, and refuses them if one says so.
+#[test]
+fn sec_s09_stale_revocations_are_warned_of_and_refused_if_asked() {
+    let world = World::licensed("rtc", "--quantity 2");
+    let revoke = "vendor key revoke --vendor acme --yes --expires";
+    world.cli(&format!("{revoke} 2020-01-01")).ok();
+    world.cli("vendor key export --vendor acme -o stale").ok();
+    let warned = world.cli("update preview stale").ok();
+    assert!(warned.stderr.contains("are over since 2020-01-01"), "{}", warned.stderr);
+    world.cli("update apply stale --yes --refuse-stale 30").refused(5, &["S042F", "2020-01-01"]);
+    assert_eq!(trusted(&world), (1, 0));
+    let warned = world.cli("update apply stale --yes").ok();
+    assert!(warned.stderr.contains("are over since 2020-01-01"), "{}", warned.stderr);
+    assert_eq!(trusted(&world), (1, 1));
+    world.cli(&format!("{revoke} +30d")).ok();
+    world.cli("vendor key export --vendor acme -o fresh").ok();
+    let fresh = world.cli("update apply fresh --yes --refuse-stale 0").ok();
+    assert!(!fresh.stderr.contains("over since"), "{}", fresh.stderr);
+    assert_eq!(trusted(&world), (1, 2));
 }
 
 /// Whatever is read stops at its bound, though the file has no end.

@@ -115,7 +115,9 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
     output.confirm("make this root? It cannot be taken back", args.yes)?;
     let passphrase = vendor.passphrase(&args.store)?;
     let keys = vendor.keys_under(&args.store, &passphrase)?;
-    let vendor = vendor.rotate(&rotation, keys, &passphrase, args.out.as_deref())?;
+    let theirs = passphrase.of_file(args.out_passphrase_file.as_deref())?;
+    let out = args.out.as_deref().map(|folder| (folder, &theirs));
+    let vendor = vendor.rotate(&rotation, keys, &passphrase, out)?;
     let ids = vendor.root.body.role(role).map(key_ids).unwrap_or_default();
     let ids: Vec<String> = ids.iter().map(KeyId::to_string).collect();
     data["keys"] = json!(ids);
