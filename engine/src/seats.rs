@@ -35,6 +35,8 @@ impl Default for SeatTimes {
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
     pub token: SeatToken,
+    /// The command that took it.
+    pub op: OpId,
     pub slot: FirmSlot,
     pub item: ItemRef,
     pub requirement: Requirement,
@@ -154,30 +156,28 @@ impl Seats {
         }
     }
 
-    /// The seat that command `op` made before: a repeated command is not done twice. On another
-    /// session it gets an entry of its own, since whoever asked before may be there yet: a parent
-    /// and its child take the same seat up again.
+    /// What command `op` made before: it is not done twice. On another session it joins the seat
+    /// that it took, since whoever asked before may be there yet: a parent and its child take the
+    /// same seat up again.
     pub(crate) fn repeated(
         &mut self,
         op: OpId,
         session: u32,
         now_ms: u64,
     ) -> Result<Option<(SeatHandle, SeatToken)>, Failure> {
-        let mut made = self.entries.iter_mut().filter(|entry| entry.op == op);
-        let Some(first) = made.next() else { return Ok(None) };
-        let token = first.token;
-        let own = core::iter::once(first).chain(made).find(|entry| entry.session == session);
-        if let Some(own) = own {
+        let mut entries = self.entries.iter_mut();
+        if let Some(own) = entries.find(|entry| (entry.op, entry.session) == (op, session)) {
             own.last_ms = now_ms;
-            return Ok(Some((own.handle, token)));
+            return Ok(Some((own.handle, own.token)));
         }
-        self.check_room()?;
-        Ok(Some((self.enter(token, op, session, now_ms), token)))
+        let Some(seat) = self.seats.iter().find(|seat| seat.op == op) else { return Ok(None) };
+        let token = seat.token;
+        self.join(token, op, session, now_ms).map(|handle| Some((handle, token)))
     }
 
     /// Takes a seat, or takes over one that lingers.
-    pub(crate) fn open(&mut self, seat: Seat, op: OpId, session: u32, now_ms: u64) -> SeatHandle {
-        let token = seat.token;
+    pub(crate) fn open(&mut self, seat: Seat, session: u32, now_ms: u64) -> SeatHandle {
+        let (token, op) = (seat.token, seat.op);
         let same = |left: &Lingering| {
             (left.seat.slot, left.seat.item) == (seat.slot, seat.item)
                 && left.seat.is_retaken_by(seat.client)
@@ -306,6 +306,7 @@ mod tests {
         };
         Seat {
             token: SeatToken::new([token; 16]),
+            op: op(token),
             slot: 0,
             item: ITEM,
             requirement,
@@ -339,11 +340,11 @@ mod tests {
     #[test]
     fn a_station_shares_one_seat_and_an_exclusive_use_is_seen_on_its_station_only() {
         let mut seats = Seats::new(SeatTimes::default());
-        seats.open(on(1, 1, AccessMode::StationShare), op(1), 10, 0);
-        seats.open(on(1, 2, AccessMode::StationShare), op(2), 11, 0);
-        seats.open(on(2, 3, AccessMode::StationShare), op(3), 12, 0);
-        seats.open(on(3, 4, AccessMode::Exclusive), op(4), 13, 0);
-        seats.open(on(3, 5, AccessMode::NoUserLimit), op(5), 14, 0);
+        seats.open(on(1, 1, AccessMode::StationShare), 10, 0);
+        seats.open(on(1, 2, AccessMode::StationShare), 11, 0);
+        seats.open(on(2, 3, AccessMode::StationShare), 12, 0);
+        seats.open(on(3, 4, AccessMode::Exclusive), 13, 0);
+        seats.open(on(3, 5, AccessMode::NoUserLimit), 14, 0);
         let seen = |shared_here, exclusive_here| Taken { seats: 3, shared_here, exclusive_here };
         assert_eq!(seats.taken(0, ITEM, at(1)), seen(true, false));
         assert_eq!(seats.taken(0, ITEM, at(3)), seen(false, true));
@@ -359,14 +360,14 @@ mod tests {
     fn a_seat_lingers_for_others_and_is_taken_over_by_its_station() {
         let mut seats = Seats::new(SeatTimes::default());
         let lingers = |token| Seat { linger_s: 5, ..on(1, token, AccessMode::UserLimit) };
-        let first = seats.open(lingers(1), op(1), 10, 0);
+        let first = seats.open(lingers(1), 10, 0);
         seats.close(first, 10, 1000);
         let taken = |seats: &Seats, station| seats.taken(0, ITEM, at(station)).seats;
         assert_eq!((taken(&seats, 1), taken(&seats, 2), seats.len()), (0, 1, 0));
         // Its secret opens nothing any more, and a late heartbeat does not revive it.
-        assert!(seats.join(SeatToken::new([1; 16]), op(2), 10, 1000).is_err());
+        assert!(seats.join(SeatToken::new([1; 16]), op(9), 10, 1000).is_err());
         assert!(seats.beat(first, 10, 9, 1000).is_err());
-        let again = seats.open(lingers(2), op(3), 10, 2000);
+        let again = seats.open(lingers(2), 10, 2000);
         assert_eq!((taken(&seats, 1), taken(&seats, 2)), (1, 1));
         seats.close(again, 10, 3000);
         seats.expire(7999);
@@ -379,7 +380,7 @@ mod tests {
     fn a_seat_lost_for_silence_lingers_too() {
         let mut seats = Seats::new(SeatTimes { interval_s: 1, timeout_s: 2 });
         let seat = Seat { linger_s: 5, ..on(1, 1, AccessMode::UserLimit) };
-        seats.open(seat, op(1), 10, 0);
+        seats.open(seat, 10, 0);
         seats.expire(4001);
         assert_eq!((seats.taken(0, ITEM, at(2)).seats, seats.len()), (1, 0));
         seats.expire(9001);
@@ -391,10 +392,10 @@ mod tests {
         let mut seats = Seats::new(SeatTimes::default());
         for session in 0..=SEAT_ENTRIES_MAX as u32 {
             let seat = Seat { linger_s: 5, ..on(1, 1, AccessMode::NoUserLimit) };
-            seats.open(seat, op(1), session, 0);
+            seats.open(seat, session, 0);
             seats.close_session(session, 0);
         }
-        seats.open(Seat { linger_s: 5, ..on(1, 2, AccessMode::UserLimit) }, op(2), 7, 0);
+        seats.open(Seat { linger_s: 5, ..on(1, 2, AccessMode::UserLimit) }, 7, 0);
         seats.close_session(7, 0);
         assert_eq!(seats.taken(0, ITEM, at(2)).seats, 1);
     }
@@ -402,20 +403,20 @@ mod tests {
     #[test]
     fn a_seat_counts_once_and_lives_as_long_as_one_entry() {
         let mut seats = Seats::new(SeatTimes::default());
-        let parent = seats.open(seat(1), op(1), 10, 0);
-        let child = seats.join(SeatToken::new([1; 16]), op(2), 11, 0).unwrap();
+        let parent = seats.open(seat(1), 10, 0);
+        let child = seats.join(SeatToken::new([1; 16]), op(9), 11, 0).unwrap();
         assert_eq!(used(&seats), 1);
         seats.close(parent, 10, 0);
         assert_eq!(used(&seats), 1);
         seats.close(child, 11, 0);
         assert_eq!(used(&seats), 0);
-        assert!(seats.join(SeatToken::new([1; 16]), op(3), 11, 0).is_err());
+        assert!(seats.join(SeatToken::new([1; 16]), op(9), 11, 0).is_err());
     }
 
     #[test]
     fn an_entry_without_heartbeat_is_dropped_and_not_revived() {
         let mut seats = Seats::new(SeatTimes { interval_s: 1, timeout_s: 2 });
-        let handle = seats.open(seat(1), op(1), 10, 0);
+        let handle = seats.open(seat(1), 10, 0);
         seats.expire(4000);
         seats.beat(handle, 10, 1, 4000).unwrap();
         seats.expire(8001);
@@ -426,7 +427,7 @@ mod tests {
     #[test]
     fn a_heartbeat_counts_for_its_session_and_once() {
         let mut seats = Seats::new(SeatTimes::default());
-        let handle = seats.open(seat(1), op(1), 10, 0);
+        let handle = seats.open(seat(1), 10, 0);
         assert!(seats.beat(handle, 11, 1, 5).is_err());
         seats.beat(handle, 10, 1, 5).unwrap();
         assert!(seats.beat(handle, 10, 1, 6).is_err());
@@ -435,7 +436,7 @@ mod tests {
     #[test]
     fn a_repeated_command_gives_the_same_seat() {
         let mut seats = Seats::new(SeatTimes::default());
-        let handle = seats.open(seat(1), op(1), 10, 0);
+        let handle = seats.open(seat(1), 10, 0);
         let repeated = |seats: &mut Seats, session| {
             seats.repeated(op(1), session, 5).unwrap().map(|(handle, _)| handle).unwrap()
         };
@@ -447,14 +448,19 @@ mod tests {
         assert!(seats.beat(other, 12, 1, 6).is_ok() && seats.beat(handle, 10, 1, 6).is_ok());
         seats.close(other, 12, 7);
         assert!(seats.beat(handle, 10, 2, 8).is_ok() && used(&seats) == 1);
+        // Also when whoever asked first has gone, and another holds what it took.
+        let joined = seats.join(SeatToken::new([1; 16]), op(2), 13, 9).unwrap();
+        seats.close(handle, 10, 9);
+        let late = repeated(&mut seats, 14);
+        assert!(late != joined && used(&seats) == 1);
         assert!(seats.repeated(op(9), 12, 5).unwrap().is_none());
     }
 
     #[test]
     fn the_end_of_a_session_gives_its_seats_back() {
         let mut seats = Seats::new(SeatTimes::default());
-        seats.open(seat(1), op(1), 10, 0);
-        seats.open(seat(2), op(2), 11, 0);
+        seats.open(seat(1), 10, 0);
+        seats.open(seat(2), 11, 0);
         seats.close_session(10, 0);
         assert_eq!((used(&seats), seats.len()), (1, 1));
     }

@@ -112,8 +112,9 @@ impl<P: Platform> Engine<P> {
         self.time.follow(self.platform.parts().clock, slot, host_s);
         let linger_s = found.item.linger_s();
         let client = asker.client;
-        let seat = Seat { token, slot, item, requirement, artifact, client, linger_s, is_marked };
-        let handle = self.seats.open(seat, op, channel, now_ms);
+        let seat =
+            Seat { token, op, slot, item, requirement, artifact, client, linger_s, is_marked };
+        let handle = self.seats.open(seat, channel, now_ms);
         self.grant(handle, token)
     }
 

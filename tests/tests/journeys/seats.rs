@@ -234,7 +234,7 @@ fn a_dongle_that_comes_back_in_time_is_asked_again() {
 
 #[test]
 fn after_a_power_cut_who_held_a_seat_goes_on_and_others_wait() {
-    let world = World::licensed("quick", "--quantity 2");
+    let world = World::licensed_to_nobody("quick", "--quantity 2");
     let sealed = world.protect(Path::new(CAT), "--loss grace --loss-seconds 3600");
     let mut first = start(&world, &sealed, &[]);
     world.fault("unplug");

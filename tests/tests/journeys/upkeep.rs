@@ -36,7 +36,7 @@ fn certified_time_comes_by_file_within_two_minutes_of_being_asked_for() {
     world.fault("stop");
     world.restart_as("plain");
     world.cli("license why 7").refused(5, &["S0362"]);
-    world.cli("container time --firm acme --ask request").refused(7, &["there already"]);
+    world.cli("container time --firm acme --ask request").refused(7, &["exists already"]);
     let shown = world.cli("container time --json").ok().data();
     assert_eq!(shown["clock"]["class"], "session");
     assert!(shown["vendors"][0]["certified"].as_u64() > Some(1_700_000_000));
@@ -95,7 +95,7 @@ fn a_copied_container_is_found_by_its_log() {
     world.run(&cat, &[], "").ok();
     world.cli("license log -o two.log").ok();
     let refused = world.cli("vendor log two.log --vendor acme -o two.ack");
-    refused.refused(7, &["S0A42", "copied or rolled back", "Acknowledge neither"]);
+    refused.refused(7, &["S0A42", "differs from what is kept", "Acknowledge neither"]);
     world.cli("license log --acknowledge one.ack").refused(7, &["S0418"]);
 }
 
