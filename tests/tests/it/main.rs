@@ -13,3 +13,4 @@ mod time;
 mod trust;
 mod units;
 mod updates;
+mod vectors;
