@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use protocol::command::{Command, ContainerInfo, Reply};
 use protocol::crypto::{Random, wipe_stack};
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::OpId;
+use protocol::limits::FIRMS_MAX;
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
 use protocol::objects::root::Root;
 
@@ -55,10 +55,8 @@ pub struct Engine<P: Platform> {
     pub(crate) locked: Locked,
     pub(crate) clients: Clients,
     pub(crate) power: PowerSession,
-    /// Commands that took units in this power session, the latest ones.
-    pub(crate) paid: Vec<OpId>,
-    /// Wrong access codes in this power session.
-    pub(crate) wrong_codes: u8,
+    /// Wrong access codes in this power session, for each firm.
+    pub(crate) wrong_codes: [u8; FIRMS_MAX as usize],
     pub(crate) boot: [u8; 16],
     sessions: Sessions,
 }
@@ -102,8 +100,7 @@ impl<P: Platform> Engine<P> {
             locked,
             clients: Clients::default(),
             power: PowerSession::after(power),
-            paid: Vec::new(),
-            wrong_codes: 0,
+            wrong_codes: [0; FIRMS_MAX as usize],
             boot,
             sessions: Sessions::default(),
         })

@@ -1,11 +1,13 @@
 //! Attacks on the protocol, the engine and the host library, and power cuts under the engine.
 
 mod heap;
+mod isolation;
 mod keys;
 mod license;
 mod memory;
 mod parsers;
 mod power;
+mod refusals;
 mod reports;
 mod seats;
 mod signatures;
