@@ -12,6 +12,7 @@ use protocol::limits::FIRMS_MAX;
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
 use protocol::objects::root::Root;
 
+use crate::health::check_random;
 use crate::platform::{Clock, Counter, Keys, Platform, RecordKey, Store, StoreError};
 use crate::power::PowerSession;
 use crate::records::{self, Meta};
@@ -74,7 +75,9 @@ impl<P: Platform> Engine<P> {
     pub fn start(mut platform: P, profile: Profile) -> Result<Self, StoreError> {
         let mut boot = [0; 16];
         let parts = platform.parts();
-        parts.random.fill(&mut boot).map_err(|_| StoreError::Medium)?;
+        check_random(parts.random)
+            .and_then(|()| parts.random.fill(&mut boot))
+            .map_err(|_| StoreError::Medium)?;
         let meta: Meta = records::read(parts.store, records::META)?.unwrap_or_default();
         let anchor = parts.counter.value()?;
         // The counter is raised after the commit that it counts, so state may be one ahead of it,
@@ -158,6 +161,9 @@ impl<P: Platform> Engine<P> {
 
     fn greet(&mut self, channel: u32, request: &[u8], response: &mut Vec<u8>) {
         let parts = self.platform.parts();
+        if check_random(parts.random).is_err() {
+            return crate::session::refuse(ErrorCode::RandomFailed.failure(), response);
+        }
         let hello = crate::session::Hello {
             boot: self.boot,
             firmware: self.profile.firmware,
@@ -338,7 +344,8 @@ impl<P: Platform> Engine<P> {
     /// 32 fresh bytes.
     pub(crate) fn entropy(&mut self) -> Result<[u8; 32], Failure> {
         let mut bytes = [0; 32];
-        let filled = self.platform.parts().random.fill(&mut bytes);
+        let random = self.platform.parts().random;
+        let filled = check_random(random).and_then(|()| random.fill(&mut bytes));
         filled.map(|()| bytes).map_err(|_| ErrorCode::RandomFailed.failure())
     }
 }

@@ -1,5 +1,6 @@
 //! Attacks on the protocol, the engine and the host library, and power cuts under the engine.
 
+mod attacks;
 mod heap;
 mod isolation;
 mod keys;
