@@ -40,7 +40,7 @@ impl<P: Platform> Engine<P> {
         let key = records::data_key(slot, item, field);
         match field.kind() {
             DataKind::Secret => Err(ErrorCode::DataSecret.failure()),
-            DataKind::Hidden => self.read_hidden(key, access_code, unknown),
+            DataKind::Hidden => self.read_hidden(slot, key, access_code, unknown),
             DataKind::User | DataKind::Protected | DataKind::ExtendedProtected => {
                 let store = self.platform.parts().store;
                 let content: Option<Content> = records::read(store, key).map_err(store_failure)?;
@@ -49,21 +49,25 @@ impl<P: Platform> Engine<P> {
         }
     }
 
-    /// A wrong code costs a try, and tries come back with the next power-up: a code has 32 bits.
+    /// A wrong code costs one of the firm's tries, and they come back with the next power-up: a
+    /// code has 32 bits.
     fn read_hidden(
         &mut self,
+        slot: FirmSlot,
         key: RecordKey,
         access_code: u32,
         unknown: Failure,
     ) -> Result<Reply, Failure> {
-        if self.wrong_codes >= ACCESS_CODE_TRIES {
+        let wrong = self.wrong_codes.get(usize::from(slot)).copied().unwrap_or(ACCESS_CODE_TRIES);
+        if wrong >= ACCESS_CODE_TRIES {
             return Err(ErrorCode::AccessCodeWrong.with(0, 0));
         }
         let opened = open_data(&mut self.platform.parts(), key)?.ok_or(unknown)?;
         let (code, data) = opened.split_at_checked(ACCESS_CODE_LEN).ok_or(unknown)?;
         if !bool::from(code.ct_eq(&access_code.to_be_bytes())) {
-            self.wrong_codes += 1;
-            let left = ACCESS_CODE_TRIES - self.wrong_codes;
+            let wrong = wrong + 1;
+            self.wrong_codes[usize::from(slot)] = wrong;
+            let left = ACCESS_CODE_TRIES - wrong;
             return Err(ErrorCode::AccessCodeWrong.with(left.into(), 0));
         }
         Bytes::new(data).map(Reply::Data).ok_or(unknown)

@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 use protocol::command::{Command, ContainerInfo, Reply};
 use protocol::crypto::{Random, wipe_stack};
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::OpId;
+use protocol::limits::FIRMS_MAX;
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
 use protocol::objects::root::Root;
 use zeroize::Zeroizing;
 
+use crate::health::check_random;
 use crate::platform::{Clock, Counter, Keys, Platform, RecordKey, Store, StoreError};
 use crate::power::PowerSession;
 use crate::records::{self, Meta};
@@ -56,10 +57,8 @@ pub struct Engine<P: Platform> {
     pub(crate) locked: Locked,
     pub(crate) clients: Clients,
     pub(crate) power: PowerSession,
-    /// Commands that took units in this power session, the latest ones.
-    pub(crate) paid: Vec<OpId>,
-    /// Wrong access codes in this power session.
-    pub(crate) wrong_codes: u8,
+    /// Wrong access codes in this power session, for each firm.
+    pub(crate) wrong_codes: [u8; FIRMS_MAX as usize],
     pub(crate) boot: [u8; 16],
     sessions: Sessions,
 }
@@ -77,7 +76,9 @@ impl<P: Platform> Engine<P> {
     pub fn start(mut platform: P, profile: Profile) -> Result<Self, StoreError> {
         let mut boot = [0; 16];
         let parts = platform.parts();
-        parts.random.fill(&mut boot).map_err(|_| StoreError::Medium)?;
+        check_random(parts.random)
+            .and_then(|()| parts.random.fill(&mut boot))
+            .map_err(|_| StoreError::Medium)?;
         let meta: Meta = records::read(parts.store, records::META)?.unwrap_or_default();
         let anchor = parts.counter.value()?;
         // The counter is raised after the commit that it counts, so state may be one ahead of it,
@@ -103,8 +104,7 @@ impl<P: Platform> Engine<P> {
             locked,
             clients: Clients::default(),
             power: PowerSession::after(power),
-            paid: Vec::new(),
-            wrong_codes: 0,
+            wrong_codes: [0; FIRMS_MAX as usize],
             boot,
             sessions: Sessions::default(),
         })
@@ -162,6 +162,9 @@ impl<P: Platform> Engine<P> {
 
     fn greet(&mut self, channel: u32, request: &[u8], response: &mut Vec<u8>) {
         let parts = self.platform.parts();
+        if check_random(parts.random).is_err() {
+            return crate::session::refuse(ErrorCode::RandomFailed.failure(), response);
+        }
         let hello = crate::session::Hello {
             boot: self.boot,
             firmware: self.profile.firmware,
@@ -352,7 +355,8 @@ impl<P: Platform> Engine<P> {
     /// 32 fresh bytes.
     pub(crate) fn entropy(&mut self) -> Result<[u8; 32], Failure> {
         let mut bytes = [0; 32];
-        let filled = self.platform.parts().random.fill(&mut bytes);
+        let random = self.platform.parts().random;
+        let filled = check_random(random).and_then(|()| random.fill(&mut bytes));
         filled.map(|()| bytes).map_err(|_| ErrorCode::RandomFailed.failure())
     }
 }

@@ -8,6 +8,7 @@ mod clock;
 mod data;
 mod engine;
 mod evaluate;
+mod health;
 pub mod journal;
 mod pin;
 pub mod platform;
@@ -27,6 +28,7 @@ pub use engine::{Engine, Locked, Profile};
 pub use evaluate::{
     AfterPowerUp, Circumstances, Presence, Question, STEPS, Stage, Step, TimeView, end_s, evaluate,
 };
+pub use health::check_random;
 pub use seats::{SeatTimes, Taken};
 pub use session::REFUSAL;
 

@@ -127,7 +127,18 @@ pub(crate) struct Units {
     /// Set aside, the oldest first.
     pub open: List<Reservation, RESERVATIONS_MAX>,
     /// Commands that are done, the oldest first.
-    pub done: List<OpId, UNIT_OPS_KEPT>,
+    pub done: List<DoneOp, UNIT_OPS_KEPT>,
+}
+
+/// A command that moved units, and is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DoneOp {
+    /// The command.
+    pub op: OpId,
+    /// Units that it took for a use; 0 if it accounted for a reservation.
+    pub paid: u32,
+    /// The power session in which it began its use last, by the first bytes of its number.
+    pub session: Fixed<4>,
 }
 
 /// Units that were set aside.

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use protocol::codec::{self, List};
+use protocol::codec::{self, Fixed, List};
 use protocol::command::{SeatReply, UnitState};
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{OpId, SeatHandle};
@@ -17,7 +17,7 @@ use protocol::objects::usage::UsageKind;
 
 use crate::engine::{Engine, Writes, store_failure};
 use crate::platform::Platform;
-use crate::records::{self, FirmSlot, Reservation, Units};
+use crate::records::{self, DoneOp, FirmSlot, Reservation, Units};
 use crate::usage_log::Booking;
 
 impl<P: Platform> Engine<P> {
@@ -51,7 +51,7 @@ impl<P: Platform> Engine<P> {
     ) -> Result<SeatReply, Failure> {
         let (slot, item, _) = self.unit_counter_of(channel, handle)?;
         let mut account = self.units(slot, item.item)?;
-        if account.done.contains(&op) {
+        if account.done_op(op).is_some() {
             return Ok(SeatReply::Units { left: account.left });
         }
         // The log always has room for the end of what it has the beginning of.
@@ -81,37 +81,28 @@ impl<P: Platform> Engine<P> {
         Ok(SeatReply::Units { left: account.left })
     }
 
-    /// The account after units were taken for a use that begins, unless the same command took them
-    /// before.
+    /// The account after units were taken for a use that begins, and whether they were taken just
+    /// now: the same command may have taken them before a power cut.
     pub(crate) fn take_units(
         &mut self,
         slot: FirmSlot,
         item: ItemRef,
         op: OpId,
         wanted: u32,
-    ) -> Result<Option<Units>, Failure> {
+    ) -> Result<(Units, bool), Failure> {
         let mut account = self.units(slot, item)?;
-        if !account.done.contains(&op) {
-            account.take(op, wanted)?;
-            return Ok(Some(account));
+        let [a, b, c, d, ..] = self.boot;
+        let now = DoneOp { op, paid: wanted, session: Fixed([a, b, c, d]) };
+        match account.done_op(op) {
+            None => account.take(now).map(|()| (account, true)),
+            Some(before) if before.paid == wanted && before.session != now.session => {
+                account.begin_again(now);
+                Ok((account, false))
+            }
+            // Its seat is not held any more. Only where the power went away in between may that be
+            // news to the one who asks.
+            Some(_) => Err(ErrorCode::SeatUnknown.failure()),
         }
-        // It took them before, and its seat is not held any more. Only where the power went away in
-        // between may that be news to the one who asks.
-        match self.paid.contains(&op) {
-            true => Err(ErrorCode::SeatUnknown.failure()),
-            false => Ok(None),
-        }
-    }
-
-    /// Notes that a use was paid for in this power session.
-    pub(crate) fn note_paid(&mut self, op: OpId, units: u32) {
-        if units == 0 {
-            return;
-        }
-        if self.paid.len() == UNIT_OPS_KEPT {
-            self.paid.remove(0);
-        }
-        self.paid.push(op);
     }
 
     /// The units of an entry; none where it has no account yet.
@@ -152,15 +143,31 @@ impl Units {
     }
 
     fn knows(&self, op: OpId) -> bool {
-        self.done.contains(&op) || self.open.iter().any(|open| open.op == op)
+        self.done_op(op).is_some() || self.open.iter().any(|open| open.op == op)
+    }
+
+    fn done_op(&self, op: OpId) -> Option<DoneOp> {
+        self.done.iter().copied().find(|done| done.op == op)
+    }
+
+    /// Whether this command took exactly so many units for a use.
+    pub(crate) fn is_paid_by(&self, op: OpId, units: u32) -> bool {
+        units > 0 && self.done_op(op).is_some_and(|done| done.paid == units)
     }
 
     /// Uses units at once.
-    fn take(&mut self, op: OpId, wanted: u32) -> Result<(), Failure> {
-        self.debit(wanted.into())?;
-        self.used = self.used.saturating_add(wanted.into());
-        self.finish(op);
+    fn take(&mut self, done: DoneOp) -> Result<(), Failure> {
+        self.debit(done.paid.into())?;
+        self.used = self.used.saturating_add(done.paid.into());
+        self.finish(done);
         Ok(())
+    }
+
+    /// A use that was paid for begins in this power session.
+    fn begin_again(&mut self, now: DoneOp) {
+        let mut done = Vec::from(&*self.done);
+        done.iter_mut().filter(|done| done.op == now.op).for_each(|done| *done = now);
+        self.done = List::new(done).unwrap_or_default();
     }
 
     /// Sets units aside. Where no place is left, the rule says what becomes of the oldest.
@@ -197,7 +204,7 @@ impl Units {
         self.open = List::new(open).unwrap_or_default();
         self.used = self.used.saturating_add(used.into());
         self.left = self.left.saturating_add(u64::from(reserved - used));
-        self.finish(op);
+        self.finish(DoneOp { op, paid: 0, session: Fixed::default() });
         Ok(self.booking(UsageKind::Used, used.into()))
     }
 
@@ -246,7 +253,7 @@ impl Units {
         Booking { kind, units, left: self.left }
     }
 
-    fn finish(&mut self, op: OpId) {
+    fn finish(&mut self, op: DoneOp) {
         let mut done = Vec::from(&*self.done);
         if done.len() == UNIT_OPS_KEPT {
             done.remove(0);
@@ -270,6 +277,10 @@ mod tests {
         OpId::new([number; 16])
     }
 
+    fn paid(number: u8, paid: u32) -> DoneOp {
+        DoneOp { op: op(number), paid, session: Fixed([1; 4]) }
+    }
+
     /// U1: nothing is ever lost or made.
     fn sum(account: &Units) -> u64 {
         account.left + account.reserved() + account.used + account.removed
@@ -291,7 +302,7 @@ mod tests {
     fn more_than_there_is_or_was_reserved_is_refused() {
         let mut account = account(5);
         let refused = |result: Result<(), Failure>| result.unwrap_err().known().unwrap();
-        assert_eq!(refused(account.take(op(1), 6)), ErrorCode::NoUnits);
+        assert_eq!(refused(account.take(paid(1, 6))), ErrorCode::NoUnits);
         let large = account.reserve(op(1), 11, RULE).map(|_| ());
         assert_eq!(refused(large), ErrorCode::ReservationLarge);
         account.reserve(op(1), 5, RULE).unwrap();

@@ -108,7 +108,6 @@ impl<P: Platform> Engine<P> {
             self.commit(writes)?;
         }
         self.power_taken(asker.client.station, is_marked, held.then_some(op));
-        self.note_paid(op, units);
         self.time.follow(self.platform.parts().clock, slot, host_s);
         let linger_s = found.item.linger_s();
         let client = asker.client;
@@ -129,12 +128,11 @@ impl<P: Platform> Engine<P> {
         let (slot, item, op) = (found.slot, found.item.item, asker.op);
         let mut writes = Writes::new();
         let mut bookings = Vec::new();
-        if units > 0
-            && let Some(account) = self.take_units(slot, item, op, units)?
-        {
+        if units > 0 {
+            let (account, is_new) = self.take_units(slot, item, op, units)?;
             writes.push((records::units_key(slot, item), Some(codec::encode(&account))));
-            let left = account.left;
-            bookings.push(Booking { kind: UsageKind::Taken, units: units.into(), left });
+            let taken = Booking { kind: UsageKind::Taken, units: units.into(), left: account.left };
+            bookings.extend(is_new.then_some(taken));
         }
         if found.item.usage_period_s().is_some() && found.at.first_use_s == 0 {
             let first_use_s = found.at.time.now_s(found.item.time_rule());
@@ -264,7 +262,7 @@ impl<P: Platform> Engine<P> {
         // Units of a command that took them already, and of a use that goes on over a power cut,
         // are paid.
         let held = self.held_before(slot, item.item, asker.op);
-        let is_paid = held || units.done.contains(&asker.op);
+        let is_paid = held || units.is_paid_by(asker.op, requirement.units);
         let paid = if is_paid { requirement.units.max(1) } else { 0 };
         Ok(Circumstances {
             has,

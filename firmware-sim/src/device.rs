@@ -73,6 +73,8 @@ pub enum SimRandom {
     System,
     /// A stream that repeats. Clones share it.
     Seeded(Arc<Mutex<ChaCha20Rng>>),
+    /// A dead source: this byte for ever.
+    Stuck(u8),
 }
 
 impl SimRandom {
@@ -91,6 +93,10 @@ impl Random for SimRandom {
             SimRandom::System => getrandom::fill(out).map_err(|_| RandomFailed),
             SimRandom::Seeded(stream) => {
                 stream.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(out);
+                Ok(())
+            }
+            SimRandom::Stuck(byte) => {
+                out.fill(*byte);
                 Ok(())
             }
         }

@@ -78,6 +78,7 @@ impl SimKeys {
     fn draw(random: &mut impl Random) -> io::Result<Zeroizing<[u8; SECRETS_LEN]>> {
         let mut secrets = Zeroizing::new([0; SECRETS_LEN]);
         let failed = || io::Error::other("the source of randomness failed");
+        engine::check_random(random).map_err(|_| failed())?;
         random.fill(&mut secrets[..16]).map_err(|_| failed())?;
         for at in [16, 48, 80] {
             let key = SoftwareKey::generate(random).map_err(|_| failed())?;

@@ -133,6 +133,12 @@ impl<F: Flash + Clone> Bench<F> {
         Ok(())
     }
 
+    /// From now on its source of randomness is stuck.
+    pub fn kill_random(&mut self) {
+        self.random = SimRandom::Stuck(0);
+        self.engine().platform().random = SimRandom::Stuck(0);
+    }
+
     /// The engine of a dongle with power.
     pub fn engine(&mut self) -> &mut Engine<BenchPlatform<F>> {
         self.engine.as_mut().expect("the dongle has power")

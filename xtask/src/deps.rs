@@ -128,11 +128,34 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_of_this_repository_read_and_ban_archives_xml_and_c_tls() {
+    fn sec_p13_the_rules_of_this_repository_ban_archives_xml_and_c_tls() {
         let text = std::fs::read_to_string(repo::root().join("deny.toml")).unwrap();
         let rules: Rules = toml::from_str(&text).unwrap();
         for name in ["zip", "tar", "quick-xml", "openssl", "native-tls"] {
             assert!(rules.bans.deny.iter().any(|ban| ban.name == name), "{name}");
+        }
+        for workspace in WORKSPACES {
+            let packages = packages(&repo::root().join(workspace)).unwrap();
+            let banned = packages.iter().find_map(|package| refusal(package, &rules));
+            assert!(packages.len() > 10 && banned.is_none(), "{banned:?}");
+        }
+    }
+
+    /// P12: in no profile does a sum wrap silently.
+    #[test]
+    fn sec_p12_every_profile_checks_sums() {
+        for manifest in WORKSPACES.iter().chain(&["protector/loader"]) {
+            let path = repo::root().join(manifest).join("Cargo.toml");
+            let manifest: toml::Table =
+                toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let Some(profiles) = manifest.get("profile").and_then(|found| found.as_table()) else {
+                assert!(path.ends_with("protector/loader/Cargo.toml"), "{}", path.display());
+                continue;
+            };
+            for (name, profile) in profiles {
+                let checks = profile.get("overflow-checks").and_then(toml::Value::as_bool);
+                assert_eq!(checks, Some(true), "{}: {name}", path.display());
+            }
         }
     }
 }

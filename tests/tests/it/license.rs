@@ -31,7 +31,15 @@ impl Licensed {
 
     /// The same on a dongle that is there.
     pub(crate) fn on(bench: Bench, name: &str, options: Vec<ItemOption>) -> Self {
-        let vendor = Vendor::new(name, &mut Dice::new(1));
+        Self::of(bench, Vendor::new(name, &mut Dice::new(1)), options)
+    }
+
+    /// The same of another firm.
+    pub(crate) fn on_other(bench: Bench, options: Vec<ItemOption>) -> Self {
+        Self::of(bench, Vendor::new("Other", &mut Dice::new(2)), options)
+    }
+
+    fn of(bench: Bench, vendor: Vendor, options: Vec<ItemOption>) -> Self {
         let place = vendor.first_place(bench.id());
         let mut made = Licensed { bench, vendor, place };
         let key = made.vendor.set_key(
@@ -47,6 +55,11 @@ impl Licensed {
     /// The firm.
     pub(crate) fn fp(&self) -> RootFp {
         self.vendor.fp()
+    }
+
+    /// Where its next update goes.
+    pub(crate) fn place(&self) -> Place {
+        self.place
     }
 
     /// Applies an update of these operations; a refused one leaves the place as it was.

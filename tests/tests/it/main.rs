@@ -1,12 +1,15 @@
 //! Attacks on the protocol, the engine and the host library, and power cuts under the engine.
 
+mod attacks;
 mod heap;
+mod isolation;
 mod keys;
 mod license;
 mod memory;
 mod parsers;
 mod pin;
 mod power;
+mod refusals;
 mod reports;
 mod seats;
 mod signatures;
@@ -14,3 +17,4 @@ mod time;
 mod trust;
 mod units;
 mod updates;
+mod vectors;
