@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use protocol::signed::Role;
 
-use super::KeyStoreArgs;
+use super::{KeyStoreArgs, NewKeyArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
@@ -50,8 +50,10 @@ pub(crate) struct RotateArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,
     /// Write each new private key to a file in this folder, instead of the vendor directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "NewKeyArgs")]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) new: NewKeyArgs,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,

@@ -56,12 +56,13 @@ fn main() {
 
 /// What people write. Files beside these, named by what is wrong with them, are written by hand.
 fn texts() {
-    let texts: [(&str, &[u8]); 8] = [
+    let texts: [(&str, &[u8]); 9] = [
         ("configuration", b"# in order\nsources = [\"usb\", \"sim:/run/dongle\"]\n"),
         ("sources", b"usb, sim:/run/a"),
         ("template", b"quantity = 3\nregion = [\"AT\"]\nusage-period = \"30d\"\n"),
         ("products", b"[[product]]\ncode = 7\nname = \"Tool\"\n"),
         ("refusal_texts", b"[[text]]\ntext = \"No license\"\nlanguage = \"en\"\n"),
+        ("store", b"[pkcs11]\nmodule = \"/lib/token.so\"\ntoken = \"acme\"\nkeys = []\n"),
         ("time", b"2027-03-31"),
         ("arguments", b"5"),
         ("fault", b"cut-power 7 after\n"),

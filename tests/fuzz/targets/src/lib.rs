@@ -63,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     ("sim_identity", sim_identity),
     ("sources", sources),
     ("statement", statement),
+    ("store", store),
     ("template", template),
     ("time", time),
     ("transport", transport),

@@ -65,6 +65,11 @@ pub fn key_store(bytes: &[u8]) {
     assert_eq!(parsers::is_passphrase(bytes), std::str::from_utf8(bytes).is_ok());
 }
 
+/// Where a vendor's keys are that are not in a file.
+pub fn store(bytes: &[u8]) {
+    round_trip(bytes, parsers::read_store);
+}
+
 /// A vendor's texts for a refusal.
 pub fn refusal_texts(bytes: &[u8]) {
     if let Some(count) = parsers::read_refusal_texts(bytes) {
