@@ -10,7 +10,9 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use protocol::objects::license::AccessMode;
 use serde::Deserialize;
 
-pub(crate) use key::{DelegateArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs};
+pub(crate) use key::{
+    DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
+};
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs, UseArgs};
 
 use crate::vendor::OptionArgs;
@@ -177,6 +179,13 @@ pub(crate) struct KeyStoreArgs {
     /// vendor directory's where there is none
     #[arg(long, value_name = "FILE")]
     pub(crate) key_passphrase_file: Vec<PathBuf>,
+    /// A share of private keys, as many as are needed (repeatable); they are joined in memory only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) share: Vec<PathBuf>,
+    /// File that holds the passphrase of a --share: the first for the first, and so on; else they
+    /// are asked for
+    #[arg(long, value_name = "FILE")]
+    pub(crate) share_passphrase_file: Vec<PathBuf>,
 }
 
 /// Where new keys go.

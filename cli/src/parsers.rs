@@ -12,6 +12,7 @@ use crate::trust::Trust;
 use crate::vendor::keys::Sealed;
 use crate::vendor::ledger::Ledger;
 use crate::vendor::passphrase::Passphrase;
+use crate::vendor::shares::SealedShare;
 use crate::vendor::store::StoreFile;
 use crate::vendor::{features, parse_template, products};
 
@@ -49,6 +50,11 @@ pub fn read_store(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<u
     let store = shown(StoreFile::parse(bytes))?;
     let written = shown(store.write())?;
     Some((store, written.into_bytes()))
+}
+
+/// A share of private keys, as far as it is read without a passphrase.
+pub fn read_share(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(shown(SealedShare::parse(bytes))?.to_bytes())
 }
 
 /// A passphrase file: whether it is one.

@@ -23,6 +23,7 @@ pub(crate) mod options;
 pub(crate) mod passphrase;
 pub(crate) mod products;
 mod roots;
+pub(crate) mod shares;
 pub(crate) mod store;
 mod token;
 
@@ -198,7 +199,39 @@ impl Vendor {
             let own = args.key_passphrase_file.get(at).map(PathBuf::as_path);
             keys.borrow(KeyRing::read(path, &passphrase.of_file(own)?)?);
         }
+        if !args.share.is_empty() {
+            keys.borrow(shares::join(args, self.root.body.mode == Mode::Test)?);
+        }
         Ok(keys)
+    }
+
+    /// Splits the keys of a role that are in files: the shares are written and tried, and only then
+    /// the keys leave this directory. How many keys, and how many of them were here.
+    pub(crate) fn split(
+        &self,
+        role: Role,
+        threshold: u8,
+        files: &[(PathBuf, Passphrase)],
+        mut keys: KeyRing,
+        passphrase: &Passphrase,
+    ) -> Result<(KeyRing, usize)> {
+        let (parted, own) = keys.take_role(&self.root.body, role);
+        if parted.ids().is_empty() {
+            let role = crate::trust::role_name(role);
+            return Err(CliError::not_found(
+                format!("no private keys of the role {role} are in files here"),
+                "Name key files with --key-file; a token gives none of its keys away.",
+            ));
+        }
+        let shares = shares::split(&parted, threshold, files)?;
+        for (share, (path, _)) in shares.iter().zip(files) {
+            files::replace(path, &share.to_bytes(), 0o600)?;
+        }
+        shares::try_out(&parted, files, threshold)?;
+        if own > 0 {
+            keys.write_home(&self.dir, passphrase)?;
+        }
+        Ok((parted, own))
     }
 
     /// The roots, one behind the other.

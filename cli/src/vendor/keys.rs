@@ -202,6 +202,28 @@ impl KeyRing {
         }
     }
 
+    /// The keys of the sealed records that [`KeyRing::write`] makes.
+    pub(super) fn from_records(plain: &[u8]) -> Option<Self> {
+        from_records(plain)
+    }
+
+    /// Takes the keys of `role` that are in memory out of the ring, own ones and those of other
+    /// files, and says how many were own.
+    pub(super) fn take_role(&mut self, root: &RootBody, role: Role) -> (KeyRing, usize) {
+        let holds = |held: &Held| root.keys(role).any(|point| point.0 == held.public());
+        let mut signing: Vec<Held> = self.signing.extract_if(.., |held| holds(held)).collect();
+        let own = signing.iter().filter(|held| !held.foreign).count();
+        signing.sort_by_key(Held::public);
+        signing.dedup_by_key(|held| held.public());
+        signing.iter_mut().for_each(|held| held.foreign = false);
+        (KeyRing { signing, ..KeyRing::default() }, own)
+    }
+
+    /// Ids of the keys in memory.
+    pub(crate) fn ids(&self) -> Vec<KeyId> {
+        self.signing.iter().map(Held::id).collect()
+    }
+
     /// Takes the keys with these public halves out, for a file of its own each.
     pub(crate) fn split_off(&mut self, publics: &[[u8; 33]]) -> Vec<(KeyId, KeyRing)> {
         let out = self.signing.extract_if(.., |held| publics.contains(&held.public()));
@@ -251,7 +273,8 @@ impl KeyRing {
         read.ok_or_else(damaged)
     }
 
-    fn to_records(&self) -> Zeroizing<Vec<u8>> {
+    /// Their records, as a file seals them.
+    pub(super) fn to_records(&self) -> Zeroizing<Vec<u8>> {
         let count = self.signing.len() + self.items.len() + 1;
         let mut out = Zeroizing::new(Vec::with_capacity(count * RECORD_LEN));
         let mut put = |kind: u8, a: u32, b: u16, secret: &[u8; 32]| {
@@ -274,7 +297,7 @@ impl KeyRing {
 }
 
 /// A new signing key.
-pub(crate) fn new_key() -> Result<SigningKey> {
+pub(super) fn new_key() -> Result<SigningKey> {
     Ok(SigningKey::generate(&mut SystemRandom).map_err(|_| ErrorCode::RandomFailed.failure())?)
 }
 
@@ -377,7 +400,7 @@ impl Sealed {
 }
 
 /// Argon2id (RFC 9106) with the library's recommended cost.
-fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroizing<[u8; 32]>> {
+pub(super) fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroizing<[u8; 32]>> {
     let mut key = Zeroizing::new([0; 32]);
     Argon2::default()
         .hash_password_into(passphrase.bytes(), salt, &mut key[..])

@@ -53,6 +53,32 @@ impl Passphrase {
         ask(&format!("PIN of the token {token:?}: ")).map(Passphrase)
     }
 
+    /// The passphrase of a share: from a file or the terminal. Those of a test vendor have an empty
+    /// one unless told otherwise.
+    pub(crate) fn of_share(
+        path: Option<&Path>,
+        share: &Path,
+        test: bool,
+        new: bool,
+    ) -> Result<Self> {
+        if path.is_some() || test {
+            return Self::empty().of_file(path);
+        }
+        let share = share.display();
+        if !std::io::stdin().is_terminal() {
+            let flag = if new { "--new-passphrase-file" } else { "--share-passphrase-file" };
+            return Err(CliError::usage(
+                format!("the passphrase of the share {share} is needed"),
+                format!("Name the file that holds it with {flag}, once for each share."),
+            ));
+        }
+        let first = ask(&format!("Passphrase of {share}: "))?;
+        if new && (first.is_empty() || *first != *ask("Once more: ")?) {
+            return Err(CliError::usage("it is empty, or the two differ", "Try again."));
+        }
+        Ok(Passphrase(first))
+    }
+
     /// None: where nothing is sealed.
     pub(crate) fn empty() -> Self {
         Passphrase(Zeroizing::default())

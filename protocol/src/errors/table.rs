@@ -675,4 +675,16 @@ error_table! {
         "the token refused or failed",
         "it cannot do what is asked, was unplugged, or is in use",
         "Read what it says, plug it in anew and repeat the command.";
+    SharesMissing = 0x0A10, Vendor, NotFound,
+        "{a} of the {b} shares that are needed are missing",
+        "not all of those who keep them are here, or one share was named twice",
+        "Name one more share for each that is missing, with --share.";
+    ShareDamaged = 0x0A11, Message, Tamper,
+        "this share is damaged, or is none",
+        "its file was cut short or changed, or another file was named",
+        "Take another copy of it, or the share of somebody else.";
+    ShareOther = 0x0A12, Caller, Conflict,
+        "this share belongs to another split than the first",
+        "the keys were split anew, or shares of two roles were mixed up",
+        "Take shares whose names begin alike.";
 }

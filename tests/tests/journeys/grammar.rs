@@ -92,6 +92,18 @@ const SAMPLES: &[(&str, &str)] = &[
     ("license open", "sealed/file -o opened"),
     ("license open", "sealed/file -o dry --dry-run"),
     ("license open", "!sealed/file -o -"),
+    (
+        "vendor key split",
+        "--vendor acme --role log --shares 3 --threshold 2 --out dry --yes --dry-run",
+    ),
+    ("vendor key split", "--vendor acme --role log --shares 3 --threshold 2 --out kept --yes"),
+    ("vendor key split", "!--vendor acme --role log --shares 3 --threshold 2 --out more --yes"),
+    (
+        "vendor key join",
+        "--vendor acme --share kept/log-1-1-of-3.share --share kept/log-1-3-of-3.share \
+         -o joined.key",
+    ),
+    ("vendor key join", "!--vendor acme --share kept/log-1-1-of-3.share -o dry.key"),
     ("inspect", "acme/root.strgroom"),
     ("inspect", "context"),
     ("inspect", "update"),
@@ -261,6 +273,11 @@ const DRY: &[(&str, Dry)] = &[
     ("vendor show", Without("reads")),
     ("vendor product add", Run("8 --name Viewer --vendor acme")),
     ("vendor product list", Without("reads")),
+    ("vendor key split", Run("--vendor acme --role log --shares 2 --threshold 2 --out kept --yes")),
+    (
+        "vendor key join",
+        Run("--vendor acme --share kept/log-1-1-of-2.share --share kept/log-1-2-of-2.share -o key"),
+    ),
     ("vendor issue", Run("--vendor acme --context context --product 7 -o update")),
     ("vendor cancel", Run("--vendor acme --context context --number 2 -o cancel")),
     ("update preview", Without("reads")),

@@ -278,3 +278,122 @@ fn keys_in_a_token_and_in_files_work_together() {
     world.cli(&format!("{rotate} --role time --store file --pin-file pin {both}")).ok();
     assert_eq!(objects(&world), 2);
 }
+
+/// A world whose root key is in five shares, three of which sign: each with a passphrase of its own.
+fn world_with_shares() -> World {
+    let world = World::new();
+    let mut words = String::new();
+    for number in 1..=5 {
+        fs::write(world.path(format!("word-{number}")), format!("word {number}\n")).expect("room");
+        words.push_str(&format!(" --new-passphrase-file word-{number}"));
+    }
+    let split = "vendor key split --vendor acme --role root --shares 5 --threshold 3 --out kept";
+    world.cli(&format!("{split}{words}")).refused(2, &["--yes"]);
+    assert!(!world.path("kept").exists());
+    world.cli(&format!("{split}{words} --yes")).ok();
+    assert_eq!(world.files("kept").len(), 5);
+    world.cli(&format!("{split}{words} --yes")).refused(7, &["there already"]);
+    world
+}
+
+fn share(number: u8) -> String {
+    format!("kept/root-1-{number}-of-5.share")
+}
+
+/// Flags that name these shares and their passphrases.
+fn shares(numbers: &[u8]) -> String {
+    let flag = |n: &u8| format!(" --share {} --share-passphrase-file word-{n}", share(*n));
+    numbers.iter().map(flag).collect()
+}
+
+const ROTATE: &str = "vendor key rotate --vendor acme --role recovery --yes";
+
+#[test]
+fn any_three_of_five_shares_sign_and_two_do_not() {
+    let world = world_with_shares();
+    let state = world.vendor_state();
+    // The key has left the directory.
+    world.cli(ROTATE).refused(3, &["0 private keys of the role root"]);
+    for (few, missing) in
+        [(&[1_u8, 4][..], "1 of the 3"), (&[5], "2 of the 3"), (&[2, 2, 2], "2 of the 3")]
+    {
+        world.cli(&format!("{ROTATE}{}", shares(few))).refused(3, &["S0A10", missing]);
+    }
+    assert_eq!(world.vendor_state(), state);
+    let mut version = 1;
+    for a in 1..=5 {
+        for b in a + 1..=5 {
+            for c in b + 1..=5 {
+                // In any order.
+                world.cli(&format!("{ROTATE}{}", shares(&[c, a, b]))).ok();
+                version += 1;
+                assert!(world.path(format!("acme/roots/{version}.strgroom")).is_file());
+            }
+        }
+    }
+    assert_eq!(version, 11);
+    // Joined for one command each: the key did not come back.
+    world.cli(ROTATE).refused(3, &["0 private keys of the role root"]);
+    world.cli(&format!("{ROTATE}{}", shares(&[1, 2, 3, 4, 5]))).ok();
+}
+
+#[test]
+fn a_share_that_is_damaged_or_of_another_split_is_named() {
+    let world = world_with_shares();
+    let state = world.vendor_state();
+    let whole = fs::read(world.path(share(2))).expect("a share");
+    let mut changed = whole.clone();
+    changed[40] ^= 1;
+    for bytes in [&changed[..], &whole[..whole.len() - 1], b""] {
+        fs::write(world.path(share(2)), bytes).expect("room");
+        world
+            .cli(&format!("{ROTATE}{}", shares(&[1, 2, 3])))
+            .refused(6, &["S0A11", "root-1-2-of-5.share"]);
+    }
+    fs::write(world.path(share(2)), whole).expect("room");
+    // The right shares, and a passphrase of another.
+    let line = shares(&[1, 2, 3]).replace("word-2", "word-3");
+    world
+        .cli(&format!("{ROTATE}{line}"))
+        .refused(4, &["S0A02", "root-1-2-of-5.share", "--share-passphrase-file"]);
+    // The same key, split once more.
+    let anew =
+        "vendor key split --vendor acme --role root --shares 3 --threshold 3 --out anew --yes";
+    world.cli(&format!("{anew}{}", shares(&[1, 3, 5]))).ok();
+    let mixed = format!("{} --share anew/root-1-3-of-3.share", shares(&[1, 2]));
+    world.cli(&format!("{ROTATE}{mixed}")).refused(7, &["S0A12", "anew/root-1-3-of-3.share"]);
+    assert_eq!(world.vendor_state(), state);
+    let all = "--share anew/root-1-1-of-3.share --share anew/root-1-2-of-3.share \
+               --share anew/root-1-3-of-3.share";
+    world.cli(&format!("{ROTATE} {all}")).ok();
+}
+
+#[test]
+fn shares_are_joined_into_a_key_file_and_key_files_are_split() {
+    let world = world_with_shares();
+    world.cli("vendor key join --vendor acme -o root.key").refused(2, &["--share"]);
+    let join = format!("vendor key join --vendor acme -o root.key{}", shares(&[5, 2, 3]));
+    world.cli(&format!("{join} --dry-run")).ok();
+    assert!(!world.path("root.key").exists());
+    world.cli(&join).ok();
+    world.cli(&join).refused(7, &["root.key"]);
+    world.cli(&format!("{ROTATE} --key-file root.key")).ok();
+    let split =
+        "vendor key split --vendor acme --role root --shares 2 --threshold 2 --out two --yes";
+    world.cli(split).refused(3, &["root", "--key-file"]);
+    let made = world.cli(&format!("{split} --key-file root.key --json")).ok().data();
+    assert_eq!((made["removed"].as_u64(), made["keys"][0].is_string()), (Some(0), true));
+    let two = "--share two/root-2-1-of-2.share --share two/root-2-2-of-2.share";
+    world.cli(&format!("{ROTATE} {two}")).ok();
+    let more = split.replace("--threshold 2", "--threshold 3");
+    world.cli(&more).refused(2, &["more shares"]);
+}
+
+#[test]
+fn keys_in_a_token_are_in_no_share() {
+    let world = world_with_vault();
+    let split =
+        "vendor key split --vendor vault --role root --shares 2 --threshold 2 --out two --yes";
+    world.cli(&format!("{split} --pin-file pin")).refused(3, &["a token gives none"]);
+    assert!(world.files("two").is_empty());
+}

@@ -1,5 +1,7 @@
 //! `strongroom vendor key`: who may sign what.
 
+mod share;
+
 use std::path::Path;
 
 use protocol::crypto::ecdsa::VerifyingKey;
@@ -27,6 +29,8 @@ pub(super) fn run(command: &KeyCommand, output: &Output) -> Result<()> {
         KeyCommand::Rotate(args) => rotate(args, output),
         KeyCommand::Delegate(args) => delegate(args, output),
         KeyCommand::Revoke(args) => revoke(args, output),
+        KeyCommand::Split(args) => share::split(args, output),
+        KeyCommand::Join(args) => share::join(args, output),
         KeyCommand::Export { vendor, output: path } => export(vendor, path, output),
     }
 }

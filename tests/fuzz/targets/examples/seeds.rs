@@ -4,6 +4,7 @@ use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::{Command, Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::crypto::channel::Initiator;
 use protocol::crypto::ecdsa::SigningKey;
+use protocol::crypto::hash::sha256;
 use protocol::errors::Failure;
 use protocol::frame::{self, Cid};
 use protocol::ids::*;
@@ -73,6 +74,9 @@ fn texts() {
     write("ledger", &[ledger.into_bytes()]);
     let key_store = |version: u8, len| [&b"STRGKEYS"[..], &[version], &vec![7; len]].concat();
     write("key_store", &[key_store(1, 16 + 12 + 144), key_store(2, 16 + 12 + 2 * 39 + 16)]);
+    let share = [&b"STRGSHAR\x01"[..], &[9; 16], &[2, 3, 1], &[5; 28], &[7; 56]].concat();
+    let check = sha256(&share);
+    write("share", &[[&share[..], &check[..8]].concat(), share.clone()]);
     write("sim_identity", &[[&b"SIMKEYS1"[..], &[9; 16 + 4 * 32]].concat()]);
 }
 

@@ -60,6 +60,7 @@ pub const TARGETS: &[Target] = &[
     ("report", report),
     ("revocation", revocation),
     ("root", root),
+    ("share", share),
     ("sim_identity", sim_identity),
     ("sources", sources),
     ("statement", statement),
