@@ -85,7 +85,7 @@ impl TokenKeyPlace {
         let refused = || refused(format!("{:?} is no public key", self.public));
         let digits = self.public.as_bytes();
         let mut point = [0; VERIFYING_KEY_LEN];
-        if digits.len() != 2 * point.len() {
+        if digits.len() != 2 * point.len() || !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(refused());
         }
         for (byte, pair) in point.iter_mut().zip(digits.chunks_exact(2)) {

@@ -279,7 +279,7 @@ fn keys_in_a_token_and_in_files_work_together() {
     assert_eq!(objects(&world), 2);
 }
 
-/// A world whose root key is in five shares, three of which sign: each with a passphrase of its own.
+/// A world whose root key is in five shares, each under its own passphrase; three of them sign.
 fn world_with_shares() -> World {
     let world = World::new();
     let mut words = String::new();
