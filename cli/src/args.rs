@@ -11,7 +11,9 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use protocol::objects::license::AccessMode;
 use serde::Deserialize;
 
-pub(crate) use key::{DelegateArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs};
+pub(crate) use key::{
+    DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
+};
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs, UseArgs};
 pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
 
@@ -176,6 +178,10 @@ pub(crate) struct KeyStoreArgs {
     /// vendors have none)
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// File that holds the PIN of the token, where keys are in one (also STRONGROOM_PIN; else it is
+    /// asked for)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pin_file: Option<PathBuf>,
     /// Another file with private keys, beside those of the vendor directory (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Vec<PathBuf>,
@@ -183,6 +189,36 @@ pub(crate) struct KeyStoreArgs {
     /// vendor directory's where there is none
     #[arg(long, value_name = "FILE")]
     pub(crate) key_passphrase_file: Vec<PathBuf>,
+    /// A share of private keys, as many as are needed (repeatable); they are joined in memory only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) share: Vec<PathBuf>,
+    /// File that holds the passphrase of a --share: the first for the first, and so on; else they
+    /// are asked for
+    #[arg(long, value_name = "FILE")]
+    pub(crate) share_passphrase_file: Vec<PathBuf>,
+}
+
+/// Where new keys go.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NewKeyArgs {
+    /// Where new keys go; to the token if the directory has one, else to a file in it
+    #[arg(long, value_enum)]
+    pub(crate) store: Option<StoreArg>,
+    /// The token's PKCS#11 module, a library
+    #[arg(long, value_name = "PATH", requires = "token")]
+    pub(crate) module: Option<PathBuf>,
+    /// The token's label
+    #[arg(long, value_name = "LABEL", requires = "module")]
+    pub(crate) token: Option<String>,
+}
+
+/// A kind of key store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoreArg {
+    /// A file under a passphrase
+    File,
+    /// A token that is reached by a PKCS#11 module
+    Pkcs11,
 }
 
 #[derive(Debug, Subcommand)]
@@ -200,6 +236,8 @@ pub(crate) enum VendorCommand {
         /// For simulated containers only
         #[arg(long)]
         test: bool,
+        #[command(flatten)]
+        new: NewKeyArgs,
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,

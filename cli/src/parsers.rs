@@ -12,6 +12,8 @@ use crate::trust::Trust;
 use crate::vendor::keys::Sealed;
 use crate::vendor::ledger::Ledger;
 use crate::vendor::passphrase::Passphrase;
+use crate::vendor::shares::SealedShare;
+use crate::vendor::store::StoreFile;
 use crate::vendor::{features, parse_template, products};
 
 /// The list of products.
@@ -41,6 +43,18 @@ pub fn read_ledger(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<
 /// The key store, as far as it is read without a passphrase: the bytes that it is written as.
 pub fn read_key_store(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(shown(Sealed::parse(bytes))?.to_bytes())
+}
+
+/// Where keys are that are not in a file.
+pub fn read_store(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<u8>)> {
+    let store = shown(StoreFile::parse(bytes))?;
+    let written = shown(store.write())?;
+    Some((store, written.into_bytes()))
+}
+
+/// A share of private keys, as far as it is read without a passphrase.
+pub fn read_share(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(shown(SealedShare::parse(bytes))?.to_bytes())
 }
 
 /// A passphrase file: whether it is one.

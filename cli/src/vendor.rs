@@ -8,6 +8,7 @@
 //! delegations/ID.strgroom   whom a part of the right to issue was handed on to
 //! delegation.strgroom    by what right this directory issues, where it is a reseller's
 //! keys.sealed            private keys, Argon2id and AES-256-GCM
+//! store.toml             where private keys are that are in a token
 //! products.toml          products
 //! containers/ID.json     what was issued to a container and what it confirmed
 //! ```
@@ -22,6 +23,9 @@ pub(crate) mod options;
 pub(crate) mod passphrase;
 pub(crate) mod products;
 mod roots;
+pub(crate) mod shares;
+pub(crate) mod store;
+mod token;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -34,27 +38,30 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use protocol::signed::Role;
 
-use crate::args::KeyStoreArgs;
+use crate::args::{KeyStoreArgs, NewKeyArgs, StoreArg};
 use crate::error::{CliError, Result};
 use crate::files;
 use crate::trust::Trust;
+use store::{StoreFile, TokenPlace};
 
 pub(crate) use context::{VerifiedStatement, certified, read_statement, verify};
 pub(crate) use data::{DataInput, field as data_field, read as read_data};
 pub(crate) use delegate::Grant;
 pub(crate) use issue::{Change, Issue, Setting};
 pub(crate) use keys::entropy as fresh_nonce;
-pub(crate) use keys::{KeyRing, SystemRandom};
+pub(crate) use keys::{Home, KeyRing, SystemRandom};
 pub(crate) use ledger::{Ledger, Point};
 pub(crate) use options::{OptionArgs, features, parse_template};
 pub(crate) use passphrase::{Passphrase, ask};
 pub(crate) use products::Product;
 pub(crate) use roots::{Revocations, Rotation};
+pub(crate) use token::Token;
 pub(crate) use usage::UsageLog;
 
 /// Name of the public root in a vendor directory.
 pub(crate) const ROOT_FILE: &str = "root.strgroom";
 const KEYS_FILE: &str = "keys.sealed";
+const STORE_FILE: &str = "store.toml";
 const PRODUCTS_FILE: &str = "products.toml";
 const CONTAINERS_DIR: &str = "containers";
 const ROOTS_DIR: &str = "roots";
@@ -83,12 +90,14 @@ impl Vendor {
         name: &str,
         firm_code: u32,
         mode: Mode,
+        token: Option<Token>,
         passphrase: &Passphrase,
     ) -> Result<Self> {
         let name = Self::check_new(dir, name)?;
-        let mut keys = KeyRing::generate()?;
+        let home = if token.is_some() { Home::Token } else { Home::File };
+        let mut keys = KeyRing::generate(token)?;
         let mut role = |role| {
-            let public = List::new(vec![Fixed(keys.draw(role)?)]);
+            let public = List::new(vec![Fixed(keys.draw(role, home)?)]);
             Ok(RoleKeys { role, threshold: 1, keys: public.unwrap_or_default() })
         };
         let roles: Result<Vec<_>> = FIRST_ROLES.into_iter().map(&mut role).collect();
@@ -96,10 +105,10 @@ impl Vendor {
         let body = RootBody { mode, name, firm_code: FirmCode(firm_code), roles };
         let signers = keys.signers(&body, Role::Root)?;
         let object = Root::write_first(&body, crate::clock::now_s(), &signers, &keys::entropy()?)
-            .ok_or(ErrorCode::TooLong.failure())?;
+            .ok_or_else(|| keys.refusal(ErrorCode::TooLong.failure()))?;
         std::fs::create_dir_all(dir.join(CONTAINERS_DIR))
             .map_err(|error| CliError::io(dir, &error))?;
-        keys.write(&dir.join(KEYS_FILE), passphrase)?;
+        keys.write_home(dir, passphrase)?;
         files::write_new(&dir.join(PRODUCTS_FILE), b"")?;
         // Last, since it is what makes the folder a vendor directory.
         files::write_new(&dir.join(ROOT_FILE), &file::write(FileKind::Root, &[&object]))?;
@@ -134,12 +143,44 @@ impl Vendor {
 
     /// Opens the key store, and the key files that are named.
     pub(crate) fn keys(&self, args: &KeyStoreArgs) -> Result<KeyRing> {
-        self.keys_under(args, &self.passphrase(args)?)
+        self.keys_under(args, &self.passphrase(args, false)?)
     }
 
-    /// The passphrase of the key store.
-    pub(crate) fn passphrase(&self, args: &KeyStoreArgs) -> Result<Passphrase> {
+    /// The passphrase of the key store, if there is something to open with it, or something will be
+    /// sealed.
+    pub(crate) fn passphrase(&self, args: &KeyStoreArgs, seals: bool) -> Result<Passphrase> {
+        if !seals && args.key_file.is_empty() && !self.seals() {
+            return Ok(Passphrase::empty());
+        }
         Passphrase::obtain(args, self.root.body.mode == Mode::Test, false)
+    }
+
+    /// Whether private keys are in a file here: always, unless all are in a token.
+    fn seals(&self) -> bool {
+        self.dir.join(KEYS_FILE).exists() || !self.dir.join(STORE_FILE).exists()
+    }
+
+    /// Refuses a module that came along with the directory: it would run with its user's rights.
+    fn check_module(&self, module: &Path) -> Result<()> {
+        let inside = match (module.canonicalize(), self.dir.canonicalize()) {
+            (Ok(module), Ok(dir)) => module.starts_with(dir),
+            _ => false,
+        };
+        if inside || module.is_relative() {
+            let hint = "Install it where programs are, and write its whole path into store.toml.";
+            let title = format!("{} is no place for a PKCS#11 module", module.display());
+            return Err(CliError::usage(title, hint));
+        }
+        Ok(())
+    }
+
+    /// Where private keys are that are not in a file.
+    pub(crate) fn store(&self) -> Result<StoreFile> {
+        let path = self.dir.join(STORE_FILE);
+        if !path.exists() {
+            return Ok(StoreFile::default());
+        }
+        StoreFile::parse(&files::read(&path)?).map_err(|error| error.about(path.display()))
     }
 
     /// [`Vendor::keys`] with a passphrase that is known.
@@ -148,12 +189,52 @@ impl Vendor {
         args: &KeyStoreArgs,
         passphrase: &Passphrase,
     ) -> Result<KeyRing> {
-        let mut keys = KeyRing::read(&self.dir.join(KEYS_FILE), passphrase)?;
+        let mut keys = match self.seals() {
+            true => KeyRing::read(&self.dir.join(KEYS_FILE), passphrase)?,
+            false => KeyRing::default(),
+        };
+        if let Some(place) = self.store()?.pkcs11 {
+            self.check_module(&place.module)?;
+            let pin = Passphrase::pin(args, &place.token)?;
+            keys.attach(Token::open(place, &pin)?);
+        }
         for (at, path) in args.key_file.iter().enumerate() {
             let own = args.key_passphrase_file.get(at).map(PathBuf::as_path);
             keys.borrow(KeyRing::read(path, &passphrase.of_file(own)?)?);
         }
+        if !args.share.is_empty() {
+            keys.borrow(shares::join(args, self.root.body.mode == Mode::Test)?);
+        }
         Ok(keys)
+    }
+
+    /// Splits the keys of a role that are in files: the shares are written and tried, and only then
+    /// the keys leave this directory. How many keys, and how many of them were here.
+    pub(crate) fn split(
+        &self,
+        role: Role,
+        threshold: u8,
+        files: &[(PathBuf, Passphrase)],
+        mut keys: KeyRing,
+        passphrase: &Passphrase,
+    ) -> Result<(KeyRing, usize)> {
+        let (parted, own) = keys.take_role(&self.root.body, role);
+        if parted.ids().is_empty() {
+            let role = crate::trust::role_name(role);
+            return Err(CliError::not_found(
+                format!("no private keys of the role {role} are in files here"),
+                "Name key files with --key-file; a token gives none of its keys away.",
+            ));
+        }
+        let shares = shares::split(&parted, threshold, files)?;
+        for (share, (path, _)) in shares.iter().zip(files) {
+            files::replace(path, &share.to_bytes(), 0o600)?;
+        }
+        shares::try_out(&parted, files, threshold)?;
+        if own > 0 {
+            keys.write_home(&self.dir, passphrase)?;
+        }
+        Ok((parted, own))
     }
 
     /// The roots, one behind the other.
@@ -203,6 +284,20 @@ impl Vendor {
     pub(crate) fn containers_dir(&self) -> PathBuf {
         self.dir.join(CONTAINERS_DIR)
     }
+}
+
+/// The token that is named for new keys, if one is.
+pub(crate) fn named_token(new: &NewKeyArgs, args: &KeyStoreArgs) -> Result<Option<Token>> {
+    let (Some(module), Some(token)) = (&new.module, &new.token) else { return Ok(None) };
+    if new.store != Some(StoreArg::Pkcs11) {
+        let hint = "Say --store pkcs11, or leave --module and --token out.";
+        return Err(CliError::usage("a token is named, and no keys go into it", hint));
+    }
+    // Not the file behind a link: that changes with every update of the module.
+    let module = std::path::absolute(module).map_err(|error| CliError::io(module, &error))?;
+    let pin = Passphrase::pin(args, token)?;
+    let place = TokenPlace { module, token: token.clone(), firm_key: None, keys: Vec::new() };
+    Token::open(place, &pin).map(Some)
 }
 
 /// Reads a root file: the object, and the root when its signatures hold.

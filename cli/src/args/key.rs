@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use protocol::signed::Role;
 
-use super::KeyStoreArgs;
+use super::{KeyStoreArgs, NewKeyArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
@@ -21,6 +21,10 @@ pub(crate) enum KeyCommand {
     Delegate(Box<DelegateArgs>),
     /// Take keys, containers and firmware out of use
     Revoke(RevokeArgs),
+    /// Split a role's private keys into shares, some of which give them back
+    Split(SplitArgs),
+    /// Join shares into a key file
+    Join(JoinArgs),
     /// Write a file with all roots and the newest revocations, for users to apply
     Export {
         /// The vendor directory
@@ -53,14 +57,62 @@ pub(crate) struct RotateArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,
     /// Write each new private key to a file in this folder, instead of the vendor directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "NewKeyArgs")]
     pub(crate) out: Option<PathBuf>,
     /// File that holds the passphrase of those files; that of the vendor directory if not given
     #[arg(long, value_name = "FILE", requires = "out")]
     pub(crate) out_passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) new: NewKeyArgs,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) store: KeyStoreArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SplitArgs {
+    /// The vendor directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vendor: PathBuf,
+    /// The role; its keys leave the vendor directory
+    #[arg(long, value_enum)]
+    pub(crate) role: RoleArg,
+    /// How many shares
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=32))]
+    pub(crate) shares: u8,
+    /// How many of them give the keys back
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(2..=32))]
+    pub(crate) threshold: u8,
+    /// Folder to write them to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// File that holds the passphrase of a new share: the first for the first, and so on; else they
+    /// are asked for
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_passphrase_file: Vec<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) store: KeyStoreArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct JoinArgs {
+    /// The vendor directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vendor: PathBuf,
+    /// Where to write the key file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -25,7 +25,7 @@ use super::shown;
 use crate::args::{Loss, ProtectCommand, RequirementArgs};
 use crate::error::{CliError, Result};
 use crate::output::Output;
-use crate::vendor::{KeyRing, SystemRandom, Vendor};
+use crate::vendor::{KeyRing, SystemRandom, Token, Vendor};
 use crate::{clock, files, reach, times};
 
 pub(super) use open::{open_file, would_open};
@@ -114,6 +114,11 @@ impl Desk {
         let key = self.keys.signer(&self.firm.root().body, Role::Protect, &[])?;
         Ok(Signer { key, random })
     }
+
+    /// Why nothing was protected: what the key store said goes first.
+    fn refused(&self, error: ProtectError) -> CliError {
+        self.keys.token().and_then(Token::failure).unwrap_or_else(|| protect_error(error))
+    }
 }
 
 /// One requirement for each product that opens it.
@@ -148,7 +153,7 @@ fn file(input: &Path, path: &Path, args: &RequirementArgs, output: &Output) -> R
     let (mut signer, protection) = (desk.signer(&mut random)?, desk.protection()?);
     let paths = Paths { input, output: path, existing: existing(args) };
     let made = protect_file(paths, &protection, &mut signer, &mut |a, b| progress.update(a, b))
-        .map_err(protect_error)?;
+        .map_err(|error| desk.refused(error))?;
     done(&desk, &made, path, output);
     Ok(())
 }
@@ -175,7 +180,7 @@ fn app(
         progress.update(a, b);
     });
     drop(progress);
-    let made = made.map_err(protect_error)?;
+    let made = made.map_err(|error| desk.refused(error))?;
     for note in made.suitability.iter().flat_map(|suitability| &suitability.notes) {
         output.say(format!("note: {note}"));
     }

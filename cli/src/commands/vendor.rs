@@ -15,15 +15,16 @@ use serde_json::json;
 
 use super::shown;
 use crate::args::{
-    IssueArgs, KeyStoreArgs, PerpetuateArgs, ProductCommand, SettleUnits, VendorCommand,
+    IssueArgs, KeyStoreArgs, NewKeyArgs, PerpetuateArgs, ProductCommand, SettleUnits, StoreArg,
+    VendorCommand,
 };
 use crate::error::{CliError, Result};
 use crate::files::{self, NewFile};
 use crate::output::Output;
 use crate::times;
 use crate::vendor::{
-    Change, Issue, Ledger, OptionArgs, Passphrase, Point, Product, Setting, Vendor,
-    VerifiedStatement, parse_template, read_data, read_statement,
+    Change, Issue, Ledger, OptionArgs, Passphrase, Point, Product, Setting, Token, Vendor,
+    VerifiedStatement, named_token, parse_template, read_data, read_statement,
 };
 
 pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
@@ -31,8 +32,8 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
         VendorCommand::Init { dir, name, test, dry_run: true, .. } => {
             would_init(dir, name, *test, output)
         }
-        VendorCommand::Init { dir, name, firm_code, test, keys, .. } => {
-            init(dir, name, *firm_code, *test, keys, output)
+        VendorCommand::Init { dir, name, firm_code, test, new, keys, .. } => {
+            init(dir, (name, *firm_code, *test), new, keys, output)
         }
         VendorCommand::Show { vendor } => show(vendor, output),
         VendorCommand::Product(ProductCommand::Add { code, name, vendor, dry_run }) => {
@@ -68,28 +69,42 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
 
 fn init(
     dir: &Path,
-    name: &str,
-    firm_code: u32,
-    test: bool,
+    (name, firm_code, test): (&str, u32, bool),
+    new: &NewKeyArgs,
     keys: &KeyStoreArgs,
     output: &Output,
 ) -> Result<()> {
     if !keys.key_file.is_empty() {
         return Err(CliError::usage("a new vendor makes its own keys", "Leave --key-file out."));
     }
-    let passphrase = Passphrase::obtain(keys, test, true)?;
+    Vendor::check_new(dir, name)?;
+    if new.store == Some(StoreArg::Pkcs11) && new.token.is_none() {
+        let hint = "Name them with --module and --token.";
+        return Err(CliError::usage("which token, and by which module, must be said", hint));
+    }
+    let token = named_token(new, keys)?;
+    let in_token = token.as_ref().map(Token::derives).transpose()?;
+    let passphrase = match in_token {
+        Some(true) => Passphrase::empty(),
+        _ => Passphrase::obtain(keys, test, true)?,
+    };
     let mode = if test { Mode::Test } else { Mode::Live };
-    let vendor = Vendor::init(dir, name, firm_code, mode, &passphrase)?;
+    let vendor = Vendor::init(dir, name, firm_code, mode, token, &passphrase)?;
     let root_fp = vendor.root.root_fp.to_string();
     let data = json!({
         "dir": dir, "name": name, "firm_code": firm_code, "mode": shown::mode(mode),
-        "root_fp": root_fp, "dry_run": false,
+        "root_fp": root_fp, "token": new.token, "firm_key_in_token": in_token == Some(true),
+        "dry_run": false,
     });
-    let text = format!(
+    let mut text = format!(
         "vendor {name:?} made in {}\n  fingerprint  {root_fp}\n  mode         {}",
         dir.display(),
         shown::mode(mode)
     );
+    if let (Some(token), Some(in_token)) = (&new.token, in_token) {
+        let firm = if in_token { "it too" } else { "a file, since the token cannot hold it" };
+        text.push_str(&format!("\n  keys         in the token {token:?}; the firm key in {firm}"));
+    }
     output.data("vendor-init", data, text);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use protocol::codec::{Fixed, Text};
+use protocol::crypto::ecdsa::Sign;
 use protocol::errors::ErrorCode;
 use protocol::ids::{Generation, ProductCode};
 use protocol::limits::DELEGATION_DEPTH_MAX;
@@ -70,7 +71,7 @@ impl Vendor {
         let times = (clock::now_s(), grant.until_s);
         let signer = self.issuer_key(keys)?;
         let object = body.write(self.root.root_fp, times, signer, &entropy()?);
-        let object = object.ok_or(ErrorCode::TooLong.failure())?;
+        let object = object.ok_or_else(|| keys.refusal(ErrorCode::TooLong.failure()))?;
         let file = self.delegation_file(&object);
         let id = key.verifying_key().id();
         let ring = KeyRing::handed_on(key, self.item_keys(grant, keys)?);
@@ -84,10 +85,7 @@ impl Vendor {
     }
 
     /// The key that signs updates and delegations here.
-    pub(crate) fn issuer_key<'a>(
-        &self,
-        keys: &'a KeyRing,
-    ) -> Result<&'a protocol::crypto::ecdsa::SigningKey> {
+    pub(crate) fn issuer_key<'a>(&self, keys: &'a KeyRing) -> Result<&'a dyn Sign> {
         match &self.trust.delegate {
             Some(delegate) => keys.by_id(delegate.key.id()),
             None => keys.signer(&self.root.body, Role::Licensing, &self.revoked_keys()),

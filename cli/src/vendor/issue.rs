@@ -247,12 +247,13 @@ impl Vendor {
         let refused = ErrorCode::Malformed.failure();
         if header.kind == Kind::Recovery {
             let signers = keys.signers(&self.root.body, Role::Recovery)?;
-            let proof = sign_threshold(&header, &signers, &entropy()?).ok_or(refused)?;
-            return Ok((header, proof));
+            let proof = sign_threshold(&header, &signers, &entropy()?);
+            return Ok((header, proof.ok_or_else(|| keys.refusal(refused))?));
         }
         let mut headers = [header];
         let proofs = sign_batch(&mut headers, self.issuer_key(keys)?, &entropy()?);
-        let proof = proofs.and_then(|proofs| proofs.into_iter().next()).ok_or(refused)?;
+        let proof = proofs.and_then(|proofs| proofs.into_iter().next());
+        let proof = proof.ok_or_else(|| keys.refusal(refused))?;
         Ok((headers[0], proof))
     }
 }

@@ -1,5 +1,4 @@
-//! A vendor's private keys, in files under a passphrase. For development; real ones belong in
-//! hardware.
+//! A vendor's private keys: in files under a passphrase, and in a token ([`super::token`]).
 //!
 //! ```text
 //! STRGKEYS version[1] salt[16] nonce[12] sealed     version 2: records of 39 bytes and a tag
@@ -12,16 +11,19 @@ use std::path::Path;
 use argon2::Argon2;
 use protocol::codec::Fixed;
 use protocol::crypto::aead;
-use protocol::crypto::ecdsa::SigningKey;
+use protocol::crypto::ecdsa::{Sign, SigningKey};
 use protocol::crypto::{Random, RandomFailed};
-use protocol::errors::ErrorCode;
+use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{Generation, KeyId, ProductCode, RootFp};
-use protocol::objects::artifact::{SecretKey, item_key};
+use protocol::objects::artifact::{SecretKey, item_key, item_key_info};
 use protocol::objects::root::RootBody;
 use protocol::signed::Role;
 use zeroize::Zeroizing;
 
 use super::passphrase::Passphrase;
+use super::store::StoreFile;
+use super::token::Token;
+use super::{KEYS_FILE, STORE_FILE};
 use crate::error::{CliError, Result};
 use crate::files;
 use crate::trust::role_name;
@@ -54,20 +56,48 @@ impl Held {
     }
 }
 
-/// Private keys. Wiped on drop.
+/// Where a new key goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// The sealed file.
+    File,
+    /// The token.
+    Token,
+}
+
+/// Private keys. Those in memory are wiped on drop.
 #[derive(Default)]
 pub(crate) struct KeyRing {
     signing: Vec<Held>,
-    /// Item keys are derived from it.
+    /// The token that holds the others.
+    token: Option<Token>,
+    /// Item keys are derived from it, where the token does not hold it.
     firm_key: Option<Zeroizing<[u8; 32]>>,
     /// Where there is no firm key: item keys that were handed on.
     items: Vec<(ProductCode, Generation, SecretKey)>,
 }
 
 impl KeyRing {
-    /// A new firm key, and no keys that sign yet.
-    pub(crate) fn generate() -> Result<Self> {
-        Ok(KeyRing { firm_key: Some(Zeroizing::new(entropy()?)), ..KeyRing::default() })
+    /// A new firm key, in the token if it can hold one, and no keys that sign yet.
+    pub(crate) fn generate(mut token: Option<Token>) -> Result<Self> {
+        let in_token = token.as_mut().map(Token::draw_firm_key).transpose()?.unwrap_or(false);
+        let firm_key = if in_token { None } else { Some(Zeroizing::new(entropy()?)) };
+        Ok(KeyRing { token, firm_key, ..KeyRing::default() })
+    }
+
+    /// Takes a token in, if there is none yet.
+    pub(crate) fn attach(&mut self, token: Token) {
+        self.token.get_or_insert(token);
+    }
+
+    /// The token.
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// Why nothing was signed: what the token said, or else this.
+    pub(crate) fn refusal(&self, otherwise: Failure) -> CliError {
+        self.token().and_then(Token::failure).unwrap_or_else(|| otherwise.into())
     }
 
     /// A key that was handed on, with the item keys that go along.
@@ -75,11 +105,14 @@ impl KeyRing {
         key: SigningKey,
         items: Vec<(ProductCode, Generation, SecretKey)>,
     ) -> Self {
-        KeyRing { signing: vec![Held::own(Role::Licensing, key)], firm_key: None, items }
+        KeyRing { signing: vec![Held::own(Role::Licensing, key)], items, ..KeyRing::default() }
     }
 
     /// Draws one more key and returns its public half.
-    pub(crate) fn draw(&mut self, role: Role) -> Result<[u8; 33]> {
+    pub(crate) fn draw(&mut self, role: Role, home: Home) -> Result<[u8; 33]> {
+        if let (Home::Token, Some(token)) = (home, &mut self.token) {
+            return token.draw(role).map(|public| public.to_bytes());
+        }
         let key = new_key()?;
         let public = key.verifying_key().to_bytes();
         self.signing.push(Held::own(role, key));
@@ -92,9 +125,9 @@ impl KeyRing {
     }
 
     /// The key of this id.
-    pub(crate) fn by_id(&self, id: KeyId) -> Result<&SigningKey> {
-        let found = self.signing.iter().find(|held| held.id() == id);
-        found.map(|held| &held.key).ok_or_else(|| missing(Role::Licensing, 0, 1))
+    pub(crate) fn by_id(&self, id: KeyId) -> Result<&dyn Sign> {
+        let found = self.all().find(|key| key.verifying_key().id() == id);
+        found.ok_or_else(|| missing(Role::Licensing, 0, 1))
     }
 
     /// A key that holds `role` under `root` and is not one of `revoked`.
@@ -103,7 +136,7 @@ impl KeyRing {
         root: &RootBody,
         role: Role,
         revoked: &[KeyId],
-    ) -> Result<&SigningKey> {
+    ) -> Result<&dyn Sign> {
         let mut holders = self.holders(root, role).into_iter();
         let found = holders.find(|key| !revoked.contains(&key.verifying_key().id()));
         found.ok_or_else(|| match root.role(role) {
@@ -113,7 +146,7 @@ impl KeyRing {
     }
 
     /// As many keys that hold `role` under `root` as must sign.
-    pub(crate) fn signers(&self, root: &RootBody, role: Role) -> Result<Vec<&SigningKey>> {
+    pub(crate) fn signers(&self, root: &RootBody, role: Role) -> Result<Vec<&dyn Sign>> {
         let Some(keys) = root.role(role) else { return Err(no_role(role)) };
         let needed = usize::from(keys.threshold);
         let mut found = self.holders(root, role);
@@ -125,12 +158,16 @@ impl KeyRing {
     }
 
     /// Keys that hold `role` under `root`, each once.
-    fn holders(&self, root: &RootBody, role: Role) -> Vec<&SigningKey> {
-        let held = |point: &Fixed<33>| {
-            let found = self.signing.iter().find(|held| held.public() == point.0);
-            found.map(|held| &held.key)
-        };
+    fn holders(&self, root: &RootBody, role: Role) -> Vec<&dyn Sign> {
+        let held =
+            |point: &Fixed<33>| self.all().find(|key| key.verifying_key().to_bytes() == point.0);
         root.keys(role).filter_map(held).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &dyn Sign> {
+        let in_files = self.signing.iter().map(|held| &held.key as &dyn Sign);
+        let in_token = self.token.iter().flat_map(Token::keys).map(|key| key as &dyn Sign);
+        in_files.chain(in_token)
     }
 
     /// The item key of a product.
@@ -140,6 +177,10 @@ impl KeyRing {
         product: ProductCode,
         generation: Generation,
     ) -> Result<SecretKey> {
+        let info = item_key_info(root_fp, product, generation);
+        if let Some(key) = self.token().and_then(|token| token.item_key(&info)) {
+            return key;
+        }
         if let Some(firm_key) = &self.firm_key {
             return Ok(item_key(firm_key, root_fp, product, generation));
         }
@@ -154,8 +195,33 @@ impl KeyRing {
     }
 
     /// Keeps own signing keys that are still of use.
-    pub(crate) fn retain(&mut self, mut wanted: impl FnMut(&[u8; 33]) -> bool) {
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&[u8; 33]) -> bool) {
         self.signing.retain(|held| wanted(&held.public()));
+        if let Some(token) = &mut self.token {
+            token.retain(wanted);
+        }
+    }
+
+    /// The keys of the sealed records that [`KeyRing::write`] makes.
+    pub(super) fn from_records(plain: &[u8]) -> Option<Self> {
+        from_records(plain)
+    }
+
+    /// Takes the keys of `role` that are in memory out of the ring, own ones and those of other
+    /// files, and says how many were own.
+    pub(super) fn take_role(&mut self, root: &RootBody, role: Role) -> (KeyRing, usize) {
+        let holds = |held: &Held| root.keys(role).any(|point| point.0 == held.public());
+        let mut signing: Vec<Held> = self.signing.extract_if(.., |held| holds(held)).collect();
+        let own = signing.iter().filter(|held| !held.foreign).count();
+        signing.sort_by_key(Held::public);
+        signing.dedup_by_key(|held| held.public());
+        signing.iter_mut().for_each(|held| held.foreign = false);
+        (KeyRing { signing, ..KeyRing::default() }, own)
+    }
+
+    /// Ids of the keys in memory.
+    pub(crate) fn ids(&self) -> Vec<KeyId> {
+        self.signing.iter().map(Held::id).collect()
     }
 
     /// Takes the keys with these public halves out, for a file of its own each.
@@ -164,7 +230,23 @@ impl KeyRing {
         out.map(|held| (held.id(), KeyRing { signing: vec![held], ..KeyRing::default() })).collect()
     }
 
-    /// Writes the keys, readable by their owner only.
+    /// Writes what a vendor directory holds of them: the sealed file, where there is something to
+    /// seal, and where the rest is.
+    pub(crate) fn write_home(&mut self, dir: &Path, passphrase: &Passphrase) -> Result<()> {
+        let path = dir.join(KEYS_FILE);
+        let own = self.signing.iter().any(|held| !held.foreign);
+        if own || self.firm_key.is_some() || !self.items.is_empty() || path.exists() {
+            self.write(&path, passphrase)?;
+        }
+        if let Some(token) = &mut self.token {
+            let store = StoreFile { pkcs11: Some(token.place().clone()) };
+            files::replace(&dir.join(STORE_FILE), store.write()?.as_bytes(), 0o644)?;
+            token.keep();
+        }
+        Ok(())
+    }
+
+    /// Writes the keys that are not in a token, readable by their owner only.
     pub(crate) fn write(&self, path: &Path, passphrase: &Passphrase) -> Result<()> {
         let mut sealed = Sealed { version: VERSION, salt: [0; 16], nonce: [0; 12], sealed: vec![] };
         fill(&mut sealed.salt)?;
@@ -191,7 +273,8 @@ impl KeyRing {
         read.ok_or_else(damaged)
     }
 
-    fn to_records(&self) -> Zeroizing<Vec<u8>> {
+    /// Their records, as a file seals them.
+    pub(super) fn to_records(&self) -> Zeroizing<Vec<u8>> {
         let count = self.signing.len() + self.items.len() + 1;
         let mut out = Zeroizing::new(Vec::with_capacity(count * RECORD_LEN));
         let mut put = |kind: u8, a: u32, b: u16, secret: &[u8; 32]| {
@@ -214,7 +297,7 @@ impl KeyRing {
 }
 
 /// A new signing key.
-pub(crate) fn new_key() -> Result<SigningKey> {
+pub(super) fn new_key() -> Result<SigningKey> {
     Ok(SigningKey::generate(&mut SystemRandom).map_err(|_| ErrorCode::RandomFailed.failure())?)
 }
 
@@ -317,7 +400,7 @@ impl Sealed {
 }
 
 /// Argon2id (RFC 9106) with the library's recommended cost.
-fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroizing<[u8; 32]>> {
+pub(super) fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroizing<[u8; 32]>> {
     let mut key = Zeroizing::new([0; 32]);
     Argon2::default()
         .hash_password_into(passphrase.bytes(), salt, &mut key[..])
@@ -341,7 +424,8 @@ pub(crate) fn entropy() -> Result<[u8; 32]> {
     Ok(bytes)
 }
 
-fn fill(out: &mut [u8]) -> Result<()> {
+/// Fills with fresh bytes.
+pub(super) fn fill(out: &mut [u8]) -> Result<()> {
     Ok(SystemRandom.fill(out).map_err(|_| ErrorCode::RandomFailed.failure())?)
 }
 
@@ -355,13 +439,13 @@ mod tests {
 
     #[test]
     fn keys_are_read_back_and_those_of_other_files_are_not_written() {
-        let mut ring = KeyRing::generate().unwrap();
-        ring.draw(Role::Root).unwrap();
-        ring.draw(Role::Recovery).unwrap();
+        let mut ring = KeyRing::generate(None).unwrap();
+        ring.draw(Role::Root, Home::File).unwrap();
+        ring.draw(Role::Recovery, Home::File).unwrap();
         ring.items.push((ProductCode(7), Generation(300), Zeroizing::new([9; 32])));
         let own = publics(&ring);
         let mut other = KeyRing::default();
-        other.draw(Role::Root).unwrap();
+        other.draw(Role::Root, Home::File).unwrap();
         ring.borrow(other);
         assert_eq!(ring.signing.len(), 3);
         let read = from_records(&ring.to_records()).unwrap();
@@ -396,7 +480,7 @@ mod tests {
     #[test]
     fn one_key_in_two_files_is_one_signer() {
         let mut ring = KeyRing::default();
-        let (a, b) = (ring.draw(Role::Root).unwrap(), new_key().unwrap());
+        let (a, b) = (ring.draw(Role::Root, Home::File).unwrap(), new_key().unwrap());
         let points = [Fixed(a), Fixed(b.verifying_key().to_bytes())];
         let keys = protocol::codec::List::new(points.to_vec()).unwrap();
         let root = protocol::objects::root::RoleKeys { role: Role::Root, threshold: 2, keys };

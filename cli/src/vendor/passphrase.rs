@@ -16,17 +16,12 @@ impl Passphrase {
     /// From a file, the environment, or the terminal. A test vendor has an empty one unless told
     /// otherwise.
     pub(crate) fn obtain(args: &KeyStoreArgs, test: bool, new: bool) -> Result<Self> {
-        if let Some(path) = &args.passphrase_file {
-            return Passphrase(Zeroizing::default()).of_file(Some(path));
-        }
-        if let Some(text) = std::env::var_os("STRONGROOM_PASSPHRASE") {
-            let text = text.into_string().map_err(|_| {
-                CliError::usage("STRONGROOM_PASSPHRASE is no text in UTF-8", "Set it anew.")
-            })?;
-            return Ok(Passphrase(Zeroizing::new(text)));
+        let given = Self::given(args.passphrase_file.as_deref(), "STRONGROOM_PASSPHRASE")?;
+        if let Some(passphrase) = given {
+            return Ok(passphrase);
         }
         if test {
-            return Ok(Passphrase(Zeroizing::default()));
+            return Ok(Self::empty());
         }
         if !std::io::stdin().is_terminal() {
             return Err(CliError::usage(
@@ -44,6 +39,62 @@ impl Passphrase {
         Ok(Passphrase(first))
     }
 
+    /// The PIN of a token: from a file, the environment, or the terminal.
+    pub(crate) fn pin(args: &KeyStoreArgs, token: &str) -> Result<Self> {
+        if let Some(pin) = Self::given(args.pin_file.as_deref(), "STRONGROOM_PIN")? {
+            return Ok(pin);
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(CliError::usage(
+                format!("the PIN of the token {token:?} is needed"),
+                "Name the file that holds it with --pin-file, or set STRONGROOM_PIN.",
+            ));
+        }
+        ask(&format!("PIN of the token {token:?}: ")).map(Passphrase)
+    }
+
+    /// The passphrase of a share: from a file or the terminal. Those of a test vendor have an empty
+    /// one unless told otherwise.
+    pub(crate) fn of_share(
+        path: Option<&Path>,
+        share: &Path,
+        test: bool,
+        new: bool,
+    ) -> Result<Self> {
+        if path.is_some() || test {
+            return Self::empty().of_file(path);
+        }
+        let share = share.display();
+        if !std::io::stdin().is_terminal() {
+            let flag = if new { "--new-passphrase-file" } else { "--share-passphrase-file" };
+            return Err(CliError::usage(
+                format!("the passphrase of the share {share} is needed"),
+                format!("Name the file that holds it with {flag}, once for each share."),
+            ));
+        }
+        let first = ask(&format!("Passphrase of {share}: "))?;
+        if new && (first.is_empty() || *first != *ask("Once more: ")?) {
+            return Err(CliError::usage("it is empty, or the two differ", "Try again."));
+        }
+        Ok(Passphrase(first))
+    }
+
+    /// None: where nothing is sealed.
+    pub(crate) fn empty() -> Self {
+        Passphrase(Zeroizing::default())
+    }
+
+    fn given(path: Option<&Path>, variable: &str) -> Result<Option<Self>> {
+        if path.is_some() {
+            return Self::empty().of_file(path).map(Some);
+        }
+        let Some(text) = std::env::var_os(variable) else { return Ok(None) };
+        let text = text.into_string().map_err(|_| {
+            CliError::usage(format!("{variable} is no text in UTF-8"), "Set it anew.")
+        })?;
+        Ok(Some(Passphrase(Zeroizing::new(text))))
+    }
+
     /// The one in a file of its own, or this one once more.
     pub(crate) fn of_file(&self, path: Option<&Path>) -> Result<Self> {
         match path {
@@ -53,6 +104,11 @@ impl Passphrase {
             }
             None => Ok(Passphrase(self.0.clone())),
         }
+    }
+
+    /// Its text.
+    pub(super) fn text(&self) -> &str {
+        &self.0
     }
 
     /// Its bytes.

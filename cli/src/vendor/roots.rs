@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use protocol::codec::{Fixed, List};
-use protocol::crypto::ecdsa::SigningKey;
+use protocol::crypto::ecdsa::Sign;
 use protocol::errors::ErrorCode;
 use protocol::ids::{ContainerId, KeyId};
 use protocol::objects::file::{self, FileKind};
@@ -14,9 +14,9 @@ use protocol::objects::revocation::{
 use protocol::objects::root::{NextBody, RoleKeys, Root, RootBody};
 use protocol::signed::{Kind, Role};
 
-use super::keys::{KeyRing, entropy};
+use super::keys::{Home, KeyRing, entropy};
 use super::passphrase::Passphrase;
-use super::{DELEGATION_FILE, KEYS_FILE, ROOT_FILE, ROOTS_DIR, TRUST_FILE, Vendor};
+use super::{DELEGATION_FILE, ROOT_FILE, ROOTS_DIR, TRUST_FILE, Vendor};
 use crate::clock;
 use crate::error::{CliError, Result};
 use crate::files;
@@ -35,6 +35,8 @@ pub(crate) struct Rotation {
     pub(crate) threshold: u8,
     /// Last second of the new root; 0 = no end.
     pub(crate) until_s: u64,
+    /// Where the keys go.
+    pub(crate) home: Home,
 }
 
 /// The next revocations.
@@ -54,7 +56,7 @@ impl Rotation {
         role: Role,
         keys: Option<u8>,
         threshold: Option<u8>,
-        until_s: u64,
+        (until_s, home): (u64, Home),
     ) -> Result<Self> {
         let now = root.body.role(role);
         let keys = keys.or(now.map(|now| now.keys.len() as u8)).unwrap_or(1);
@@ -69,7 +71,7 @@ impl Rotation {
         if !role.has_threshold() && threshold != 1 {
             return refused("one key signs for this role, so its threshold is 1");
         }
-        Ok(Rotation { role, keys, threshold, until_s })
+        Ok(Rotation { role, keys, threshold, until_s, home })
     }
 }
 
@@ -84,19 +86,21 @@ impl Vendor {
         out: Option<(&Path, &Passphrase)>,
     ) -> Result<Self> {
         self.check_own()?;
+        // Asked before anything is drawn.
+        keys.signers(&self.root.body, Role::Root)?;
         let drawn: Result<Vec<[u8; 33]>> =
-            (0..rotation.keys).map(|_| keys.draw(rotation.role)).collect();
+            (0..rotation.keys).map(|_| keys.draw(rotation.role, rotation.home)).collect();
         let drawn = drawn?;
         let body = self.next_body(rotation, &drawn)?;
         let signers = both(keys.signers(&self.root.body, Role::Root)?, &keys, &body.body)?;
         let times = (clock::now_s(), rotation.until_s);
-        let too_long = ErrorCode::TooLong.failure();
-        let object = self.root.write_next(&body, times, &signers, &entropy()?).ok_or(too_long)?;
+        let object = self.root.write_next(&body, times, &signers, &entropy()?);
+        let object = object.ok_or_else(|| keys.refusal(ErrorCode::TooLong.failure()))?;
         let next = self.verify_next(&object)?;
         let revocation = self.resigned(&next, &keys)?;
         match out {
             Some(out) => write_apart(&mut keys, rotation.role, &drawn, out)?,
-            None => keys.write(&self.dir.join(KEYS_FILE), passphrase)?,
+            None => keys.write_home(&self.dir, passphrase)?,
         }
         let folder = self.dir.join(ROOTS_DIR);
         std::fs::create_dir_all(&folder).map_err(|error| CliError::io(&folder, &error))?;
@@ -108,7 +112,7 @@ impl Vendor {
         // What no root names any more is of no use to anybody but a thief.
         let all = |public: &[u8; 33]| Role::ALL.iter().any(|role| holds(&next.body, *role, public));
         keys.retain(all);
-        keys.write(&self.dir.join(KEYS_FILE), passphrase)?;
+        keys.write_home(&self.dir, passphrase)?;
         Vendor::open(&self.dir)
     }
 
@@ -266,10 +270,10 @@ fn objects_of(path: &Path, kind: FileKind) -> Result<Vec<u8>> {
 
 /// The signers of the root before, and those of the new one, each once.
 fn both<'a>(
-    mut signers: Vec<&'a SigningKey>,
+    mut signers: Vec<&'a dyn Sign>,
     keys: &'a KeyRing,
     next: &'a RootBody,
-) -> Result<Vec<&'a SigningKey>> {
+) -> Result<Vec<&'a dyn Sign>> {
     for key in keys.signers(next, Role::Root)? {
         if !signers.iter().any(|known| known.verifying_key() == key.verifying_key()) {
             signers.push(key);
@@ -300,7 +304,7 @@ fn sign_revocation(root: &Root, next: &Revocations, keys: &KeyRing) -> Result<Ve
     let signers = keys.signers(&root.body, Role::Revocation)?;
     let times = (clock::now_s(), next.until_s);
     let object = Revocation::write(root, next.epoch, &next.body, times, &signers, &entropy()?);
-    Ok(object.ok_or(ErrorCode::TooLong.failure())?)
+    object.ok_or_else(|| keys.refusal(ErrorCode::TooLong.failure()))
 }
 
 impl Revocations {

@@ -4,7 +4,7 @@ use std::io::{self, Read, Take, Write};
 
 use content::{Sealer, seal_reader};
 use protocol::codec::{self, List, Text};
-use protocol::crypto::ecdsa::SigningKey;
+use protocol::crypto::ecdsa::Sign;
 use protocol::crypto::{Random, RandomFailed};
 use protocol::ids::ArtifactId;
 use protocol::limits::SLOTS_MAX;
@@ -42,7 +42,7 @@ pub struct SlotSpec {
 /// What signs and where chance comes from: the vendor's key store.
 pub struct Signer<'a> {
     /// A key that holds the firm's `protect` role.
-    pub key: &'a SigningKey,
+    pub key: &'a dyn Sign,
     /// For keys, salts, the artifact's id and the signature.
     pub random: &'a mut dyn Random,
 }
@@ -70,6 +70,9 @@ pub enum ArtifactWriteError {
     /// No random bytes.
     #[error("no random bytes")]
     Random,
+    /// The home of the key did not sign.
+    #[error("the key store did not sign")]
+    NotSigned,
     /// The content ended early.
     #[error("{got_bytes} bytes came where {want_bytes} were announced")]
     ContentLen {
@@ -187,10 +190,11 @@ fn signed_head(
         ..Header::new(Kind::Artifact, &body)
     }];
     let entropy = Zeroizing::new(draw(signer.random)?);
-    let proofs = sign_batch(&mut headers, signer.key, &entropy).unwrap_or_default();
+    let proofs = sign_batch(&mut headers, signer.key, &entropy);
+    let proofs = proofs.ok_or(ArtifactWriteError::NotSigned)?;
     let mut bytes = Vec::from(prefix(FileKind::Artifact));
     bytes.extend_from_slice(protection.firm.object());
-    // One header always has one proof; without it the head would not parse.
+    // One header has one proof.
     for proof in proofs {
         bytes.extend_from_slice(&write_object(&headers[0], &proof, &body));
     }

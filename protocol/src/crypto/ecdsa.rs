@@ -18,6 +18,32 @@ pub const SIGNATURE_LEN: usize = 64;
 /// Bytes of a verifying key on the wire: a compressed point (SEC 1 section 2.3.3).
 pub const VERIFYING_KEY_LEN: usize = 33;
 
+/// What holds a private key and signs with it: a [`SigningKey`], or a token that never gives it
+/// away.
+pub trait Sign {
+    /// The key that verifies.
+    fn verifying_key(&self) -> VerifyingKey;
+
+    /// Signs a message of which `hash` is the SHA-256, with either form of `s`: [`sign`] makes it
+    /// ours. `entropy` is for those who draw their nonce here.
+    ///
+    /// # Errors
+    /// [`CryptoError::KeyHome`] where the home of the key does not sign.
+    fn any_s(&self, hash: &Hash32, entropy: &[u8; 32]) -> Result<[u8; SIGNATURE_LEN], CryptoError>;
+}
+
+/// Signs `message` for one of our own objects: in low-S form, whoever signs.
+///
+/// # Errors
+/// As [`Sign::any_s`], and as [`normalize`].
+pub fn sign(
+    signer: &(impl Sign + ?Sized),
+    message: &[u8],
+    entropy: &[u8; 32],
+) -> Result<[u8; SIGNATURE_LEN], CryptoError> {
+    normalize(&signer.any_s(&sha256(message), entropy)?)
+}
+
 /// A private key that signs. Wiped on drop.
 pub struct SigningKey(p256::ecdsa::SigningKey);
 
@@ -63,6 +89,16 @@ impl SigningKey {
             scalar, hash, entropy,
         );
         signature.normalize_s().to_bytes().into()
+    }
+}
+
+impl Sign for SigningKey {
+    fn verifying_key(&self) -> VerifyingKey {
+        self.verifying_key()
+    }
+
+    fn any_s(&self, hash: &Hash32, entropy: &[u8; 32]) -> Result<[u8; SIGNATURE_LEN], CryptoError> {
+        Ok(self.sign_hash(hash, entropy))
     }
 }
 

@@ -686,4 +686,41 @@ error_table! {
         "this cannot be done without being asked for explicitly",
         "it cannot be undone",
         "Repeat it with the flag that the message names.";
+    TokenModule = 0x0A0A, Vendor, NotFound,
+        "the PKCS#11 module cannot be loaded",
+        "it is not installed here, lies elsewhere, or is for another machine",
+        "Install the token's software, or write the module's place into store.toml.";
+    TokenMissing = 0x0A0B, Vendor, NotFound,
+        "the token is not there",
+        "it is not plugged in, has another label, or its software looks elsewhere for it",
+        "Plug it in and repeat the command; nothing was changed.";
+    TokenPin = 0x0A0C, Vendor, Permission,
+        "the token does not take this PIN",
+        "it was mistyped, or it is the PIN of another token",
+        "Try again, or name the file that holds it with --pin-file. Many wrong ones lock a token.";
+    TokenLocked = 0x0A0D, Vendor, Permission,
+        "the token is locked",
+        "a wrong PIN was given too often, or it has no PIN yet",
+        "Unlock it with its maker's tool and the security officer's PIN.";
+    TokenKeyMissing = 0x0A0E, Vendor, NotFound,
+        "a key that store.toml names is not in the token",
+        "it was deleted there, or this is another token of the same label",
+        "Bring the right token, or restore it; else give the role new keys: strongroom vendor key \
+         rotate.";
+    TokenFailed = 0x0A0F, Vendor, Failure,
+        "the token refused or failed",
+        "it cannot do what is asked, was unplugged, or is in use",
+        "Read what it says, plug it in anew and repeat the command.";
+    SharesMissing = 0x0A10, Vendor, NotFound,
+        "{a} of the {b} shares that are needed are missing",
+        "not all of those who keep them are here, or one share was named twice",
+        "Name one more share for each that is missing, with --share.";
+    ShareDamaged = 0x0A11, Message, Tamper,
+        "this share is damaged, or is none",
+        "its file was cut short or changed, or another file was named",
+        "Take another copy of it, or the share of somebody else.";
+    ShareOther = 0x0A12, Caller, Conflict,
+        "this share belongs to another split than the first",
+        "the keys were split anew, or shares of two roles were mixed up",
+        "Take shares whose names begin alike.";
 }

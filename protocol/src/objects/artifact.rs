@@ -129,11 +129,17 @@ pub fn item_key(
     product: ProductCode,
     generation: Generation,
 ) -> SecretKey {
+    hkdf(firm_key, &[], &item_key_info(root_fp, product, generation))
+}
+
+/// What an item key is expanded with. A token that was born with the pseudorandom key in the place
+/// of the firm key expands it by one HMAC, over this and a byte 1 (RFC 5869 sections 2.3 and 3.3).
+pub fn item_key_info(root_fp: RootFp, product: ProductCode, generation: Generation) -> Vec<u8> {
     let mut info = Vec::from(&b"strongroom/item-key/v1\0"[..]);
     info.extend_from_slice(root_fp.bytes());
     info.extend_from_slice(&product.0.to_be_bytes());
     info.extend_from_slice(&generation.0.to_be_bytes());
-    hkdf(firm_key, &[], &info)
+    info
 }
 
 /// Key of a slot: HKDF(item key, salt, label || artifact id || SHA-256 of the requirement).

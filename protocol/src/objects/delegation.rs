@@ -11,7 +11,7 @@ use super::license::ProductItem;
 use super::root::RootBody;
 use super::update::{ProductRange, UpdateOp};
 use crate::codec::{self, Fixed, Text};
-use crate::crypto::ecdsa::{SigningKey, VerifyingKey};
+use crate::crypto::ecdsa::{Sign, VerifyingKey};
 use crate::ids::{KeyId, RootFp};
 use crate::limits::{DELEGATE_NAME_LEN_MAX, DELEGATION_BODY_LEN_MAX, DELEGATION_DEPTH_MAX};
 use crate::signed::{Header, Kind, Role, UnverifiedObject, sign_batch, write_object};
@@ -162,7 +162,7 @@ impl DelegationBody {
         &self,
         root_fp: RootFp,
         (issued_s, until_s): (u64, u64),
-        key: &SigningKey,
+        key: &(impl Sign + ?Sized),
         entropy: &[u8; 32],
     ) -> Option<Vec<u8>> {
         let bytes = codec::encode(self);

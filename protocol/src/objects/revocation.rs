@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::option::Version;
 use super::root::{Root, RootError};
 use crate::codec::{self, List};
-use crate::crypto::ecdsa::SigningKey;
+use crate::crypto::ecdsa::Sign;
 use crate::ids::{ContainerId, KeyId, RootFp};
 use crate::limits::{
     REVOCATION_BODY_LEN_MAX, REVOKED_CONTAINERS_MAX, REVOKED_FIRMWARE_MAX, REVOKED_KEYS_MAX,
@@ -121,7 +121,7 @@ impl Revocation {
         epoch: u32,
         body: &RevocationBody,
         (issued_s, until_s): (u64, u64),
-        signers: &[&SigningKey],
+        signers: &[&(impl Sign + ?Sized)],
         entropy: &[u8; 32],
     ) -> Option<Vec<u8>> {
         body.check().ok()?;

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError, Fixed, List, Text};
-use crate::crypto::ecdsa::{SigningKey, VerifyingKey};
+use crate::crypto::ecdsa::{Sign, VerifyingKey};
 use crate::ids::{FirmCode, KeyId, RootFp};
 use crate::limits::{
     FIRM_NAME_LEN_MAX, ROLE_KEYS_MAX, ROLES_MAX, ROOT_BODY_LEN_MAX, ROOT_KEYS_MAX,
@@ -177,7 +177,7 @@ impl Root {
     pub fn write_first(
         body: &RootBody,
         issued_s: u64,
-        signers: &[&SigningKey],
+        signers: &[&(impl Sign + ?Sized)],
         entropy: &[u8; 32],
     ) -> Option<Vec<u8>> {
         let bytes = codec::encode(body);
@@ -190,7 +190,7 @@ impl Root {
         &self,
         body: &NextBody,
         (issued_s, until_s): (u64, u64),
-        signers: &[&SigningKey],
+        signers: &[&(impl Sign + ?Sized)],
         entropy: &[u8; 32],
     ) -> Option<Vec<u8>> {
         let bytes = codec::encode(body);
@@ -308,7 +308,7 @@ fn read_body<T: Serialize + serde::de::DeserializeOwned>(
 fn write(
     header: Header,
     body: &[u8],
-    signers: &[&SigningKey],
+    signers: &[&(impl Sign + ?Sized)],
     entropy: &[u8; 32],
 ) -> Option<Vec<u8>> {
     let proof = sign_threshold(&header, signers, entropy)?;

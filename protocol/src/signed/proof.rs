@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::header::{Header, Role, SUITE};
 use super::tree;
 use crate::codec::{Fixed, List};
-use crate::crypto::ecdsa::{self, SigningKey, VerifyingKey};
+use crate::crypto::ecdsa::{self, Sign, VerifyingKey};
 use crate::ids::KeyId;
 use crate::limits::{THRESHOLD_SIGNATURES_MAX, TREE_DEPTH_MAX};
 
@@ -80,11 +80,11 @@ pub fn tree_preimage(header: &Header, tree_size: u32, root_hash: &tree::Hash) ->
 }
 
 /// Signs all of `headers` with one signature and returns their proofs in the same order. Sets their
-/// key id; they must be of one firm and role. `None` for none, for a mixed batch, or for more than
-/// fit a tree.
+/// key id; they must be of one firm and role. `None` for none, for a mixed batch, for more than fit
+/// a tree, or where the key does not sign.
 pub fn sign_batch(
     headers: &mut [Header],
-    key: &SigningKey,
+    key: &(impl Sign + ?Sized),
     entropy: &[u8; 32],
 ) -> Option<Vec<Proof>> {
     let first = *headers.first()?;
@@ -98,7 +98,8 @@ pub fn sign_batch(
         headers.iter().map(|header| tree::leaf_hash(&header.preimage())).collect();
     let (root, paths) = tree::build(&leaves)?;
     let tree_size = u32::try_from(headers.len()).ok()?;
-    let signature = Fixed(key.sign(&tree_preimage(&headers[0], tree_size, &root), entropy));
+    let preimage = tree_preimage(&headers[0], tree_size, &root);
+    let signature = Fixed(ecdsa::sign(key, &preimage, entropy).ok()?);
     let proof = |(index, path): (usize, Vec<tree::Hash>)| {
         let path = List::new(path.into_iter().map(Fixed).collect())?;
         let index = u32::try_from(index).ok()?;
@@ -146,16 +147,19 @@ pub fn verify_direct(
     ecdsa::verify(key, &header.preimage(), &signature.0).map_err(|_| VerifyError::Signature)
 }
 
-/// Signs `header` with each of `signers`.
+/// Signs `header` with each of `signers`. `None` for too many, or where one does not sign.
 pub fn sign_threshold(
     header: &Header,
-    signers: &[&SigningKey],
+    signers: &[&(impl Sign + ?Sized)],
     entropy: &[u8; 32],
 ) -> Option<Proof> {
     let preimage = header.preimage();
-    let signature =
-        |key: &&SigningKey| (key.verifying_key().id(), Fixed(key.sign(&preimage, entropy)));
-    Some(Proof::Threshold(List::new(signers.iter().map(signature).collect())?))
+    let mut signatures = Vec::with_capacity(signers.len());
+    for signer in signers {
+        let signature = ecdsa::sign(*signer, &preimage, entropy).ok()?;
+        signatures.push((signer.verifying_key().id(), Fixed(signature)));
+    }
+    Some(Proof::Threshold(List::new(signatures)?))
 }
 
 /// Checks that at least `needed` of `keys`, which are distinct, signed `header`. Counted per key,

@@ -1,10 +1,15 @@
 //! Hash, keys, signatures and encryption: what the wrappers add to the libraries.
 
 use strongroom_protocol::crypto::ecdh::{PublicKey, SoftwareKey, StaticKey};
-use strongroom_protocol::crypto::ecdsa::{self, SigningKey, VerifyingKey};
+use strongroom_protocol::crypto::ecdsa::{self, Sign, SigningKey, VerifyingKey};
 use strongroom_protocol::crypto::hash::{Sha256, sha256};
 use strongroom_protocol::crypto::kdf::{EXPAND_LEN_MAX, Prk, hkdf};
 use strongroom_protocol::crypto::{CryptoError, aead, mac};
+use strongroom_protocol::ids::{Generation, KeyId, ProductCode, RootFp};
+use strongroom_protocol::objects::artifact::{item_key, item_key_info};
+use strongroom_protocol::signed::{
+    Header, Kind, sign_batch, sign_threshold, verify_batch, verify_threshold,
+};
 
 use crate::{broken, bytes, constant, hex, rng, seeded};
 
@@ -30,6 +35,56 @@ fn sec_s05_the_other_form_of_a_signature_is_refused() {
         assert_eq!(ecdsa::normalize(&twin), Ok(signature), "seed {seed}");
         assert_eq!(ecdsa::normalize(&signature), Ok(signature), "seed {seed}");
     }
+}
+
+/// A home of keys that answers as tokens may: in the other form, or not at all.
+struct Home(SigningKey, Result<(), CryptoError>);
+
+impl Sign for Home {
+    fn verifying_key(&self) -> VerifyingKey {
+        self.0.verifying_key()
+    }
+
+    fn any_s(&self, hash: &[u8; 32], entropy: &[u8; 32]) -> Result<[u8; 64], CryptoError> {
+        self.1.map(|()| with_other_s(&self.0.sign_hash(hash, entropy)))
+    }
+}
+
+#[test]
+fn sec_s05_what_a_token_signs_in_the_other_form_becomes_ours() {
+    let (soft, key) = (SigningKey::generate(&mut seeded(5)), SigningKey::generate(&mut seeded(6)));
+    let (soft, token) = (soft.unwrap(), Home(key.unwrap(), Ok(())));
+    let public = token.verifying_key();
+    let raw = token.any_s(&sha256(b"message"), &[0; 32]).unwrap();
+    assert_eq!(ecdsa::verify(&public, b"message", &raw), Err(CryptoError::Signature));
+    let ours = ecdsa::sign(&token, b"message", &[0; 32]).unwrap();
+    assert_eq!(ecdsa::verify(&public, b"message", &ours), Ok(()));
+
+    let mut headers = [Header::new(Kind::Update, b""), Header::new(Kind::Update, b"more")];
+    let proofs = sign_batch(&mut headers, &token, &[0; 32]).unwrap();
+    for (header, proof) in headers.iter().zip(&proofs) {
+        assert_eq!(verify_batch(header, proof, header.role, &public), Ok(()));
+    }
+    let header = Header { key_id: KeyId::default(), ..Header::new(Kind::Root, b"") };
+    let signers: [&dyn Sign; 2] = [&soft, &token];
+    let proof = sign_threshold(&header, &signers, &[0; 32]).unwrap();
+    let keys = [soft.verifying_key(), public];
+    assert_eq!(verify_threshold(&header, &proof, keys.into_iter(), 2), Ok(()));
+
+    let pulled = Home(token.0, Err(CryptoError::KeyHome));
+    assert!(sign_batch(&mut headers, &pulled, &[0; 32]).is_none());
+    let signers: [&dyn Sign; 2] = [&soft, &pulled];
+    assert!(sign_threshold(&header, &signers, &[0; 32]).is_none());
+}
+
+/// As a token derives it that holds the pseudorandom key.
+#[test]
+fn an_item_key_is_one_hmac_under_the_extracted_firm_key() {
+    let (root_fp, product, generation) = (RootFp::new([7; 16]), ProductCode(9), Generation(2));
+    let extracted = mac::hmac_sha256(&[0; 32], &[&[5; 32]]);
+    let info = item_key_info(root_fp, product, generation);
+    let expanded = mac::hmac_sha256(&extracted, &[&info, &[1]]);
+    assert_eq!(*item_key(&[5; 32], root_fp, product, generation), expanded);
 }
 
 #[test]

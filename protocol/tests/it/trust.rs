@@ -277,7 +277,8 @@ fn a_revocation_is_signed_by_its_roles_threshold() {
     }
     let unordered = List::new(vec![KeyId::new([2; 8]), KeyId::new([1; 8])]).expect("two");
     let body = RevocationBody { keys: unordered, ..revoked() };
-    assert!(Revocation::write(&root, 3, &body, (8, 0), &[], &NONE).is_none());
+    let nobody: [&SigningKey; 0] = [];
+    assert!(Revocation::write(&root, 3, &body, (8, 0), &nobody, &NONE).is_none());
 }
 
 /// A list made for one root does not go with another, older or newer.

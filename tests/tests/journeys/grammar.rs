@@ -158,6 +158,18 @@ const SAMPLES: &[(&str, &str)] = &[
     ("inspect", "trust"),
     ("inspect", "recovery"),
     ("inspect", "resell/delegation.strgroom"),
+    (
+        "vendor key split",
+        "--vendor acme --role log --shares 3 --threshold 2 --out dry --yes --dry-run",
+    ),
+    ("vendor key split", "--vendor acme --role log --shares 3 --threshold 2 --out kept --yes"),
+    ("vendor key split", "!--vendor acme --role log --shares 3 --threshold 2 --out more --yes"),
+    (
+        "vendor key join",
+        "--vendor acme --share kept/log-1-1-of-3.share --share kept/log-1-3-of-3.share \
+         -o joined.key",
+    ),
+    ("vendor key join", "!--vendor acme --share kept/log-1-1-of-3.share -o dry.key"),
     ("inspect", "acme/root.strgroom"),
     ("inspect", "context"),
     ("inspect", "update"),
@@ -352,6 +364,11 @@ const DRY: &[(&str, Dry)] = &[
     ("license data", Run("7 user --write plain")),
     ("license log", Run("-o log")),
     ("vendor log", Run("log --vendor acme -o ack")),
+    ("vendor key split", Run("--vendor acme --role log --shares 2 --threshold 2 --out kept --yes")),
+    (
+        "vendor key join",
+        Run("--vendor acme --share kept/log-1-1-of-2.share --share kept/log-1-2-of-2.share -o key"),
+    ),
     ("user new", Run("user.key")),
     ("user show", Without("reads")),
     ("protect app", Run("/bin/true -o sealed/app --vendor acme --product 7")),

@@ -9,6 +9,7 @@ mod clock;
 mod entries;
 mod first_run;
 mod grammar;
+mod key_stores;
 mod options;
 mod people;
 mod programs;

@@ -251,6 +251,7 @@ impl World {
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
         command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path("home"));
         command.env("HOME", self.path("work")).env("TZ", "UTC");
+        command.env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
     }
 
     /// Runs a program, protected or not.
@@ -280,7 +281,12 @@ impl World {
 
     /// All that the vendor keeps.
     pub(crate) fn vendor_state(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let mut folders = vec![self.path("acme")];
+        self.files("acme")
+    }
+
+    /// All files of a folder.
+    pub(crate) fn files(&self, folder: &str) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut folders = vec![self.path(folder)];
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).expect("a folder") {

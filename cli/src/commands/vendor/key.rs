@@ -1,5 +1,7 @@
 //! `strongroom vendor key`: who may sign what.
 
+mod share;
+
 use std::path::Path;
 
 use protocol::crypto::ecdsa::VerifyingKey;
@@ -13,11 +15,12 @@ use protocol::objects::update::ProductRange;
 use protocol::signed::Role;
 use serde_json::{Value, json};
 
-use crate::args::{DelegateArgs, KeyCommand, RevokeArgs, RotateArgs};
+use crate::args::{DelegateArgs, KeyCommand, RevokeArgs, RotateArgs, StoreArg};
 use crate::error::{CliError, Result};
 use crate::output::Output;
 use crate::trust::{Part, delegation_text, revocation_lines, role_name};
-use crate::vendor::{Grant, Ledger, Revocations, Rotation, Vendor};
+use crate::vendor::store::TokenPlace;
+use crate::vendor::{Grant, Home, Ledger, Revocations, Rotation, Vendor, named_token};
 use crate::{files, times};
 
 pub(super) fn run(command: &KeyCommand, output: &Output) -> Result<()> {
@@ -26,6 +29,8 @@ pub(super) fn run(command: &KeyCommand, output: &Output) -> Result<()> {
         KeyCommand::Rotate(args) => rotate(args, output),
         KeyCommand::Delegate(args) => delegate(args, output),
         KeyCommand::Revoke(args) => revoke(args, output),
+        KeyCommand::Split(args) => share::split(args, output),
+        KeyCommand::Join(args) => share::join(args, output),
         KeyCommand::Export { vendor, output: path, dry_run } => {
             export(vendor, path, *dry_run, output)
         }
@@ -64,13 +69,24 @@ fn list(dir: &Path, output: &Output) -> Result<()> {
             text.push_str(&format!("\n  {line}"));
         }
     }
+    let token = vendor.store()?.pkcs11;
+    if let Some(place) = &token {
+        text.push_str(&format!("\n{}", token_text(place)));
+    }
     let data = json!({
-        "root_version": root.version, "until": root.until_s, "roles": roles,
+        "root_version": root.version, "until": root.until_s, "roles": roles, "token": token,
         "delegations": delegations, "revocation_epoch": epoch,
         "revoked_keys": revoked.iter().map(KeyId::to_string).collect::<Vec<_>>(),
     });
     output.data("vendor-key-list", data, text);
     Ok(())
+}
+
+fn token_text(place: &TokenPlace) -> String {
+    let roles: Vec<&str> = place.keys.iter().map(|key| key.role.as_str()).collect();
+    let firm = if place.firm_key.is_some() { ", the firm key" } else { "" };
+    let (token, module) = (&place.token, place.module.display());
+    format!("in the token {token:?} of {module}: {}{firm}", roles.join(", "))
 }
 
 fn key_ids(role: &RoleKeys) -> Vec<KeyId> {
@@ -104,7 +120,9 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
     vendor.check_own()?;
     let role = Role::from(args.role);
     let until_s = end_of(args.expires.as_deref())?;
-    let rotation = Rotation::of(&vendor.root, role, args.keys, args.threshold, until_s)?;
+    let home = home(&vendor, args)?;
+    let times = (until_s, home);
+    let rotation = Rotation::of(&vendor.root, role, args.keys, args.threshold, times)?;
     let (text, mut data) = rotation_text(&vendor, &rotation, args.out.as_deref())?;
     data["dry_run"] = json!(args.dry_run);
     if args.dry_run {
@@ -113,8 +131,11 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
     }
     output.say(&text);
     output.confirm("make this root? It cannot be taken back", args.yes)?;
-    let passphrase = vendor.passphrase(&args.store)?;
-    let keys = vendor.keys_under(&args.store, &passphrase)?;
+    let passphrase = vendor.passphrase(&args.store, home == Home::File)?;
+    let mut keys = vendor.keys_under(&args.store, &passphrase)?;
+    if let Some(token) = named_token(&args.new, &args.store)? {
+        keys.attach(token);
+    }
     let theirs = passphrase.of_file(args.out_passphrase_file.as_deref())?;
     let out = args.out.as_deref().map(|folder| (folder, &theirs));
     let vendor = vendor.rotate(&rotation, keys, &passphrase, out)?;
@@ -130,6 +151,25 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
     );
     output.data("vendor-key-rotate", data, text);
     Ok(())
+}
+
+/// Where new keys go: where it is said, else into the token that the directory has.
+fn home(vendor: &Vendor, args: &RotateArgs) -> Result<Home> {
+    let known = vendor.store()?.pkcs11;
+    let into_token = args.new.store == Some(StoreArg::Pkcs11);
+    match (&known, &args.new.token) {
+        (Some(place), Some(_)) => Err(CliError::conflict(
+            format!("the keys of this directory are in the token {:?} already", place.token),
+            "Leave --module and --token out; to change the module, write it into store.toml.",
+        )),
+        (None, None) if into_token => Err(CliError::usage(
+            "this directory has no token yet",
+            "Name it with --module and --token.",
+        )),
+        _ if args.out.is_some() || args.new.store == Some(StoreArg::File) => Ok(Home::File),
+        _ if into_token || known.is_some() => Ok(Home::Token),
+        _ => Ok(Home::File),
+    }
 }
 
 /// What a rotation changes, before it is done.
@@ -150,7 +190,11 @@ fn rotation_text(
         rotation.keys,
         rotation.threshold
     );
-    let place = out.map_or("the vendor directory".into(), |out| out.display().to_string());
+    let place = match (out, rotation.home) {
+        (Some(out), _) => out.display().to_string(),
+        (None, Home::Token) => "the token".into(),
+        (None, Home::File) => "the vendor directory".into(),
+    };
     text.push_str(&format!("\n  new private keys go to {place}"));
     if role == Role::Licensing {
         for part in vendor.delegations()?.iter().filter_map(|trust| trust.delegations.last()) {
@@ -204,7 +248,7 @@ fn delegate(args: &DelegateArgs, output: &Output) -> Result<()> {
         let title = format!("{} is there already, and is no empty folder", args.output.display());
         return Err(CliError::conflict(title, "Choose another folder."));
     }
-    let passphrase = vendor.passphrase(&args.store)?;
+    let passphrase = vendor.passphrase(&args.store, args.new_passphrase_file.is_none())?;
     let keys = vendor.keys_under(&args.store, &passphrase)?;
     let theirs = passphrase.of_file(args.new_passphrase_file.as_deref())?;
     let made = vendor.delegate(&grant, &keys, &args.output, &theirs)?;

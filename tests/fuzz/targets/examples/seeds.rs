@@ -4,6 +4,7 @@ use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::{Command, Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::crypto::channel::Initiator;
 use protocol::crypto::ecdsa::SigningKey;
+use protocol::crypto::hash::sha256;
 use protocol::errors::Failure;
 use protocol::frame::{self, Cid};
 use protocol::ids::*;
@@ -56,12 +57,13 @@ fn main() {
 
 /// What people write. Files beside these, named by what is wrong with them, are written by hand.
 fn texts() {
-    let texts: [(&str, &[u8]); 8] = [
+    let texts: [(&str, &[u8]); 9] = [
         ("configuration", b"# in order\nsources = [\"usb\", \"sim:/run/dongle\"]\n"),
         ("sources", b"usb, sim:/run/a"),
         ("template", b"quantity = 3\nregion = [\"AT\"]\nusage-period = \"30d\"\n"),
         ("products", b"[[product]]\ncode = 7\nname = \"Tool\"\n"),
         ("refusal_texts", b"[[text]]\ntext = \"No license\"\nlanguage = \"en\"\n"),
+        ("store", b"[pkcs11]\nmodule = \"/lib/token.so\"\ntoken = \"acme\"\nkeys = []\n"),
         ("time", b"2027-03-31"),
         ("arguments", b"5"),
         ("fault", b"cut-power 7 after\n"),
@@ -72,6 +74,9 @@ fn texts() {
     write("ledger", &[ledger.into_bytes()]);
     let key_store = |version: u8, len| [&b"STRGKEYS"[..], &[version], &vec![7; len]].concat();
     write("key_store", &[key_store(1, 16 + 12 + 144), key_store(2, 16 + 12 + 2 * 39 + 16)]);
+    let share = [&b"STRGSHAR\x01"[..], &[9; 16], &[2, 3, 1], &[5; 28], &[7; 56]].concat();
+    let check = sha256(&share);
+    write("share", &[[&share[..], &check[..8]].concat(), share.clone()]);
     write("sim_identity", &[[&b"SIMKEYS1"[..], &[9; 16 + 4 * 32]].concat()]);
 }
 

@@ -7,6 +7,7 @@ use cli::parsers;
 use engine::platform::Keys;
 use firmware_sim::fault::Fault;
 use firmware_sim::keys::SimKeys;
+use protocol::crypto::hash::sha256;
 use protocol::errors::{ErrorCode, shown_code};
 use protocol::ids::{ContainerId, ContainerKind, RootFp};
 use protocol::objects::license::OptionKind;
@@ -63,6 +64,22 @@ pub fn key_store(bytes: &[u8]) {
         assert_eq!(written, bytes, "another encoding is accepted");
     }
     assert_eq!(parsers::is_passphrase(bytes), std::str::from_utf8(bytes).is_ok());
+}
+
+/// A share of private keys. Its check is mended first, so that what is behind it is reached.
+pub fn share(bytes: &[u8]) {
+    assert!(parsers::read_share(bytes).is_none_or(|written| written == bytes));
+    let mut mended = bytes.to_vec();
+    let check = sha256(bytes);
+    mended.extend_from_slice(&check[..8]);
+    if let Some(written) = parsers::read_share(&mended) {
+        assert_eq!(written, mended, "another encoding is accepted");
+    }
+}
+
+/// Where a vendor's keys are that are not in a file.
+pub fn store(bytes: &[u8]) {
+    round_trip(bytes, parsers::read_store);
 }
 
 /// A vendor's texts for a refusal.

@@ -1,0 +1,101 @@
+//! `store.toml` of a vendor directory: where private keys are that are not in its file. No secrets.
+//!
+//! ```text
+//! [pkcs11]
+//! module = "/usr/lib/softhsm/libsofthsm2.so"
+//! token = "acme"
+//! firm_key = "strongroom firm 0011223344556677"     where the token holds the firm key
+//!
+//! [[pkcs11.keys]]
+//! role = "licensing"
+//! label = "strongroom licensing 8899aabbccddeeff"
+//! public = "02..."                                  33 bytes, the compressed point
+//! ```
+
+use std::path::PathBuf;
+
+use protocol::crypto::ecdsa::{VERIFYING_KEY_LEN, VerifyingKey};
+use protocol::signed::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{CliError, Result};
+use crate::files;
+use crate::trust::role_name;
+
+/// All of the file: a table for each kind of store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreFile {
+    /// A token.
+    pub(crate) pkcs11: Option<TokenPlace>,
+}
+
+/// A token, and which of its keys are ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenPlace {
+    /// The library that reaches it.
+    pub(crate) module: PathBuf,
+    /// Its label.
+    pub(crate) token: String,
+    /// Label of the secret that item keys are expanded from, where the token holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) firm_key: Option<String>,
+    /// Keys that sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) keys: Vec<TokenKeyPlace>,
+}
+
+/// A key that signs, in a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenKeyPlace {
+    /// The role that it was made for, for people.
+    pub(crate) role: String,
+    /// Its label, which no other private key of the token has.
+    pub(crate) label: String,
+    /// Its public half, in hexadecimal digits.
+    pub(crate) public: String,
+}
+
+impl StoreFile {
+    /// Reads the file's bytes.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        let store: StoreFile = toml::from_str(files::text(bytes)?).map_err(refused)?;
+        let keys = store.pkcs11.iter().flat_map(|place| &place.keys);
+        keys.map(TokenKeyPlace::verifying_key).try_for_each(|key| key.map(drop))?;
+        Ok(store)
+    }
+
+    /// The file's text.
+    pub(crate) fn write(&self) -> Result<String> {
+        toml::to_string(self).map_err(refused)
+    }
+}
+
+impl TokenKeyPlace {
+    /// A key of this role and label.
+    pub(super) fn new(role: Role, label: String, key: &VerifyingKey) -> Self {
+        let public = key.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        TokenKeyPlace { role: role_name(role), label, public }
+    }
+
+    /// Its public half.
+    pub(super) fn verifying_key(&self) -> Result<VerifyingKey> {
+        let refused = || refused(format!("{:?} is no public key", self.public));
+        let digits = self.public.as_bytes();
+        let mut point = [0; VERIFYING_KEY_LEN];
+        if digits.len() != 2 * point.len() || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(refused());
+        }
+        for (byte, pair) in point.iter_mut().zip(digits.chunks_exact(2)) {
+            let text = std::str::from_utf8(pair).map_err(|_| refused())?;
+            *byte = u8::from_str_radix(text, 16).map_err(|_| refused())?;
+        }
+        VerifyingKey::from_bytes(&point).map_err(|_| refused())
+    }
+}
+
+fn refused(why: impl std::fmt::Display) -> CliError {
+    CliError::usage(why.to_string().trim_end(), "Mend the file, or take it from a copy.")
+}
