@@ -1,5 +1,5 @@
-//! The owner's PIN. Licenses work without it; what changes the container's own things, or lets a new
-//! firm in, needs it where one is set.
+//! The owner's PIN. Licenses work without it; what changes the container's own things, or lets a
+//! new firm in, needs it where one is set.
 //!
 //! A try is counted durably before it is compared, so cutting the power gains nobody a guess.
 

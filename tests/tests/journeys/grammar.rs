@@ -166,10 +166,10 @@ const SAMPLES: &[(&str, &str)] = &[
     ("vendor key split", "!--vendor acme --role log --shares 3 --threshold 2 --out more --yes"),
     (
         "vendor key join",
-        "--vendor acme --share kept/log-1-1-of-3.share --share kept/log-1-3-of-3.share \
+        "--vendor acme --share kept/log-2-1-of-3.share --share kept/log-2-3-of-3.share \
          -o joined.key",
     ),
-    ("vendor key join", "!--vendor acme --share kept/log-1-1-of-3.share -o dry.key"),
+    ("vendor key join", "!--vendor acme --share kept/log-2-1-of-3.share -o dry.key"),
     ("inspect", "acme/root.strgroom"),
     ("inspect", "context"),
     ("inspect", "update"),
@@ -367,7 +367,7 @@ const DRY: &[(&str, Dry)] = &[
     ("vendor key split", Run("--vendor acme --role log --shares 2 --threshold 2 --out kept --yes")),
     (
         "vendor key join",
-        Run("--vendor acme --share kept/log-1-1-of-2.share --share kept/log-1-2-of-2.share -o key"),
+        Run("--vendor acme --share kept/log-2-1-of-2.share --share kept/log-2-2-of-2.share -o key"),
     ),
     ("user new", Run("user.key")),
     ("user show", Without("reads")),
