@@ -31,12 +31,14 @@ pub(crate) struct PowerSession {
     is_used: bool,
     /// Tokens made so far.
     tokens: u32,
-    /// Tokens that were taken over, those of the session before and of this one.
-    taken_over: Vec<SeatToken>,
+    /// Times that all seats had ended.
+    ends: u32,
+    /// Tokens of uses that were given back.
+    ended: Vec<SeatToken>,
 }
 
-/// Tokens that may be taken over in one power session.
-const TAKEN_OVER_MAX: usize = 4 * SEAT_ENTRIES_MAX;
+/// Ended uses that are known in one power session; beyond that none goes on that is not held.
+const ENDED_MAX: usize = 4 * SEAT_ENTRIES_MAX;
 
 impl PowerSession {
     pub(crate) fn after(before: Power) -> Self {
@@ -46,8 +48,8 @@ impl PowerSession {
 
 impl<P: Platform> Engine<P> {
     /// What the last power-up still means for one who asks for a seat.
-    pub(crate) fn after_power_up(&mut self, held: bool, station: Fixed<16>) -> AfterPowerUp {
-        let quarantine_s = if held { 0 } else { self.quarantine_s() };
+    pub(crate) fn after_power_up(&mut self, goes_on: bool, station: Fixed<16>) -> AfterPowerUp {
+        let quarantine_s = if goes_on { 0 } else { self.quarantine_s() };
         let power = &self.power;
         let has_moved =
             !power.is_used && power.kept.station != Fixed([0; 16]) && power.kept.station != station;
@@ -59,22 +61,29 @@ impl<P: Platform> Engine<P> {
         AfterPowerUp { quarantine_s, settling_s }
     }
 
-    /// Whether `op` is the token of a seat of this entry that was lost, to a power cut just now or
-    /// to silence: the use that it was for goes on under the new one. Each goes on once.
-    pub(crate) fn held_before(&mut self, slot: FirmSlot, item: ItemRef, op: OpId) -> bool {
+    /// Whether `op` is the token of a use of this entry that lost its seat, to power cuts or to
+    /// silence, and was not given back since the power came: that use goes on.
+    pub(crate) fn goes_on(&mut self, slot: FirmSlot, item: ItemRef, op: OpId) -> bool {
         let shown = SeatToken::new(*op.bytes());
-        let number = token_number(&shown);
-        let is_new = number == 0 || self.power.taken_over.contains(&shown);
-        if is_new || self.power.taken_over.len() == TAKEN_OVER_MAX {
+        if self.power.ended.contains(&shown) || self.power.ended.len() == ENDED_MAX {
             return false;
         }
-        let (before, now) = (self.power.before.seats_of, Fixed(self.boot));
+        let period = self.seats_of();
+        let number = use_number(&shown);
         let key = self.platform.parts().keys.storage_key();
-        let is_of = |session| {
-            let expected = token(key, session, number, slot, item);
-            bool::from(expected.bytes().ct_eq(shown.bytes()))
-        };
-        is_of(now) || (before != Fixed([0; 16]) && is_of(before))
+        token(key, period, number, slot, item).bytes().ct_eq(shown.bytes()).into()
+    }
+
+    /// The period that seats belong to: it begins with the first one that a power cut must not
+    /// forget, and ends with the last, over as many power cuts as there are.
+    fn seats_of(&mut self) -> Fixed<16> {
+        if self.power.kept.seats_of != Fixed([0; 16]) {
+            return self.power.kept.seats_of;
+        }
+        let label = b"strongroom/seat-period/v1\0";
+        let (boot, ends) = (self.boot, self.power.ends.to_be_bytes());
+        let key = self.platform.parts().keys.storage_key();
+        Fixed(head(hmac_sha256(key, &[label, &boot, &ends])))
     }
 
     /// Seconds for which seats of the power session before may still be in use.
@@ -94,9 +103,13 @@ impl<P: Platform> Engine<P> {
     ) -> Result<SeatToken, Failure> {
         let next = self.power.tokens.checked_add(1);
         self.power.tokens = next.ok_or(ErrorCode::TooManySeats.with(u32::MAX.into(), 0))?;
-        let (boot, number) = (Fixed(self.boot), self.power.tokens);
-        let keys = self.platform.parts().keys;
-        Ok(token(keys.storage_key(), boot, number, slot, item))
+        let (boot, count) = (self.boot, self.power.tokens.to_be_bytes());
+        let period = self.seats_of();
+        let key = self.platform.parts().keys.storage_key();
+        // Nobody shall see how many seats others take.
+        let label = b"strongroom/seat-number/v1\0";
+        let number = Fixed(head(hmac_sha256(key, &[label, &boot, &count])));
+        Ok(token(key, period, number, slot, item))
     }
 
     /// Marks that must be durable before a seat is given.
@@ -111,7 +124,7 @@ impl<P: Platform> Engine<P> {
         let powered_s = self.time.powered_s(self.platform.parts().clock);
         let mut marks = self.power.kept;
         if is_marked {
-            marks.seats_of = Fixed(self.boot);
+            marks.seats_of = self.seats_of();
         }
         if !self.power.is_used {
             let has_moved = marks.station != Fixed([0; 16]) && marks.station != station;
@@ -125,12 +138,16 @@ impl<P: Platform> Engine<P> {
         marks
     }
 
-    /// The seat was given, and its marks are durable. `op` may have taken over one of before.
-    pub(crate) fn power_taken(&mut self, station: Fixed<16>, is_marked: bool, op: Option<OpId>) {
+    /// The seat was given, and its marks are durable.
+    pub(crate) fn power_taken(&mut self, station: Fixed<16>, is_marked: bool) {
         self.power.kept = self.marks(station, is_marked);
         self.power.is_used = true;
-        if let Some(op) = op {
-            self.power.taken_over.push(SeatToken::new(*op.bytes()));
+    }
+
+    /// A use was given back: its token is worth nothing any more.
+    pub(crate) fn power_ended(&mut self, token: SeatToken) {
+        if self.power.ended.len() < ENDED_MAX {
+            self.power.ended.push(token);
         }
     }
 
@@ -151,6 +168,7 @@ impl<P: Platform> Engine<P> {
             return Ok(());
         }
         self.power.before.seats_of = Fixed([0; 16]);
+        self.power.ends += 1;
         self.keep_power(Power { seats_of: Fixed([0; 16]), ..self.power.kept })
     }
 
@@ -161,25 +179,28 @@ impl<P: Platform> Engine<P> {
     }
 }
 
-/// Four bytes of number, twelve of a tag under a key that never leaves the home.
+/// Names a use for as long as it lasts.
+pub(crate) fn use_number(token: &SeatToken) -> Fixed<8> {
+    Fixed(core::array::from_fn(|at| token.bytes()[at]))
+}
+
+/// The number of a use, and a tag under a key that never leaves the home.
 fn token(
     storage_key: &[u8; 32],
-    power_session: Fixed<16>,
-    number: u32,
+    period: Fixed<16>,
+    number: Fixed<8>,
     slot: FirmSlot,
     item: ItemRef,
 ) -> SeatToken {
-    let number = number.to_be_bytes();
     let place = records::item_key(slot, item).to_be_bytes();
     let label = b"strongroom/seat-token/v1\0";
-    let tag = hmac_sha256(storage_key, &[label, &power_session.0, &number, &place]);
+    let tag: [u8; 8] = head(hmac_sha256(storage_key, &[label, &period.0, &number.0, &place]));
     let mut bytes = [0; 16];
-    bytes[..4].copy_from_slice(&number);
-    bytes[4..].copy_from_slice(&tag[..12]);
+    bytes[..8].copy_from_slice(&number.0);
+    bytes[8..].copy_from_slice(&tag);
     SeatToken::new(bytes)
 }
 
-fn token_number(token: &SeatToken) -> u32 {
-    let [a, b, c, d, ..] = *token.bytes();
-    u32::from_be_bytes([a, b, c, d])
+fn head<const N: usize>(tag: [u8; 32]) -> [u8; N] {
+    core::array::from_fn(|at| tag[at])
 }

@@ -135,10 +135,10 @@ pub(crate) struct Units {
 pub(crate) struct DoneOp {
     /// The command.
     pub op: OpId,
-    /// Units that it took for a use; 0 if it accounted for a reservation.
+    /// Units that it took for a use that was not given back; 0 if there is none.
     pub paid: u32,
-    /// The power session in which it began its use last, by the first bytes of its number.
-    pub session: Fixed<4>,
+    /// That use.
+    pub paid_use: Fixed<8>,
 }
 
 /// Units that were set aside.
@@ -166,8 +166,7 @@ pub(crate) struct Log {
 /// What outlives a power session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Power {
-    /// The power session in which seats are, or were, open that must not be forgotten; zero for
-    /// none.
+    /// The period in which seats are, or were, open that must not be forgotten; zero for none.
     pub seats_of: Fixed<16>,
     /// The station that took the first seat of the last power session with seats.
     pub station: Fixed<16>,
@@ -398,6 +397,11 @@ pub(crate) fn for_each_of_configuration(
         }
     }
     Ok(())
+}
+
+/// Whether a record is an entry, and not something that belongs to one.
+pub(crate) fn is_item(key: RecordKey) -> bool {
+    key >> 56 == ITEM.into()
 }
 
 /// Whether there is a record.

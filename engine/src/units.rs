@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use protocol::codec::{self, Fixed, List};
 use protocol::command::{SeatReply, UnitState};
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::{OpId, SeatHandle};
+use protocol::ids::{OpId, SeatHandle, SeatToken};
 use protocol::limits::{LOG_ENTRIES_MAX, RESERVATIONS_MAX, UNIT_OPS_KEPT};
 use protocol::objects::license::{ItemRef, LostUnits, ProductItem, UnitRule};
 use protocol::objects::update::UnitsChange;
@@ -17,7 +17,9 @@ use protocol::objects::usage::UsageKind;
 
 use crate::engine::{Engine, Writes, store_failure};
 use crate::platform::Platform;
+use crate::power::use_number;
 use crate::records::{self, DoneOp, FirmSlot, Reservation, Units};
+use crate::seats::Seat;
 use crate::usage_log::Booking;
 
 impl<P: Platform> Engine<P> {
@@ -51,7 +53,7 @@ impl<P: Platform> Engine<P> {
     ) -> Result<SeatReply, Failure> {
         let (slot, item, _) = self.unit_counter_of(channel, handle)?;
         let mut account = self.units(slot, item.item)?;
-        if account.done_op(op).is_some() {
+        if account.is_done(op) {
             return Ok(SeatReply::Units { left: account.left });
         }
         // The log always has room for the end of what it has the beginning of.
@@ -82,27 +84,37 @@ impl<P: Platform> Engine<P> {
     }
 
     /// The account after units were taken for a use that begins, and whether they were taken just
-    /// now: the same command may have taken them before a power cut.
+    /// now: it may have been paid before a power cut.
     pub(crate) fn take_units(
         &mut self,
         slot: FirmSlot,
         item: ItemRef,
         op: OpId,
         wanted: u32,
+        token: &SeatToken,
     ) -> Result<(Units, bool), Failure> {
         let mut account = self.units(slot, item)?;
-        let [a, b, c, d, ..] = self.boot;
-        let now = DoneOp { op, paid: wanted, session: Fixed([a, b, c, d]) };
-        match account.done_op(op) {
-            None => account.take(now).map(|()| (account, true)),
-            Some(before) if before.paid == wanted && before.session != now.session => {
-                account.begin_again(now);
-                Ok((account, false))
-            }
-            // Its seat is not held any more. Only where the power went away in between may that be
-            // news to the one who asks.
-            Some(_) => Err(ErrorCode::SeatUnknown.failure()),
+        let is_new = !account.is_paid_by(op, wanted);
+        if is_new {
+            account.take(op, wanted)?;
         }
+        account.begin(op, use_number(token));
+        Ok((account, is_new))
+    }
+
+    /// What becomes durable when a use is given back: what was paid for it pays for no other.
+    pub(crate) fn end_of_paid_use(&mut self, seat: &Seat) -> Result<(), Failure> {
+        let (slot, item) = (seat.slot, seat.item);
+        let mut account = self.units(slot, item)?;
+        if seat.requirement.units == 0 || !account.end(use_number(&seat.token)) {
+            return Ok(());
+        }
+        let mut firm = self.firm_at(slot)?;
+        firm.commits += 1;
+        self.commit(Writes::from([
+            (records::units_key(slot, item), Some(codec::encode(&account))),
+            (records::firm_key(slot), Some(codec::encode(&firm))),
+        ]))
     }
 
     /// The units of an entry; none where it has no account yet.
@@ -143,30 +155,53 @@ impl Units {
     }
 
     fn knows(&self, op: OpId) -> bool {
-        self.done_op(op).is_some() || self.open.iter().any(|open| open.op == op)
+        self.is_done(op) || self.open.iter().any(|open| open.op == op)
     }
 
-    fn done_op(&self, op: OpId) -> Option<DoneOp> {
-        self.done.iter().copied().find(|done| done.op == op)
+    fn is_done(&self, op: OpId) -> bool {
+        self.done.iter().any(|done| done.op == op)
     }
 
-    /// Whether this command took exactly so many units for a use.
+    /// Whether so many units were paid for the use that `op` began, or is the token of.
     pub(crate) fn is_paid_by(&self, op: OpId, units: u32) -> bool {
-        units > 0 && self.done_op(op).is_some_and(|done| done.paid == units)
+        units > 0 && self.done.iter().any(|done| done.paid == units && done.is_of(op))
     }
 
     /// Uses units at once.
-    fn take(&mut self, done: DoneOp) -> Result<(), Failure> {
-        self.debit(done.paid.into())?;
-        self.used = self.used.saturating_add(done.paid.into());
-        self.finish(done);
+    fn take(&mut self, op: OpId, units: u32) -> Result<(), Failure> {
+        if self.is_done(op) {
+            return Err(ErrorCode::SeatUnknown.failure());
+        }
+        self.debit(units.into())?;
+        self.used = self.used.saturating_add(units.into());
+        self.finish(DoneOp { op, paid: units, paid_use: Fixed::default() });
         Ok(())
     }
 
-    /// A use that was paid for begins in this power session.
-    fn begin_again(&mut self, now: DoneOp) {
+    /// The paid use of `op` has this number now.
+    fn begin(&mut self, op: OpId, number: Fixed<8>) {
+        self.change_done(|done| {
+            if done.is_of(op) {
+                done.paid_use = number;
+            }
+        });
+    }
+
+    /// Whether a paid use has ended.
+    fn end(&mut self, number: Fixed<8>) -> bool {
+        let is_of = |done: &DoneOp| done.paid > 0 && done.paid_use == number;
+        let is_known = self.done.iter().any(is_of);
+        self.change_done(|done| {
+            if is_of(done) {
+                done.paid = 0;
+            }
+        });
+        is_known
+    }
+
+    fn change_done(&mut self, change: impl FnMut(&mut DoneOp)) {
         let mut done = Vec::from(&*self.done);
-        done.iter_mut().filter(|done| done.op == now.op).for_each(|done| *done = now);
+        done.iter_mut().for_each(change);
         self.done = List::new(done).unwrap_or_default();
     }
 
@@ -204,7 +239,7 @@ impl Units {
         self.open = List::new(open).unwrap_or_default();
         self.used = self.used.saturating_add(used.into());
         self.left = self.left.saturating_add(u64::from(reserved - used));
-        self.finish(DoneOp { op, paid: 0, session: Fixed::default() });
+        self.finish(DoneOp { op, paid: 0, paid_use: Fixed::default() });
         Ok(self.booking(UsageKind::Used, used.into()))
     }
 
@@ -256,10 +291,17 @@ impl Units {
     fn finish(&mut self, op: DoneOp) {
         let mut done = Vec::from(&*self.done);
         if done.len() == UNIT_OPS_KEPT {
-            done.remove(0);
+            // A use that is under way is forgotten last.
+            done.remove(done.iter().position(|done| done.paid == 0).unwrap_or(0));
         }
         done.push(op);
         self.done = List::new(done).unwrap_or_default();
+    }
+}
+
+impl DoneOp {
+    fn is_of(&self, op: OpId) -> bool {
+        self.op == op || (self.paid > 0 && self.paid_use == use_number(&SeatToken::new(*op.bytes())))
     }
 }
 
@@ -275,10 +317,6 @@ mod tests {
 
     fn op(number: u8) -> OpId {
         OpId::new([number; 16])
-    }
-
-    fn paid(number: u8, paid: u32) -> DoneOp {
-        DoneOp { op: op(number), paid, session: Fixed([1; 4]) }
     }
 
     /// U1: nothing is ever lost or made.
@@ -302,7 +340,7 @@ mod tests {
     fn more_than_there_is_or_was_reserved_is_refused() {
         let mut account = account(5);
         let refused = |result: Result<(), Failure>| result.unwrap_err().known().unwrap();
-        assert_eq!(refused(account.take(paid(1, 6))), ErrorCode::NoUnits);
+        assert_eq!(refused(account.take(op(1), 6)), ErrorCode::NoUnits);
         let large = account.reserve(op(1), 11, RULE).map(|_| ());
         assert_eq!(refused(large), ErrorCode::ReservationLarge);
         account.reserve(op(1), 5, RULE).unwrap();

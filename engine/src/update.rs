@@ -310,7 +310,7 @@ fn configuration(store: &mut impl Store, slot: FirmSlot) -> Result<(Fixed<32>, u
         hash.update(&(key & !(0xff << 48)).to_be_bytes());
         hash.update(&(value.len() as u32).to_be_bytes());
         hash.update(value);
-        entries += u32::from(!value.is_empty());
+        entries += u32::from(records::is_item(key));
     })
     .map_err(store_failure)?;
     Ok((Fixed(hash.finish()), entries))

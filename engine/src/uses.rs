@@ -60,11 +60,7 @@ impl<P: Platform> Engine<P> {
                 self.grant(handle, token)
             }
             SeatCommand::Heartbeat { handle, n } => self.heartbeat(channel, handle, n, now_ms),
-            SeatCommand::Close { handle } => {
-                self.seats.close(handle, channel, now_ms);
-                self.note_end_of_seats()?;
-                Ok(SeatReply::Closed)
-            }
+            SeatCommand::Close { handle } => self.close_seat(channel, handle, now_ms),
             SeatCommand::KeyRelease { handle, wrapped, part } => {
                 self.release_key(channel, handle, &wrapped, part)
             }
@@ -96,18 +92,19 @@ impl<P: Platform> Engine<P> {
         let found = self.usable_item(&requirement, asker)?;
         self.seats.check_room()?;
         let (slot, item) = (found.slot, found.item.item);
-        let held = self.held_before(slot, item, op);
         let is_counted = found.item.quantity() > 0 && requirement.access != AccessMode::NoUserLimit;
         let is_marked =
             is_counted || requirement.units > 0 || found.item.named_user_key().is_some();
-        let token = self.seat_token(slot, item)?;
+        let token = match self.goes_on(slot, item, op) {
+            true => SeatToken::new(*op.bytes()),
+            false => self.seat_token(slot, item)?,
+        };
         let host_s = found.at.time.host_s;
-        let units = if held { 0 } else { requirement.units };
-        let writes = self.beginning(&found, units, is_marked, asker)?;
+        let writes = self.beginning(&found, requirement.units, token, is_marked, asker)?;
         if !writes.is_empty() {
             self.commit(writes)?;
         }
-        self.power_taken(asker.client.station, is_marked, held.then_some(op));
+        self.power_taken(asker.client.station, is_marked);
         self.time.follow(self.platform.parts().clock, slot, host_s);
         let linger_s = found.item.linger_s();
         let client = asker.client;
@@ -122,6 +119,7 @@ impl<P: Platform> Engine<P> {
         &mut self,
         found: &Usable,
         units: u32,
+        token: SeatToken,
         is_marked: bool,
         asker: Asker,
     ) -> Result<Writes, Failure> {
@@ -129,7 +127,7 @@ impl<P: Platform> Engine<P> {
         let mut writes = Writes::new();
         let mut bookings = Vec::new();
         if units > 0 {
-            let (account, is_new) = self.take_units(slot, item, op, units)?;
+            let (account, is_new) = self.take_units(slot, item, op, units, &token)?;
             writes.push((records::units_key(slot, item), Some(codec::encode(&account))));
             let taken = Booking { kind: UsageKind::Taken, units: units.into(), left: account.left };
             bookings.extend(is_new.then_some(taken));
@@ -151,6 +149,23 @@ impl<P: Platform> Engine<P> {
         }
         self.power_marks(asker.client.station, is_marked, &mut writes);
         Ok(writes)
+    }
+
+    /// A use that is given back does not go on after a power cut, and what was paid for it is used
+    /// up.
+    fn close_seat(
+        &mut self,
+        channel: u32,
+        handle: SeatHandle,
+        now_ms: u64,
+    ) -> Result<SeatReply, Failure> {
+        if let Some(seat) = self.seats.ended_by(handle, channel).cloned() {
+            self.end_of_paid_use(&seat)?;
+            self.power_ended(seat.token);
+        }
+        self.seats.close(handle, channel, now_ms);
+        self.note_end_of_seats()?;
+        Ok(SeatReply::Closed)
     }
 
     /// A sign of life keeps the seat only while the license still allows the use.
@@ -257,22 +272,24 @@ impl<P: Platform> Engine<P> {
         let parts = self.platform.parts();
         let host_s = asker.host.carried_s(parts.clock.ticks_ms());
         let time = self.time.view(parts.clock, slot, firm, host_s);
-        let has = self.presence(slot, item, requirement)?;
+        let mut has = self.presence(slot, item, requirement)?;
         let units = self.units(slot, item.item)?;
-        // Units of a command that took them already, and of a use that goes on over a power cut,
-        // are paid.
-        let held = self.held_before(slot, item.item, asker.op);
-        let is_paid = held || units.is_paid_by(asker.op, requirement.units);
+        let goes_on = self.goes_on(slot, item.item, asker.op);
+        let is_paid = match requirement.units {
+            0 => goes_on,
+            wanted => units.is_paid_by(asker.op, wanted),
+        };
         let paid = if is_paid { requirement.units.max(1) } else { 0 };
+        has.log_room |= is_paid;
         Ok(Circumstances {
             has,
             time,
             first_use_s: self.first_use_s(slot, item.item)?,
             units: units.left.saturating_add(paid.into()),
             taken: self.seats.taken(slot, item.item, asker.client),
-            after_power_up: self.after_power_up(held, asker.client.station),
+            after_power_up: self.after_power_up(goes_on, asker.client.station),
             client: asker.client,
-            user_key: if held { item.named_user_key() } else { asker.user_key },
+            user_key: if goes_on { item.named_user_key() } else { asker.user_key },
         })
     }
 

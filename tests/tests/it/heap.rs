@@ -66,7 +66,8 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
     let item = ItemRef { product: ProductCode(0), entry: EntryNumber(0) };
     ops.push(UpdateOp::Units { item, change: UnitsChange::Add(1000) });
     let update = vendor.update(&place, &ops);
-    let handle = SeatHandle(1);
+    // A container calls a seat by the first bytes of the command that opened it.
+    let handle = SeatHandle(0x0303_0303);
     // What the entries of the samples ask for.
     let requirement = Requirement {
         access: AccessMode::UserLimit,

@@ -169,6 +169,11 @@ fn sent(command: &Command, two: &mut Two, n: u64) -> (Command, bool) {
             let (key, epoch) = (made.vendor.key(Role::Protect).verifying_key().id(), n as u32 + 1);
             (trust(&made.vendor.revocation(epoch, &[key], 0)), true)
         }
+        // There is no PIN yet.
+        Command::EnterPin(pin) => (Command::EnterPin(pin.clone()), false),
+        Command::SetPin { pin, recovery, .. } => {
+            (Command::SetPin { pin: pin.clone(), recovery: *recovery, forgotten: None }, true)
+        }
         _ => panic!("a command without a case"),
     }
 }

@@ -13,6 +13,7 @@ use firmware_sim::flash::{FlashConfig, FlashImage, SimFlash, TornMode};
 use firmware_sim::keys::SimKeys;
 use protocol::codec::Text;
 use protocol::command::{Command, Reply, SeatReply};
+use protocol::errors::Failure;
 use protocol::ids::OpId;
 use protocol::signed::Role;
 use strongroom_tests::bench::{Bench, new_keys};
@@ -138,7 +139,7 @@ fn sweep(
         let answer = bench.command(command.clone());
         let is_last = at + 1 == plan.commands.len();
         let done = is_done(&answer);
-        assert!(done || !plan.succeeds, "{:?} is refused", plan.covers);
+        assert!(done || !plan.succeeds, "{:?} is refused: {:?}", plan.covers, refusal(&answer));
         // Before the last command nothing may change.
         let allowed = if is_last { [&old, &new] } else { [&old, &old] };
         for cut in chip.stop() {
@@ -255,6 +256,13 @@ fn send<F: Flash + Clone>(bench: &mut Bench<F>, commands: &[Command]) -> bool {
 
 fn is_done(answer: &Reply) -> bool {
     matches!(answer, Reply::Done | Reply::Receipt(_) | Reply::Seat(SeatReply::Opened(_)))
+}
+
+fn refusal(answer: &Reply) -> Option<Failure> {
+    match answer {
+        Reply::Failed(failure) | Reply::UpdateRefused { failure, .. } => Some(*failure),
+        _ => None,
+    }
 }
 
 impl Seen {

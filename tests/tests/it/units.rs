@@ -193,8 +193,18 @@ fn a_paid_start_is_not_free_for_the_next_one() {
     // A use that goes on over a power cut has paid.
     made.power_cycle();
     let token = OpId::new(*grant.token.bytes());
-    granted(made.open(5, token, 3));
+    let grant = granted(made.open(5, token, 3));
     assert_eq!(units(&mut made).left, 4);
+    // Given back it has not, whatever the container forgets: neither by its command nor by its
+    // secret, which is good in this period since another use goes on.
+    let other = granted(made.open(6, op(6), 1));
+    assert!(made.seat(5, SeatCommand::Close { handle: grant.handle }).is_ok());
+    made.power_cycle();
+    granted(made.open(6, OpId::new(*other.token.bytes()), 1));
+    assert_eq!(units(&mut made).left, 3);
+    assert_eq!(made.open(5, op(2), 3).err(), Some(ErrorCode::SeatUnknown));
+    granted(made.open(5, token, 3));
+    assert_eq!(units(&mut made).left, 0);
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl World {
             covers.push("firm enters with its roots");
             firm.trust = (2, 1);
             enters_with_roots(line, &place, &ops)
-        } else if known.is_some() && dice.one_in(4) {
+        } else if known.is_some() && ops.iter().all(is_a_resellers) && dice.one_in(4) {
             covers.push("by a reseller");
             vendor.delegate(SCOPE, 0, dice).update(vendor, &place, &ops)
         } else {
@@ -356,4 +356,14 @@ fn entry(item: ItemRef, text_len: usize, dice: &mut Dice) -> ProductItem {
         options.push(ItemOption::Checkpoint(at));
     }
     ProductItem { item, options: List::new(options).expect("few options") }
+}
+
+/// Whether an operation leaves alone what no reseller may touch.
+fn is_a_resellers(op: &UpdateOp) -> bool {
+    let product = match op {
+        UpdateOp::RemoveItem(item) => item.product,
+        UpdateOp::RemoveKey { product, .. } => *product,
+        _ => return true,
+    };
+    SCOPE.products.contains(product)
 }
