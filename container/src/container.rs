@@ -485,7 +485,7 @@ impl Container {
         }
     }
 
-    fn call(&self, command: &Command) -> Result<Reply, Error> {
+    pub(crate) fn call(&self, command: &Command) -> Result<Reply, Error> {
         self.lock().call(command)
     }
 

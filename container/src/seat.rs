@@ -5,10 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use protocol::command::{SeatCommand, SeatGrant, SeatReply};
+use protocol::codec::{Bytes, Fixed};
+use protocol::command::{Command, Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::crypto::wipe_stack;
+use protocol::errors::ErrorCode;
 use protocol::ids::OpId;
+#[cfg(doc)]
+use protocol::limits::BLOCK_LEN_MAX;
 use protocol::objects::artifact::{PartId, SecretKey, WrappedKey};
+use protocol::objects::block::{BlockWay, KeySource};
 use zeroize::Zeroizing;
 
 use crate::container::{Container, draw_op, unexpected};
@@ -106,6 +111,52 @@ impl Seat {
         let (op, handle) = (reservation.op, self.grant.handle);
         match self.container.seat_call(SeatCommand::Account { op, handle, used })? {
             SeatReply::Units { left } => Ok(left),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Encrypts a block of at most [`BLOCK_LEN_MAX`] bytes inside the container. The result, 28
+    /// bytes longer, is opened under the same requirement only.
+    ///
+    /// # Errors
+    /// [`DataUnknown`](protocol::errors::ErrorCode::DataUnknown) where the source is a field that
+    /// holds nothing, and what [`Seat::renew`] can meet.
+    pub fn encrypt(&self, source: KeySource, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        self.block(source, BlockWay::Encrypt, plain).map(|mut block| std::mem::take(&mut *block))
+    }
+
+    /// Decrypts a block inside the container.
+    ///
+    /// # Errors
+    /// [`BlockRefused`](protocol::errors::ErrorCode::BlockRefused) where it is not authentic, and
+    /// what [`Seat::encrypt`] can meet.
+    pub fn decrypt(&self, source: KeySource, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.block(source, BlockWay::Decrypt, sealed)
+    }
+
+    fn block(
+        &self,
+        source: KeySource,
+        way: BlockWay,
+        bytes: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let bytes = Bytes::new(bytes).ok_or(ErrorCode::TooLong.failure())?;
+        let command = Command::Block { handle: self.grant.handle, source, way, bytes };
+        match self.container.call(&command)? {
+            Reply::Block(block) => Ok(Zeroizing::new(block.to_vec())),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// A proof for somebody else that the license is in use now: a signed object, whose signer is
+    /// the container. `purpose` is a number of the vendor's own.
+    ///
+    /// # Errors
+    /// What [`Seat::renew`] can meet.
+    pub fn prove(&self, challenge: [u8; 32], purpose: u8) -> Result<Vec<u8>, Error> {
+        let (handle, challenge) = (self.grant.handle, Fixed(challenge));
+        match self.container.call(&Command::Prove { handle, challenge, purpose })? {
+            Reply::Proof(object) => Ok(object.to_vec()),
             _ => Err(unexpected()),
         }
     }

@@ -268,6 +268,12 @@ impl<P: Platform> Engine<P> {
                 self.prove_user(channel, handshake_hash, key, &signature)
             }
             Command::Trust { object } => self.trust(channel, &object),
+            Command::Block { handle, source, way, bytes } => {
+                self.block(channel, handle, source, way, &Zeroizing::new(bytes))
+            }
+            Command::Prove { handle, challenge, purpose } => {
+                self.prove(channel, handshake_hash, handle, challenge, purpose)
+            }
             _ => Err(ErrorCode::UnknownCommand.failure()),
         };
         done.unwrap_or_else(Reply::Failed)

@@ -4,6 +4,7 @@
 //! of the one that got furthest is told, since it names what is really missing.
 
 use protocol::codec::Fixed;
+use protocol::command::Trapped;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::objects::device::ClockClass;
 use protocol::objects::license::{
@@ -63,6 +64,8 @@ pub struct Presence {
     pub locked: u8,
     /// The firm.
     pub firm: bool,
+    /// The trap that locked its licenses.
+    pub trapped: Option<Trapped>,
     /// An entry of the product.
     pub product: bool,
     /// The entry whose module this one is, if it is one.
@@ -74,9 +77,16 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// All of it, in a container that is not locked.
-    pub const ALL: Presence =
-        Presence { locked: 0, firm: true, product: true, parent: true, key: true, log_room: true };
+    /// All of it, in a container and of a firm that are not locked.
+    pub const ALL: Presence = Presence {
+        locked: 0,
+        firm: true,
+        trapped: None,
+        product: true,
+        parent: true,
+        key: true,
+        log_room: true,
+    };
 }
 
 /// The present, as far as it is known. Unix seconds UTC; 0 = not known.
@@ -187,7 +197,16 @@ fn container(q: &Question<'_>) -> Result<(), Failure> {
 }
 
 fn firm(q: &Question<'_>) -> Result<(), Failure> {
-    if q.at.has.firm { Ok(()) } else { Err(ErrorCode::FirmUnknown.failure()) }
+    match (q.at.has.firm, q.at.has.trapped) {
+        (false, _) => Err(ErrorCode::FirmUnknown.failure()),
+        (_, Some(trapped)) => Err(firm_locked(trapped)),
+        _ => Ok(()),
+    }
+}
+
+/// The refusal of all licenses of a firm.
+pub(crate) fn firm_locked(trapped: Trapped) -> Failure {
+    ErrorCode::FirmLocked.with(trapped.product.0.into(), trapped.at_s)
 }
 
 fn product(q: &Question<'_>) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod blocks;
 mod clock;
 mod data;
 mod engine;

@@ -5,6 +5,7 @@
 //! as messages: a record that does not decode is a failed medium.
 
 use protocol::codec::{self, Bytes, Fixed, List, Text};
+use protocol::command::Trapped;
 use protocol::ids::{EntryNumber, Generation, KeyId, OpId, ProductCode, RootFp};
 use protocol::limits::{
     CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, RESERVATIONS_MAX, REVOKED_KEYS_MAX, UNIT_OPS_KEPT,
@@ -83,6 +84,8 @@ pub(crate) struct Firm {
     pub commits: u64,
     /// Entries.
     pub entries: u32,
+    /// Whether a trap locked its licenses.
+    pub trapped: Option<Trapped>,
 }
 
 /// What a firm revoked, as far as a container minds it.

@@ -38,6 +38,7 @@ impl<P: Platform> Engine<P> {
                     mode: firm.root.mode,
                     seq: firm.seq,
                     entries: firm.entries,
+                    trapped: firm.trapped,
                     root_version: firm.root_version,
                     revocation_epoch: firm.revocation_epoch,
                 });

@@ -301,7 +301,8 @@ impl Units {
 
 impl DoneOp {
     fn is_of(&self, op: OpId) -> bool {
-        self.op == op || (self.paid > 0 && self.paid_use == use_number(&SeatToken::new(*op.bytes())))
+        let shown = use_number(&SeatToken::new(*op.bytes()));
+        self.op == op || (self.paid > 0 && self.paid_use == shown)
     }
 }
 

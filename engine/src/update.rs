@@ -9,7 +9,7 @@
 use alloc::vec::Vec;
 
 use protocol::codec::{self, Fixed, List};
-use protocol::command::Reply;
+use protocol::command::{Reply, Trapped};
 use protocol::crypto::hash::Sha256;
 use protocol::crypto::{Random, aead, hpke};
 use protocol::errors::{ErrorCode, Failure};
@@ -208,6 +208,7 @@ impl<P: Platform> Engine<P> {
             certified_s: 0,
             commits: 0,
             entries: 0,
+            trapped: None,
         };
         Ok(Known { slot, firm, revoked: Revoked::default(), stored: false })
     }
@@ -253,16 +254,23 @@ impl<P: Platform> Engine<P> {
             return Err(ErrorCode::UpdateBody.failure());
         }
         if let Some((_, present)) = self.find_firm(firm.root_fp)? {
-            // Uses that began since the update did are counted there.
+            // Uses that began since the update did are counted there, and what they touched.
             firm.commits = present.commits;
+            firm.trapped = present.trapped;
         }
         let mut parts = self.platform.parts();
         parts.store.begin().map_err(store_failure)?;
         let at_s = self.time.now_s(parts.clock, &firm);
         let (reach_s, ran_s) =
             (self.time.reach_s(parts.clock, &firm), self.time.ran_s(parts.clock));
-        let application =
-            Application { parts: &mut parts, header: &header, slot, at_s, authority: &authority };
+        let application = Application {
+            parts: &mut parts,
+            header: &header,
+            slot,
+            at_s,
+            authority: &authority,
+            trapped: &mut firm.trapped,
+        };
         let ops = application.run()?;
         let update_hash = header.hash();
         firm.seq = header.seq;
@@ -324,6 +332,7 @@ struct Application<'a, 'p, P: Platform> {
     /// The firm's time before the update, for what is booked.
     at_s: u64,
     authority: &'a Authority,
+    trapped: &'a mut Option<Trapped>,
 }
 
 impl<P: Platform> Application<'_, '_, P> {
@@ -379,6 +388,10 @@ impl<P: Platform> Application<'_, '_, P> {
                 self.remove(records::item_key_key(self.slot, product, generation), at)
             }
             UpdateOp::Perpetuate(products) => self.perpetuate(products),
+            UpdateOp::Unlock => {
+                *self.trapped = None;
+                Ok(())
+            }
             _ => Err(ErrorCode::UpdateOp.with(at, 0)),
         }
     }

@@ -3,17 +3,19 @@
 use alloc::vec::Vec;
 
 use protocol::codec::{self, Fixed};
-use protocol::command::{PartKey, Reply, SeatCommand, SeatGrant, SeatReply};
+use protocol::command::{PartKey, Reply, SeatCommand, SeatGrant, SeatReply, Trapped};
 use protocol::crypto::aead;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
-use protocol::objects::artifact::{PartId, SecretKey, WrappedKey, part_key, unwrap_content_key};
+use protocol::objects::artifact::{
+    PartId, SecretKey, WrappedKey, is_trap, part_key, unwrap_content_key,
+};
 use protocol::objects::license::{AccessMode, ItemRef, ProductItem, Requirement};
 use protocol::objects::usage::UsageKind;
 use zeroize::Zeroizing;
 
 use crate::engine::{Engine, Writes, store_failure};
-use crate::evaluate::{Circumstances, Presence, Question, Stage, end_s, evaluate};
+use crate::evaluate::{Circumstances, Presence, Question, Stage, end_s, evaluate, firm_locked};
 use crate::platform::{Clock, Keys, Platform};
 use crate::records::{self, Firm, FirmSlot, StoredKey, Usage};
 use crate::seats::Seat;
@@ -215,9 +217,26 @@ impl<P: Platform> Engine<P> {
         let seat = self.seats.seat(handle, channel)?.clone();
         self.seat_still_allowed(&seat, channel)?;
         let item_key = self.item_key(seat.slot, &seat.requirement)?;
-        let content_key = unwrap_content_key(&item_key, seat.artifact, &seat.requirement, wrapped)
-            .ok_or(ErrorCode::KeyMismatch.failure())?;
+        let content_key = unwrap_content_key(&item_key, seat.artifact, &seat.requirement, wrapped);
+        let Some(content_key) = content_key else {
+            return match is_trap(&item_key, seat.artifact, &seat.requirement, wrapped) {
+                true => Err(self.lock_firm(&seat)?),
+                false => Err(ErrorCode::KeyMismatch.failure()),
+            };
+        };
         Ok(SeatReply::Key(PartKey(Fixed(*part_key(&content_key, part)))))
+    }
+
+    /// Somebody walks through the keys of a program: nothing of its vendor opens any more, until
+    /// the vendor says so.
+    fn lock_firm(&mut self, seat: &Seat) -> Result<Failure, Failure> {
+        let mut firm = self.firm_at(seat.slot)?;
+        let at_s = self.time.now_s(self.platform.parts().clock, &firm);
+        let trapped = Trapped { product: seat.item.product, at_s };
+        firm.trapped = Some(trapped);
+        firm.commits += 1;
+        self.commit(Writes::from([(records::firm_key(seat.slot), Some(codec::encode(&firm)))]))?;
+        Ok(firm_locked(trapped))
     }
 
     fn grant(&mut self, handle: SeatHandle, token: SeatToken) -> Result<SeatReply, Failure> {
@@ -240,7 +259,8 @@ impl<P: Platform> Engine<P> {
     fn usable_item(&mut self, requirement: &Requirement, asker: Asker) -> Result<Usable, Failure> {
         self.check_unlocked()?;
         let (slot, firm) = self.firm(requirement.root_fp)?;
-        let mut refusal = ErrorCode::ProductUnknown.with(requirement.product.0.into(), 0);
+        let unknown = ErrorCode::ProductUnknown.with(requirement.product.0.into(), 0);
+        let mut refusal = firm.trapped.map_or(unknown, firm_locked);
         let mut after = None;
         loop {
             let store = self.platform.parts().store;
@@ -272,7 +292,7 @@ impl<P: Platform> Engine<P> {
         let parts = self.platform.parts();
         let host_s = asker.host.carried_s(parts.clock.ticks_ms());
         let time = self.time.view(parts.clock, slot, firm, host_s);
-        let mut has = self.presence(slot, item, requirement)?;
+        let mut has = Presence { trapped: firm.trapped, ..self.presence(slot, item, requirement)? };
         let units = self.units(slot, item.item)?;
         let goes_on = self.goes_on(slot, item.item, asker.op);
         let is_paid = match requirement.units {
@@ -348,7 +368,7 @@ impl<P: Platform> Engine<P> {
         Asker { op, ..self.clients.of(channel) }
     }
 
-    fn item_key(
+    pub(crate) fn item_key(
         &mut self,
         slot: FirmSlot,
         requirement: &Requirement,

@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Bytes, Fixed, List, Text};
 use crate::errors::Failure;
-use crate::ids::{ArtifactId, ContainerId, OpId, RootFp, SeatHandle, SeatToken};
+use crate::ids::{ArtifactId, ContainerId, OpId, ProductCode, RootFp, SeatHandle, SeatToken};
 use crate::limits::{
     CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, LOG_ENTRIES_PER_REPLY,
-    PIN_LEN_MAX, ROOT_OBJECT_LEN_MAX, STATEMENT_LEN_MAX, TRUST_OBJECT_LEN_MAX,
-    UPDATE_CHUNK_LEN_MAX,
+    PIN_LEN_MAX, ROOT_OBJECT_LEN_MAX, SEALED_BLOCK_LEN_MAX, STATEMENT_LEN_MAX,
+    TRUST_OBJECT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
 };
 use crate::objects::artifact::{PartId, WrappedKey};
+use crate::objects::block::{BlockWay, KeySource};
 use crate::objects::data::DataField;
 use crate::objects::device::{AnchorClass, ClockClass};
 use crate::objects::license::{Client, ItemRef, ProductItem, Requirement};
@@ -161,6 +162,27 @@ pub enum Command {
         /// The recovery code of the old one.
         forgotten: Option<Fixed<16>>,
     },
+    /// Encrypts or decrypts a block by a key that never leaves the container. The license of the
+    /// seat is judged again.
+    Block {
+        /// The entry of the seat.
+        handle: SeatHandle,
+        /// What the key comes from.
+        source: KeySource,
+        /// Which way.
+        way: BlockWay,
+        /// The block; to be decrypted, with nonce and tag.
+        bytes: Bytes<SEALED_BLOCK_LEN_MAX>,
+    },
+    /// Proves to somebody else that the license of a seat is in use. It is judged again.
+    Prove {
+        /// The entry of the seat.
+        handle: SeatHandle,
+        /// Drawn by the one who wants the proof.
+        challenge: Fixed<32>,
+        /// What it is for, by the vendor's own numbers.
+        purpose: u8,
+    },
 }
 
 /// What is signed to prove to have a user's key on one channel to one container.
@@ -277,6 +299,10 @@ pub enum Reply {
     UsageHead(Bytes<STATEMENT_LEN_MAX>),
     /// To `UsageEntries`; none where there are no more.
     UsageEntries(List<UsageEntry, LOG_ENTRIES_PER_REPLY>),
+    /// To `Block`: the block; encrypted, with nonce and tag.
+    Block(Bytes<SEALED_BLOCK_LEN_MAX>),
+    /// To `Prove`: the signed object.
+    Proof(Bytes<STATEMENT_LEN_MAX>),
 }
 
 /// Replies to seat commands.
@@ -402,6 +428,15 @@ pub struct ContainerInfo {
     pub pin_tries: Option<u8>,
 }
 
+/// Why a firm's licenses are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trapped {
+    /// The product whose key had a trap.
+    pub product: ProductCode,
+    /// When it was touched, by the firm's time in the container; 0 = not known.
+    pub at_s: u64,
+}
+
 /// A firm in a container, as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirmInfo {
@@ -421,6 +456,8 @@ pub struct FirmInfo {
     pub root_version: u32,
     /// Epoch of its revocations.
     pub revocation_epoch: u32,
+    /// Whether a trap locked its licenses.
+    pub trapped: Option<Trapped>,
 }
 
 /// Payload of the second message of the handshake.

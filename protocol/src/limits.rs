@@ -149,6 +149,12 @@ pub const TRANSFER_TARGETS_MAX: usize = 8;
 /// Earlier holders that an entry remembers.
 pub const HISTORY_MAX: usize = 8;
 
+/// Bytes of a block that a container encrypts or decrypts at once.
+pub const BLOCK_LEN_MAX: usize = 2048;
+
+/// The same, with nonce and tag.
+pub const SEALED_BLOCK_LEN_MAX: usize = BLOCK_LEN_MAX + 12 + 16;
+
 /// Bytes of a data field.
 pub const DATA_LEN_MAX: usize = 256;
 
@@ -180,6 +186,7 @@ const _: () = assert!(UPDATE_CHUNK_LEN_MAX + 64 <= COMMAND_LEN_MAX);
 const _: () = assert!(OP_LEN_MAX + 2 <= UPDATE_BODY_LEN_MAX);
 const _: () = assert!(RECEIPTS_KEPT >= UPDATES_OUTSTANDING_MAX);
 const _: () = assert!(ROOT_OBJECT_LEN_MAX + HEAD_LEN_MAX + 8 <= COMMAND_LEN_MAX);
+const _: () = assert!(SEALED_BLOCK_LEN_MAX + 16 <= COMMAND_LEN_MAX);
 const _: () = assert!(STATEMENT_LEN_MAX + 8 <= COMMAND_LEN_MAX);
 const _: () = assert!(TRUST_OBJECT_LEN_MAX + 8 <= COMMAND_LEN_MAX);
 const _: () = assert!(TRUST_OBJECT_LEN_MAX >= ROOT_OBJECT_LEN_MAX);

@@ -1,12 +1,14 @@
 //! The signed objects' contents, and the files that carry them.
 
 pub mod artifact;
+pub mod block;
 pub mod data;
 pub mod delegation;
 pub mod device;
 pub mod file;
 pub mod license;
 pub mod option;
+pub mod proof;
 pub mod revocation;
 pub mod root;
 pub mod statement;

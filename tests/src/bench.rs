@@ -11,8 +11,12 @@ use firmware_sim::flash::{FlashConfig, SimFlash};
 use firmware_sim::keys::SimKeys;
 use protocol::command::{Command, Reply};
 use protocol::crypto::ecdh::PublicKey;
+use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::ids::ContainerId;
-use protocol::objects::device::{AnchorClass, ClockClass};
+use protocol::limits::DEVICE_BODY_LEN_MAX;
+use protocol::objects::device::{AnchorClass, ClockClass, Device};
+use protocol::objects::test_root;
+use protocol::signed::UnverifiedObject;
 
 use crate::vendor::Update;
 
@@ -152,6 +156,15 @@ impl<F: Flash + Clone> Bench<F> {
     /// Its id.
     pub fn id(&self) -> ContainerId {
         self.keys.id()
+    }
+
+    /// What its statements are signed by, as its certificate says.
+    pub fn identity_key(&self) -> VerifyingKey {
+        let (certificate, _) = UnverifiedObject::read(self.keys.certificate(), DEVICE_BODY_LEN_MAX)
+            .expect("a certificate");
+        let maker = test_root::root().expect("the test root");
+        let device = Device::verify(&certificate, &maker).expect("our own certificate");
+        VerifyingKey::from_bytes(&device.body.identity_key.0).expect("a certified key")
     }
 
     /// Item keys are sealed to it.

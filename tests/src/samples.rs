@@ -3,13 +3,14 @@
 use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::{
     Command, ContainerHello, ContainerInfo, FirmInfo, ItemState, PartKey, Reply, SeatCommand,
-    SeatGrant, SeatReply, UnitState,
+    SeatGrant, SeatReply, Trapped, UnitState,
 };
 use protocol::errors::Failure;
 use protocol::ids::*;
 use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
+use protocol::objects::block::{BlockWay, KeySource};
 use protocol::objects::data::{DataContent, DataField};
 use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
@@ -194,6 +195,13 @@ pub fn commands() -> Vec<Command> {
         Command::Trust { object: bytes(300) },
         Command::EnterPin(bytes(6)),
         Command::SetPin { pin: bytes(6), recovery: Fixed([3; 16]), forgotten: None },
+        Command::Block {
+            handle,
+            source: KeySource::Secret(3),
+            way: BlockWay::Encrypt,
+            bytes: bytes(40),
+        },
+        Command::Prove { handle, challenge: Fixed([9; 32]), purpose: 1 },
         Command::Seat(SeatCommand::HostTime(2_000_000_000)),
         Command::Seat(SeatCommand::Reserve { op, handle, units: 300 }),
         Command::Seat(SeatCommand::Account { op, handle, used: 200 }),
@@ -231,6 +239,7 @@ pub fn replies() -> Vec<Reply> {
         entries: 200,
         root_version: 2,
         revocation_epoch: 300,
+        trapped: Some(Trapped { product: ProductCode(7), at_s: 1000 }),
     };
     let failure = Failure { code: 0x201, a: 1, b: 2 };
     vec![
@@ -258,6 +267,8 @@ pub fn replies() -> Vec<Reply> {
         Reply::Time(TIME),
         Reply::UsageHead(bytes(300)),
         Reply::UsageEntries(list(vec![usage_entry(), usage_entry()])),
+        Reply::Block(bytes(68)),
+        Reply::Proof(bytes(300)),
         Reply::Seat(SeatReply::Units { left: 300 }),
     ]
 }

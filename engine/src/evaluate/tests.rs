@@ -97,6 +97,7 @@ impl Wrong {
         let has = Presence {
             locked: 1,
             firm: false,
+            trapped: None,
             product: false,
             parent: false,
             key: false,

@@ -41,6 +41,7 @@ fn firm(floor_s: u64) -> Firm {
         certified_s: floor_s,
         commits: 0,
         entries: 0,
+        trapped: None,
     }
 }
 

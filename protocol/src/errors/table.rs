@@ -117,6 +117,10 @@ error_table! {
         "no license of this vendor is in the container",
         "the license was put into another container, or was never applied",
         "Apply the update file from the vendor, or plug in the container that has the license.";
+    FirmLocked = 0x0311, License, Denied,
+        "a trap of product {a} locked the licenses of this vendor, {b:time}",
+        "a key was asked for that no program asks for: somebody tried to take its keys out",
+        "Ask the vendor, who can unlock the container by an update.";
     ProductUnknown = 0x0320, License, Denied,
         "product {a} is not in the container",
         "the license was put into another container, or was removed",
@@ -281,6 +285,10 @@ error_table! {
         "the key of this program does not fit the license",
         "the program's header was changed, or it belongs to another license",
         "Install the program again from its source.";
+    BlockRefused = 0x03F2, Message, Tamper,
+        "the block cannot be decrypted",
+        "it was changed, or made for other conditions or from another key",
+        "Make it again, for the conditions that the license is used under.";
     // updates
     UpdateSignature = 0x0401, Message, Tamper,
         "the update was not signed by the vendor",

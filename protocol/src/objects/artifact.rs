@@ -149,7 +149,17 @@ pub fn slot_key(
     artifact: ArtifactId,
     requirement: &Requirement,
 ) -> SecretKey {
-    let mut info = Vec::from(&b"strongroom/slot-key/v1\0"[..]);
+    wrapping_key(b"strongroom/slot-key/v1\0", item_key, salt, artifact, requirement)
+}
+
+fn wrapping_key(
+    label: &[u8],
+    item_key: &[u8; 32],
+    salt: &[u8; 16],
+    artifact: ArtifactId,
+    requirement: &Requirement,
+) -> SecretKey {
+    let mut info = Vec::from(label);
     info.extend_from_slice(artifact.bytes());
     info.extend_from_slice(&sha256(&codec::encode(requirement)));
     hkdf(item_key, salt, &info)
@@ -171,12 +181,18 @@ pub fn wrap_content_key(
     requirement: &Requirement,
     content_key: &[u8; 32],
 ) -> WrappedKey {
-    let key = slot_key(item_key, &salt, artifact, requirement);
-    let mut bytes = [0; 48];
-    bytes[..32].copy_from_slice(content_key);
-    let tag = aead::seal_in_place(&key, &[0; 12], &[], &mut bytes[..32]);
-    bytes[32..].copy_from_slice(&tag);
-    WrappedKey { salt: Fixed(salt), ciphertext: Fixed(bytes) }
+    wrap(&slot_key(item_key, &salt, artifact, requirement), salt, content_key)
+}
+
+/// A trap: what looks like a wrapped content key to everybody who has no item key. A program never
+/// asks for it; a container that is asked to open it locks the firm's licenses.
+pub fn wrap_trap(
+    item_key: &[u8; 32],
+    salt: [u8; 16],
+    artifact: ArtifactId,
+    requirement: &Requirement,
+) -> WrappedKey {
+    wrap(&trap_key(item_key, &salt, artifact, requirement), salt, &[0; 32])
 }
 
 /// Unwraps a content key, or `None` where item key, artifact, requirement or bytes are not those of
@@ -187,11 +203,41 @@ pub fn unwrap_content_key(
     requirement: &Requirement,
     wrapped: &WrappedKey,
 ) -> Option<SecretKey> {
-    let key = slot_key(item_key, &wrapped.salt.0, artifact, requirement);
+    unwrap(&slot_key(item_key, &wrapped.salt.0, artifact, requirement), wrapped)
+}
+
+/// Whether it is a trap of this artifact and requirement.
+pub fn is_trap(
+    item_key: &[u8; 32],
+    artifact: ArtifactId,
+    requirement: &Requirement,
+    wrapped: &WrappedKey,
+) -> bool {
+    unwrap(&trap_key(item_key, &wrapped.salt.0, artifact, requirement), wrapped).is_some()
+}
+
+fn trap_key(
+    item_key: &[u8; 32],
+    salt: &[u8; 16],
+    artifact: ArtifactId,
+    requirement: &Requirement,
+) -> SecretKey {
+    wrapping_key(b"strongroom/trap-key/v1\0", item_key, salt, artifact, requirement)
+}
+
+fn wrap(key: &[u8; 32], salt: [u8; 16], content_key: &[u8; 32]) -> WrappedKey {
+    let mut bytes = [0; 48];
+    bytes[..32].copy_from_slice(content_key);
+    let tag = aead::seal_in_place(key, &[0; 12], &[], &mut bytes[..32]);
+    bytes[32..].copy_from_slice(&tag);
+    WrappedKey { salt: Fixed(salt), ciphertext: Fixed(bytes) }
+}
+
+fn unwrap(key: &[u8; 32], wrapped: &WrappedKey) -> Option<SecretKey> {
     let (sealed, tag) = wrapped.ciphertext.0.split_at(32);
     let mut content_key = Zeroizing::new([0; 32]);
     content_key.copy_from_slice(sealed);
     let tag: &[u8; 16] = tag.try_into().ok()?;
-    aead::open_in_place(&key, &[0; 12], &[], &mut content_key[..], tag).ok()?;
+    aead::open_in_place(key, &[0; 12], &[], &mut content_key[..], tag).ok()?;
     Some(content_key)
 }

@@ -48,6 +48,8 @@ pub enum UpdateOp {
     /// Takes the checkpoint off every entry of these products: they are perpetual from then on.
     /// Only in an update of kind [`Recovery`](crate::signed::Kind::Recovery).
     Perpetuate(ProductRange),
+    /// Opens the firm's licenses again that a trap locked.
+    Unlock,
 }
 
 /// How an update changes units.

@@ -40,11 +40,13 @@ pub enum Kind {
     UsageHead = 11,
     /// A firm's word that it has a usage log, up to one entry.
     UsageAck = 12,
+    /// A container's proof that a license is in use.
+    Proof = 13,
 }
 
 impl Kind {
     /// All kinds, for tests that pair each with each.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Root,
         Kind::Device,
         Kind::Context,
@@ -57,6 +59,7 @@ impl Kind {
         Kind::Recovery,
         Kind::UsageHead,
         Kind::UsageAck,
+        Kind::Proof,
     ];
 
     /// The domain label. None is a prefix of another.
@@ -74,6 +77,7 @@ impl Kind {
             Kind::Recovery => b"strongroom/recovery/v1",
             Kind::UsageHead => b"strongroom/usage-head/v1",
             Kind::UsageAck => b"strongroom/usage-ack/v1",
+            Kind::Proof => b"strongroom/proof/v1",
         }
     }
 
@@ -82,7 +86,7 @@ impl Kind {
         match self {
             Kind::Root => Role::Root,
             Kind::Device => Role::Device,
-            Kind::Context | Kind::Receipt | Kind::UsageHead => Role::Container,
+            Kind::Context | Kind::Receipt | Kind::UsageHead | Kind::Proof => Role::Container,
             Kind::Update | Kind::Delegation => Role::Licensing,
             Kind::Artifact => Role::Protect,
             Kind::TimeToken => Role::Time,

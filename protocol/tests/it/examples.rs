@@ -1,8 +1,9 @@
-//! The worked examples in docs/formats/00 to 08 are what the code writes and reads.
+//! The worked examples in docs/formats are what the code writes and reads.
 //!
 //! Everything in them is deterministic: private keys are one byte 32 times, signatures are made
 //! without added entropy. A document that differs is answered with what it should show.
 
+mod answers;
 mod trust;
 
 use std::fmt::Write;
@@ -26,6 +27,7 @@ use strongroom_protocol::limits::{
     UPDATE_BODY_LEN_MAX,
 };
 use strongroom_protocol::objects::artifact::{WrappedKey, item_key};
+use strongroom_protocol::objects::block::{BlockWay, KeySource};
 use strongroom_protocol::objects::device::{AnchorClass, ClockClass, Device, DeviceBody};
 use strongroom_protocol::objects::file::{self, FileKind};
 use strongroom_protocol::objects::license::{
@@ -660,6 +662,15 @@ fn seat_commands_and_replies() {
     }
 }
 
+fn block() -> Command {
+    let (source, way) = (KeySource::ItemKey, BlockWay::Decrypt);
+    Command::Block { handle: SeatHandle(0), source, way, bytes: Default::default() }
+}
+
+fn prove() -> Command {
+    Command::Prove { handle: SeatHandle(0), challenge: Fixed([0; 32]), purpose: 0 }
+}
+
 #[test]
 fn the_first_bytes_of_commands_and_replies() {
     let failed = |failure| Reply::UpdateRefused { failure, receipt: Default::default() };
@@ -682,6 +693,9 @@ fn the_first_bytes_of_commands_and_replies() {
         (19, "usage ack", Command::UsageAck(Default::default())),
         (20, "prove user", Command::ProveUser { key: Fixed([2; 33]), signature: Fixed([0; 64]) }),
         (21, "trust", Command::Trust { object: Default::default() }),
+        (22, "enter pin", Command::EnterPin(Default::default())),
+        (24, "block", block()),
+        (25, "prove", prove()),
     ];
     let replies = [
         (0, "seat", Reply::Seat(SeatReply::Closed)),
@@ -696,6 +710,8 @@ fn the_first_bytes_of_commands_and_replies() {
         (11, "nonce", Reply::Nonce(Fixed([0; 32]))),
         (13, "usage head", Reply::UsageHead(Default::default())),
         (14, "usage entries", Reply::UsageEntries(List::default())),
+        (15, "block", Reply::Block(Default::default())),
+        (16, "proof", Reply::Proof(Default::default())),
     ];
     let commands = commands.map(|(number, name, it)| (number, name, codec::encode(&it)));
     let replies = replies.map(|(number, name, it)| (number, name, codec::encode(&it)));

@@ -7,7 +7,8 @@ use protocol::errors::ErrorCode;
 use protocol::ids::{ArtifactId, Generation, RootFp, SeatHandle};
 use protocol::limits::{ACCESS_CODE_TRIES, STATEMENT_BODY_LEN_MAX};
 use protocol::objects::artifact::WrappedKey;
-use protocol::objects::data::{DataContent, DataField, sealed_data_aad, sealed_data_info};
+use protocol::objects::block::{BlockWay, KeySource};
+use protocol::objects::data::{DataContent, DataField};
 use protocol::objects::license::{ItemOption, LostUnits, Requirement, UnitRule};
 use protocol::objects::update::{UnitsChange, UpdateOp};
 use protocol::signed::{Header, Kind, Role, UnverifiedObject};
@@ -57,21 +58,15 @@ fn firm(mut made: Licensed) -> Licensed {
 }
 
 fn hidden_data(made: &Licensed) -> UpdateOp {
-    let (place, field) = (made.place(), DataField::Hidden(1));
-    let info = sealed_data_info(made.fp(), place.container);
-    let aad = sealed_data_aad(place.seq, ITEM, field);
-    let mut sealed = [vec![0, 0, 0, 7], vec![5; 12], vec![0; 16]].concat();
-    let mut random = |out: &mut [u8]| {
-        out.fill(3);
-        Ok(())
-    };
-    let to = made.bench.sealing_key();
-    let (encapsulated, _) =
-        protocol::crypto::hpke::seal(&mut random, &to, &info, &aad, &mut sealed, 16)
-            .expect("room for the tag is there");
-    let ciphertext = Bytes::new(sealed).expect("short");
-    let content = DataContent::Sealed { encapsulated: Fixed(encapsulated), ciphertext };
-    UpdateOp::SetData { item: ITEM, field, content }
+    made.sealed_data(DataField::Hidden(1), 7, &[5; 12])
+}
+
+/// A new seat.
+fn opened(made: &mut Licensed, n: u64) -> SeatHandle {
+    match made.open(5, op(n << 8), 1) {
+        Ok(SeatReply::Opened(grant)) => grant.handle,
+        _ => panic!("no seat"),
+    }
 }
 
 /// All that a firm is shown, without signatures: context, receipts, its row among the firms,
@@ -168,6 +163,15 @@ fn sent(command: &Command, two: &mut Two, n: u64) -> (Command, bool) {
         Command::Trust { .. } => {
             let (key, epoch) = (made.vendor.key(Role::Protect).verifying_key().id(), n as u32 + 1);
             (trust(&made.vendor.revocation(epoch, &[key], 0)), true)
+        }
+        Command::Block { .. } => {
+            let (handle, bytes) = (opened(made, n), Bytes::new(vec![1; 40]).expect("short"));
+            let (source, way) = (KeySource::ItemKey, BlockWay::Encrypt);
+            (Command::Block { handle, source, way, bytes }, true)
+        }
+        Command::Prove { .. } => {
+            let (handle, challenge) = (opened(made, n), Fixed([1; 32]));
+            (Command::Prove { handle, challenge, purpose: 1 }, true)
         }
         // There is no PIN yet.
         Command::EnterPin(pin) => (Command::EnterPin(pin.clone()), false),

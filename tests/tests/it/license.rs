@@ -1,9 +1,11 @@
 //! A dongle with one license on the bench: how entries, uses and tokens are made in a line each.
 
-use protocol::codec::{Fixed, List};
+use protocol::codec::{Bytes, Fixed, List};
 use protocol::command::{Command, ItemState, Reply, SeatCommand, SeatReply};
+use protocol::crypto::hpke;
 use protocol::errors::ErrorCode;
 use protocol::ids::{ArtifactId, EntryNumber, Generation, OpId, ProductCode, RootFp};
+use protocol::objects::data::{DataContent, DataField, sealed_data_aad, sealed_data_info};
 use protocol::objects::license::{ItemOption, ItemRef, ProductItem, Requirement};
 use protocol::objects::statement::TimeTokenBody;
 use protocol::objects::update::UpdateOp;
@@ -76,6 +78,25 @@ impl Licensed {
     pub(crate) fn set(&mut self, options: Vec<ItemOption>) {
         let answer = self.apply(&[UpdateOp::SetItem(entry(options))]);
         assert!(matches!(answer, Reply::Receipt(_)));
+    }
+
+    /// What writes hidden or secret data in the next update.
+    pub(crate) fn sealed_data(&self, field: DataField, access_code: u32, data: &[u8]) -> UpdateOp {
+        let place = self.place;
+        let info = sealed_data_info(self.fp(), place.container);
+        let aad = sealed_data_aad(place.seq, ITEM, field);
+        let mut sealed = [&access_code.to_be_bytes()[..], data, &[0; 16]].concat();
+        let plain_len = sealed.len() - 16;
+        let mut random = |out: &mut [u8]| {
+            out.fill(3);
+            Ok(())
+        };
+        let to = self.bench.sealing_key();
+        let (encapsulated, _) = hpke::seal(&mut random, &to, &info, &aad, &mut sealed, plain_len)
+            .expect("room for the tag is there");
+        let ciphertext = Bytes::new(sealed).expect("short");
+        let content = DataContent::Sealed { encapsulated: Fixed(encapsulated), ciphertext };
+        UpdateOp::SetData { item: ITEM, field, content }
     }
 
     /// A use that takes so many units.
@@ -164,7 +185,7 @@ pub(crate) fn entry(options: Vec<ItemOption>) -> ProductItem {
 /// The number of a command.
 pub(crate) fn op(number: u64) -> OpId {
     let mut bytes = [0x5a; 16];
-    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
     OpId::new(bytes)
 }
 

@@ -1,5 +1,6 @@
 //! Attacks on the protocol, the engine and the host library, and power cuts under the engine.
 
+mod answers;
 mod attacks;
 mod heap;
 mod isolation;

@@ -8,6 +8,7 @@ use protocol::errors::ErrorCode;
 use protocol::ids::{ArtifactId, EntryNumber, Generation, ProductCode, RootFp, SeatHandle};
 use protocol::ids::{ContainerId, SeatToken};
 use protocol::objects::artifact::WrappedKey;
+use protocol::objects::block::{BlockWay, KeySource};
 use protocol::objects::data::{DataContent, DataField};
 use protocol::objects::license::{
     AccessMode, Checkpoint, Client, Country, ItemOption, ItemRef, LostUnits, Modes, Period,
@@ -42,7 +43,7 @@ fn what_is_refused_leaves_every_byte_as_it_was() {
     }
     let codes: BTreeSet<u16> = seen.values().flatten().copied().collect();
     println!("figure: {refused} refusals, {} codes, nothing changed", codes.len());
-    assert_eq!(seen.len(), 23, "a command was never refused: {:?}", seen.keys());
+    assert_eq!(seen.len(), 25, "a command was never refused: {:?}", seen.keys());
     assert!(codes.len() >= 42, "only {} codes: {codes:x?}", codes.len());
 }
 
@@ -132,12 +133,13 @@ fn options() -> Vec<ItemOption> {
 }
 
 fn draw(made: &mut Licensed, step: u64, dice: &mut Dice) -> Attempt {
-    let (firm, handle) = (made.fp(), SeatHandle(dice.below(3) as u32));
+    // That of the seat of number 1, or none.
+    let (firm, handle) = (made.fp(), SeatHandle(dice.below(2) as u32 * 0x0100_0000));
     let other = ItemRef { entry: EntryNumber(9), ..ITEM };
     let nobody = RootFp::new([0xee; 16]);
     let number = op(step << 8 | 0xff);
     let seat = |name, command| Attempt::Command(name, Command::Seat(command));
-    match dice.below(24) {
+    match dice.below(26) {
         0 | 1 => {
             let requirement = requirement(made, dice);
             let artifact = ArtifactId::default();
@@ -190,8 +192,29 @@ fn draw(made: &mut Licensed, step: u64, dice: &mut Dice) -> Attempt {
             true => Attempt::Command("commit", Command::UpdateCommit),
             false => Attempt::Command("abort", Command::UpdateAbort),
         },
-        22 => seat("heartbeat", SeatCommand::Heartbeat { handle: SeatHandle(9_999), n: 1 }),
+        22..25 => of_a_seat(handle, dice),
         _ => Attempt::Update(Box::new(wrong_update(made, dice))),
+    }
+}
+
+/// What only a seat may ask, of one that is open, is not, or never was.
+fn of_a_seat(handle: SeatHandle, dice: &mut Dice) -> Attempt {
+    let never = SeatHandle(9_999);
+    match dice.below(3) {
+        0 => {
+            let heartbeat = SeatCommand::Heartbeat { handle: never, n: 1 };
+            Attempt::Command("heartbeat", Command::Seat(heartbeat))
+        }
+        1 => {
+            let (source, way) = (KeySource::Hidden(200), BlockWay::Decrypt);
+            let handle = if dice.one_in(2) { handle } else { never };
+            let bytes = Bytes::new(vec![1; 40]).expect("short");
+            Attempt::Command("block", Command::Block { handle, source, way, bytes })
+        }
+        _ => {
+            let prove = Command::Prove { handle: never, challenge: Fixed([1; 32]), purpose: 1 };
+            Attempt::Command("prove", prove)
+        }
     }
 }
 

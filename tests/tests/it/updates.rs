@@ -2,13 +2,12 @@
 
 use protocol::codec;
 use protocol::command::{Command, Reply};
-use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::errors::ErrorCode;
 use protocol::limits::STATEMENT_BODY_LEN_MAX;
 use protocol::objects::statement::ReceiptBody;
 use protocol::objects::update::UpdateOp;
 use protocol::signed::{Header, Kind, Role, UnverifiedObject};
-use strongroom_tests::bench::{Bench, new_keys};
+use strongroom_tests::bench::Bench;
 use strongroom_tests::dice::Dice;
 use strongroom_tests::samples;
 use strongroom_tests::vendor::{Update, Vendor};
@@ -19,15 +18,8 @@ fn firm(n: u64) -> Vendor {
 
 /// A receipt, checked under the key of the container with this seed.
 fn receipt(object: &[u8], seed: u64) -> (Header, ReceiptBody) {
-    let keys = new_keys(seed);
-    let (certificate, _) =
-        UnverifiedObject::read(engine::platform::Keys::certificate(&*keys), 1024)
-            .expect("a certificate");
-    let maker = protocol::objects::test_root::root().expect("the test root");
-    let device = protocol::objects::device::Device::verify(&certificate, &maker)
-        .expect("our own certificate");
-    let key = VerifyingKey::from_bytes(&device.body.identity_key.0).expect("a certified key");
     let (object, rest) = UnverifiedObject::read(object, STATEMENT_BODY_LEN_MAX).expect("a receipt");
+    let key = Bench::new(seed).identity_key();
     let verified = object.verify_container(&key).expect("signed by this container");
     assert!(rest.is_empty() && verified.header.kind == Kind::Receipt);
     let body = codec::decode(verified.body, STATEMENT_BODY_LEN_MAX).expect("a receipt's body");

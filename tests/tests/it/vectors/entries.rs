@@ -17,6 +17,11 @@ const ROWS: &[Row] = &[
         Some(ContainerLocked.with(255, 0)), |c| c.at.has.locked = 255),
     ("firm", "absent", "the firm never came into the container",
         Some(FirmUnknown.with(0, 0)), |c| c.at.has.firm = false),
+    ("firm", "locked by a trap", "whose trap it was is told, and when",
+        Some(FirmLocked.with(9, 1_000)), |c| {
+            let product = ProductCode(9);
+            c.at.has.trapped = Some(protocol::command::Trapped { product, at_s: 1_000 });
+        }),
     ("firm", "present", "a firm may be any", None,
         |c| c.need.root_fp = protocol::ids::RootFp::new([0xff; 16])),
     ("product", "absent", "the product is told", Some(ProductUnknown.with(7, 0)),

@@ -145,6 +145,9 @@ fn circumstances(at: &Circumstances) -> Value {
         "has": {
             "locked": at.has.locked,
             "firm": at.has.firm,
+            "trapped": at.has.trapped.map(|trapped| {
+                json!({"product": trapped.product.0, "at_s": wide(trapped.at_s)})
+            }),
             "product": at.has.product,
             "parent": at.has.parent,
             "key": at.has.key,

@@ -4,6 +4,8 @@ use engine::{
     AfterPowerUp, Circumstances, Presence, Question, STEPS, Stage, Taken, TimeView, evaluate,
 };
 use protocol::codec::{self, Fixed};
+use protocol::command::Trapped;
+use protocol::ids::ProductCode;
 use protocol::limits::UPDATE_BODY_LEN_MAX;
 use protocol::objects::license::{Client, Country, ProductItem, Requirement, Version};
 use serde_json::Value;
@@ -43,6 +45,13 @@ fn circumstances(at: &Value) -> Circumstances {
         has: Presence {
             locked: number(&has["locked"]) as u8,
             firm: is(&has["firm"]),
+            trapped: match &has["trapped"] {
+                Value::Null => None,
+                trapped => Some(Trapped {
+                    product: ProductCode(number(&trapped["product"])),
+                    at_s: wide(&trapped["at_s"]),
+                }),
+            },
             product: is(&has["product"]),
             parent: is(&has["parent"]),
             key: is(&has["key"]),
