@@ -10,7 +10,7 @@ use protocol::limits::{
     STATEMENT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX,
 };
 use protocol::objects::file::{self, FileKind};
-use protocol::signed::Kind;
+use protocol::signed::{Header, Kind};
 use serde_json::json;
 
 use crate::error::{CliError, Result};
@@ -25,7 +25,7 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
         file::kind(&bytes).map_err(|failure| CliError::from(failure).about(path.display()))?;
     let (mut objects, mut last) = (Vec::new(), None);
     let mut text = format!("{}: {}", path.display(), kind.name());
-    while !rest.is_empty() && objects.len() < OBJECTS_MAX && !is_last(kind, last) {
+    while objects.len() < OBJECTS_MAX && goes_on(kind, last, rest) {
         let (object, behind) = file::next_object(rest, body_len_max(rest))
             .map_err(|failure| CliError::from(failure).about(path.display()))?;
         let shown = objects::describe(&object);
@@ -65,19 +65,20 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// Whether what follows is no object any more.
-fn is_last(file: FileKind, last: Option<Kind>) -> bool {
-    match file {
-        FileKind::Artifact => last == Some(Kind::Artifact),
-        FileKind::UsageLog => last == Some(Kind::UsageHead),
-        FileKind::TimeRequest => last == Some(Kind::Device),
-        _ => false,
+/// Whether an object follows the last one, or should.
+fn goes_on(file: FileKind, last: Option<Kind>, rest: &[u8]) -> bool {
+    match (file, last) {
+        (FileKind::Artifact, Some(Kind::Artifact))
+        | (FileKind::UsageLog, Some(Kind::UsageHead))
+        | (FileKind::TimeRequest, Some(Kind::Device)) => false,
+        (_, None) => !rest.is_empty(),
+        _ => Header::from_bytes(rest).is_ok(),
     }
 }
 
 /// The bound of the body that comes next, by its kind.
 fn body_len_max(bytes: &[u8]) -> usize {
-    match protocol::signed::Header::from_bytes(bytes).map(|header| header.kind) {
+    match Header::from_bytes(bytes).map(|header| header.kind) {
         Ok(Kind::Root) => ROOT_BODY_LEN_MAX,
         Ok(Kind::Device) => DEVICE_BODY_LEN_MAX,
         Ok(Kind::Context | Kind::Receipt | Kind::UsageHead | Kind::UsageAck | Kind::TimeToken) => {
