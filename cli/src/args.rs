@@ -3,19 +3,21 @@
 mod key;
 mod people;
 mod upkeep;
+mod uses;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use protocol::objects::license::AccessMode;
-use serde::Deserialize;
-
 pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
 };
-pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs, UseArgs};
+pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
+pub(crate) use uses::{
+    Access, ConditionArgs, DecryptArgs, EncryptArgs, ProofArgs, ProveArgs, UnlockArgs, UseArgs,
+    VendorDecryptArgs, VendorEncryptArgs,
+};
 
 use crate::vendor::OptionArgs;
 
@@ -284,6 +286,14 @@ pub(crate) enum VendorCommand {
         #[command(flatten)]
         keys: KeyStoreArgs,
     },
+    /// Open the licenses again that a trap locked in a container
+    Unlock(UnlockArgs),
+    /// Encrypt a block that only the license decrypts
+    Encrypt(VendorEncryptArgs),
+    /// Decrypt a block without a container
+    Decrypt(VendorDecryptArgs),
+    /// Check a proof that a license is in use
+    Proof(ProofArgs),
     /// Take in a receipt
     Receipt {
         /// The receipt file
@@ -439,6 +449,12 @@ pub(crate) enum LicenseCommand {
     Data(DataArgs),
     /// Show what was booked for a vendor, send it, and forget what the vendor has
     Log(LogArgs),
+    /// Encrypt a block inside the container, for programs and for the vendor
+    Encrypt(EncryptArgs),
+    /// Decrypt a block inside the container
+    Decrypt(DecryptArgs),
+    /// Prove to somebody else that a license is in use
+    Prove(ProveArgs),
     /// Open a protected data file with the license and write its contents
     Open {
         /// The protected file
@@ -488,31 +504,6 @@ pub(crate) struct DataArgs {
     pub(crate) dry_run: bool,
 }
 
-/// How a use is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Access {
-    /// One seat for each running program
-    UserLimit,
-    /// One seat for each machine, terminal session, container or pod
-    StationShare,
-    /// One seat for each running program, and one running program on each station
-    Exclusive,
-    /// Not counted
-    NoUserLimit,
-}
-
-impl From<Access> for AccessMode {
-    fn from(access: Access) -> Self {
-        match access {
-            Access::UserLimit => AccessMode::UserLimit,
-            Access::StationShare => AccessMode::StationShare,
-            Access::Exclusive => AccessMode::Exclusive,
-            Access::NoUserLimit => AccessMode::NoUserLimit,
-        }
-    }
-}
-
 /// What happens when the license is lost while the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Loss {
@@ -533,24 +524,8 @@ pub(crate) struct RequirementArgs {
     /// Product that opens it (repeatable: any one of them)
     #[arg(long, required = true, value_name = "CODE")]
     pub(crate) product: Vec<u32>,
-    /// Features that must be set
-    #[arg(long, value_name = "MAP")]
-    pub(crate) features: Option<String>,
-    /// How a use is counted
-    #[arg(long, value_enum, default_value = "user-limit")]
-    pub(crate) access: Access,
-    /// Age of the container's certified time, at most, in seconds; 0 = any
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
-    pub(crate) certified_age: u32,
-    /// Units that each use takes
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) units: u32,
-    /// Release date of what is protected
-    #[arg(long, value_name = "TIME")]
-    pub(crate) release: Option<String>,
-    /// Generation of the item key
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) generation: u16,
+    #[command(flatten)]
+    pub(crate) conditions: ConditionArgs,
     /// Name shown in messages; the file's name if not given
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -604,6 +579,10 @@ pub(crate) enum ProtectCommand {
         output: PathBuf,
         #[command(flatten)]
         requirement: RequirementArgs,
+        /// Make a trap of it: whoever opens it with the license locks all of the vendor's licenses
+        /// in that container. Nobody can decrypt it
+        #[arg(long)]
+        trap: bool,
     },
     /// Check a protected program or file
     Verify {

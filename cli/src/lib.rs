@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod blocks;
 mod clock;
 mod commands;
 mod error;

@@ -94,6 +94,7 @@ impl<P: Platform> Engine<P> {
             seats: self.seats.taken(slot, seat.item, seat.client).seats,
             time: self.time.info(self.platform.parts().clock, &firm),
             commits: firm.commits,
+            firmware: self.profile.firmware,
         };
         let (seq, state, now_s) = (firm.seq, firm.state.0, body.time.now_s);
         let body: Vec<u8> = codec::encode(&body);

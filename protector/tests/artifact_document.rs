@@ -69,7 +69,7 @@ fn written() -> (Vec<u8>, usize) {
         certified_age_s: 0,
         generation: Generation(1),
     };
-    let slots = vec![SlotSpec { requirement, item_key: ITEM_KEY.into() }];
+    let slots = vec![SlotSpec { requirement, item_key: ITEM_KEY.into(), is_trap: false }];
     let name = Text::new("planets.db").unwrap();
     let protection = Protection { firm: &firm, name, slots, issued_s: ISSUED_S };
     let mut next = 0_u8;

@@ -155,6 +155,9 @@ pub const BLOCK_LEN_MAX: usize = 2048;
 /// The same, with nonce and tag.
 pub const SEALED_BLOCK_LEN_MAX: usize = BLOCK_LEN_MAX + 12 + 16;
 
+/// The same in a file, with all that is needed to open it.
+pub const SEALED_BLOCK_FILE_LEN_MAX: usize = SEALED_BLOCK_LEN_MAX + 128;
+
 /// Bytes of a data field.
 pub const DATA_LEN_MAX: usize = 256;
 

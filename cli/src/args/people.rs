@@ -1,38 +1,11 @@
-//! Arguments of the commands around the tools: `doctor`, `completions`, `man`; and of a use that is
-//! tried.
+//! Arguments of the commands around the tools: `doctor`, `completions`, `man`.
 
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use clap_complete::Shell;
 
-use super::Access;
-
-/// A use, as a program would ask for it.
-#[derive(Debug, Clone, ClapArgs)]
-pub(crate) struct UseArgs {
-    /// The vendor, where several are in the container
-    #[arg(long, requires = "product", value_name = "FIRM")]
-    pub(crate) firm: Option<String>,
-    /// Features that the use needs
-    #[arg(long, requires = "product", value_name = "MAP")]
-    pub(crate) features: Option<String>,
-    /// How the use is counted
-    #[arg(long, requires = "product", value_enum, default_value = "user-limit")]
-    pub(crate) access: Access,
-    /// Release date of what is used
-    #[arg(long, requires = "product", value_name = "TIME")]
-    pub(crate) release: Option<String>,
-    /// Age of the container's certified time, at most, in seconds; 0 = any
-    #[arg(long, requires = "product", default_value_t = 0, value_name = "SECONDS")]
-    pub(crate) certified_age: u32,
-    /// Units that the use takes
-    #[arg(long, requires = "product", default_value_t = 0, value_name = "N")]
-    pub(crate) units: u32,
-    /// Generation of the item key
-    #[arg(long, requires = "product", default_value_t = 0, value_name = "N")]
-    pub(crate) generation: u16,
-}
+use super::UseArgs;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DoctorArgs {

@@ -92,6 +92,7 @@ fn show(args: &Args, output: &Output) -> Result<()> {
             firm.entries,
             firm.root_fp
         ));
+        text.push_str(&shown::trapped(firm, "            "));
     }
     let firms: Vec<_> = firms.iter().map(shown::firm_json).collect();
     let data = json!({ "container": shown::info_json(&serial, &info), "firms": firms });

@@ -41,8 +41,11 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
             objects.push(entries);
             &[]
         }
-        FileKind::TimeRequest => {
-            let shown = objects::time_request(rest);
+        FileKind::TimeRequest | FileKind::Block => {
+            let shown = match kind {
+                FileKind::Block => objects::block(rest),
+                _ => objects::time_request(rest),
+            };
             text.push_str(&format!("\n{}", shown.lines()));
             objects.push(shown.into_json());
             &[]
@@ -68,6 +71,7 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
 /// Whether an object follows the last one, or should.
 fn goes_on(file: FileKind, last: Option<Kind>, rest: &[u8]) -> bool {
     match (file, last) {
+        (FileKind::Block, _) => false,
         (FileKind::Artifact, Some(Kind::Artifact))
         | (FileKind::UsageLog, Some(Kind::UsageHead))
         | (FileKind::TimeRequest, Some(Kind::Device)) => false,
@@ -81,9 +85,14 @@ fn body_len_max(bytes: &[u8]) -> usize {
     match Header::from_bytes(bytes).map(|header| header.kind) {
         Ok(Kind::Root) => ROOT_BODY_LEN_MAX,
         Ok(Kind::Device) => DEVICE_BODY_LEN_MAX,
-        Ok(Kind::Context | Kind::Receipt | Kind::UsageHead | Kind::UsageAck | Kind::TimeToken) => {
-            STATEMENT_BODY_LEN_MAX
-        }
+        Ok(
+            Kind::Context
+            | Kind::Receipt
+            | Kind::UsageHead
+            | Kind::UsageAck
+            | Kind::TimeToken
+            | Kind::Proof,
+        ) => STATEMENT_BODY_LEN_MAX,
         Ok(Kind::Artifact) => ARTIFACT_BODY_LEN_MAX,
         Ok(Kind::Revocation | Kind::Delegation) => REVOCATION_BODY_LEN_MAX,
         _ => UPDATE_BODY_LEN_MAX,

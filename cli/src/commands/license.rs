@@ -1,12 +1,13 @@
 //! `strongroom license`: entries in a container, why a use is refused, and opening protected files.
 
+mod answers;
 mod data;
 mod log;
 
 use container::Container;
 use protocol::command::FirmInfo;
 use protocol::errors::ErrorCode;
-use protocol::ids::{Generation, ProductCode, RootFp};
+use protocol::ids::{ProductCode, RootFp};
 use protocol::objects::license::{ProductItem, Requirement};
 use serde_json::json;
 
@@ -26,6 +27,9 @@ pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Res
         }
         LicenseCommand::Data(command) => data::run(command, args, output),
         LicenseCommand::Log(command) => log::run(command, args, output),
+        LicenseCommand::Encrypt(command) => answers::encrypt(command, args, output),
+        LicenseCommand::Decrypt(command) => answers::decrypt(command, args, output),
+        LicenseCommand::Prove(command) => answers::prove(command, args, output),
         LicenseCommand::Open { file, output: path, dry_run } => {
             let registry = reach::all(args)?;
             let serial = args.container.as_deref();
@@ -43,18 +47,8 @@ pub(super) fn requirement(
     product: u32,
     uses: &UseArgs,
 ) -> Result<Requirement> {
-    let features = uses.features.as_deref().map(crate::vendor::features).transpose()?;
-    let release_s = uses.release.as_deref().map(crate::times::parse).transpose()?;
-    Ok(Requirement {
-        root_fp: firm_with(container, product, uses.firm.as_deref())?,
-        product: ProductCode(product),
-        features: features.unwrap_or(0),
-        units: uses.units,
-        release_s: release_s.unwrap_or(0),
-        access: uses.access.into(),
-        certified_age_s: uses.certified_age,
-        generation: Generation(uses.generation),
-    })
+    let firm = firm_with(container, product, uses.firm.as_deref())?;
+    uses.conditions.of(firm, ProductCode(product))
 }
 
 fn entries(container: &Container) -> Result<Vec<(FirmInfo, Vec<ProductItem>)>> {
@@ -80,6 +74,7 @@ fn list(args: &Args, product: Option<u32>, output: &Output) -> Result<()> {
         }
         count += items.len();
         text.push_str(&format!("\n{} ({})", &*firm.name, shown::mode(firm.mode)));
+        text.push_str(&shown::trapped(&firm, "  "));
         let mut shown_items = Vec::new();
         for item in items {
             let (mut lines, mut data) = shown::effective(item, &all);

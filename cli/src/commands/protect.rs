@@ -15,7 +15,6 @@ use protector::protect::{
 use protector::verify::{ContentCheck, VerifyError, verify};
 use protocol::codec::Text;
 use protocol::errors::ErrorCode;
-use protocol::ids::Generation;
 use protocol::objects::artifact::{LossPolicy, ProgramOptions};
 use protocol::objects::license::Requirement;
 use protocol::signed::Role;
@@ -26,7 +25,7 @@ use crate::args::{Loss, ProtectCommand, RequirementArgs};
 use crate::error::{CliError, Result};
 use crate::output::Output;
 use crate::vendor::{KeyRing, SystemRandom, Token, Vendor};
-use crate::{clock, files, reach, times};
+use crate::{clock, files, reach};
 
 pub(super) use open::{open_file, would_open};
 
@@ -35,8 +34,8 @@ const LOADER: &str = "strongroom-loader";
 
 pub(super) fn run(command: &ProtectCommand, output: &Output) -> Result<()> {
     match command {
-        ProtectCommand::File { input, output: path, requirement } => {
-            file(input, path, requirement, output)
+        ProtectCommand::File { input, output: path, requirement, trap } => {
+            file(input, path, requirement, *trap, output)
         }
         ProtectCommand::App {
             input,
@@ -94,12 +93,12 @@ impl Desk {
         Ok(Desk { firm, keys, requirements, name })
     }
 
-    fn protection(&self) -> Result<Protection<'_>> {
+    fn protection(&self, is_trap: bool) -> Result<Protection<'_>> {
         let root_fp = self.firm.root().root_fp;
         let slot = |requirement: &Requirement| {
             let Requirement { product, generation, .. } = *requirement;
             let item_key = self.keys.item_key(root_fp, product, generation)?;
-            Ok(SlotSpec { requirement: *requirement, item_key })
+            Ok(SlotSpec { requirement: *requirement, item_key, is_trap })
         };
         let slots: Result<_> = self.requirements.iter().map(slot).collect();
         Ok(Protection {
@@ -123,26 +122,21 @@ impl Desk {
 
 /// One requirement for each product that opens it.
 fn requirements(vendor: &Vendor, args: &RequirementArgs) -> Result<Vec<Requirement>> {
-    let features = args.features.as_deref().map(crate::vendor::features).transpose()?;
-    let release_s = args.release.as_deref().map(times::parse).transpose()?;
-    let requirement = |product| Requirement {
-        root_fp: vendor.root.root_fp,
-        product,
-        features: features.unwrap_or(0),
-        units: args.units,
-        release_s: release_s.unwrap_or(0),
-        access: args.access.into(),
-        certified_age_s: args.certified_age,
-        generation: Generation(args.generation),
-    };
-    Ok(vendor.product_codes(&args.product)?.into_iter().map(requirement).collect())
+    let codes = vendor.product_codes(&args.product)?.into_iter();
+    codes.map(|product| args.conditions.of(vendor.root.root_fp, product)).collect()
 }
 
 fn existing(args: &RequirementArgs) -> Existing {
     if args.force { Existing::Replace } else { Existing::Keep }
 }
 
-fn file(input: &Path, path: &Path, args: &RequirementArgs, output: &Output) -> Result<()> {
+fn file(
+    input: &Path,
+    path: &Path,
+    args: &RequirementArgs,
+    is_trap: bool,
+    output: &Output,
+) -> Result<()> {
     let desk = Desk::open(args, input)?;
     if args.dry_run {
         check_file(input).map_err(protect_error)?;
@@ -150,7 +144,7 @@ fn file(input: &Path, path: &Path, args: &RequirementArgs, output: &Output) -> R
     }
     let mut progress = output.progress("encrypting");
     let mut random = SystemRandom;
-    let (mut signer, protection) = (desk.signer(&mut random)?, desk.protection()?);
+    let (mut signer, protection) = (desk.signer(&mut random)?, desk.protection(is_trap)?);
     let paths = Paths { input, output: path, existing: existing(args) };
     let made = protect_file(paths, &protection, &mut signer, &mut |a, b| progress.update(a, b))
         .map_err(|error| desk.refused(error))?;
@@ -174,7 +168,7 @@ fn app(
     }
     let mut progress = output.progress("encrypting");
     let mut random = SystemRandom;
-    let (mut signer, protection) = (desk.signer(&mut random)?, desk.protection()?);
+    let (mut signer, protection) = (desk.signer(&mut random)?, desk.protection(false)?);
     let paths = Paths { input, output: path, existing: existing(args) };
     let made = protect_program(paths, settings, &protection, &mut signer, &mut |a, b| {
         progress.update(a, b);

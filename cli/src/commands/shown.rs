@@ -2,6 +2,7 @@
 
 use protocol::command::{ContainerInfo, FirmInfo, ItemState};
 use protocol::limits::DATA_FIELDS_MAX;
+use protocol::objects::block::KeySource;
 use protocol::objects::data::DataField;
 use protocol::objects::device::{AnchorClass, ClockClass};
 use protocol::objects::license::{
@@ -306,6 +307,10 @@ pub(super) fn field(field: DataField) -> String {
     }
 }
 
+pub(super) fn key_source(source: KeySource) -> String {
+    source.field().map_or_else(|| "item-key".into(), field)
+}
+
 pub(super) fn item_json(item: &ProductItem) -> Value {
     let options: serde_json::Map<String, Value> =
         item.options.iter().map(option).map(|(name, value, _)| (name.to_owned(), value)).collect();
@@ -346,6 +351,17 @@ pub(super) fn firm_json(firm: &FirmInfo) -> Value {
         "root_fp": firm.root_fp.to_string(), "firm_code": firm.firm_code.0, "name": &*firm.name,
         "mode": mode(firm.mode), "updates": firm.seq, "entries": firm.entries,
         "root_version": firm.root_version, "revocation_epoch": firm.revocation_epoch,
+        "trapped": firm.trapped.map(|trapped| json!({
+            "product": trapped.product.0, "at": trapped.at_s,
+        })),
+    })
+}
+
+/// That a trap locked a firm's licenses, as a line of its own; nothing where none did.
+pub(super) fn trapped(firm: &FirmInfo, indent: &str) -> String {
+    firm.trapped.map_or_else(String::new, |trapped| {
+        let at = times::show(trapped.at_s);
+        format!("\n{indent}locked by a trap of product {}, {at}", trapped.product)
     })
 }
 

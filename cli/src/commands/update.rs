@@ -257,6 +257,9 @@ pub(super) fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value)
             let (first, last) = (products.first.0, products.last.0);
             (text, json!({ "op": "perpetuate", "first": first, "last": last }))
         }
+        UpdateOp::Unlock => {
+            ("~ licenses that a trap locked open again".into(), json!({ "op": "unlock" }))
+        }
         _ => ("  an operation of a newer version".into(), json!({ "op": "unknown" })),
     }
 }
@@ -322,7 +325,7 @@ fn apply(
     let container = reach::one(args)?;
     let (text, changes) = describe(update, Some(&container))?;
     if dry_run {
-        fits::check(&update, &container)?;
+        fits::check(update, &container)?;
         receipt_path.map(files::check_new).transpose()?;
         output.data("update-apply", json!({ "dry_run": true, "changes": changes }), text);
         return Ok(());

@@ -1,5 +1,6 @@
 //! `strongroom vendor`: keys, products, and licenses by file.
 
+mod answers;
 mod key;
 mod upkeep;
 
@@ -16,7 +17,7 @@ use serde_json::json;
 use super::shown;
 use crate::args::{
     IssueArgs, KeyStoreArgs, NewKeyArgs, PerpetuateArgs, ProductCommand, SettleUnits, StoreArg,
-    VendorCommand,
+    UnlockArgs, VendorCommand,
 };
 use crate::error::{CliError, Result};
 use crate::files::{self, NewFile};
@@ -55,6 +56,10 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
         VendorCommand::Perpetuate(args) => perpetuate(args, output),
         VendorCommand::Time(args) => upkeep::time(args, output),
         VendorCommand::Log(args) => upkeep::log(args, output),
+        VendorCommand::Unlock(args) => unlock(args, output),
+        VendorCommand::Encrypt(args) => answers::encrypt(args, output),
+        VendorCommand::Decrypt(args) => answers::decrypt(args, output),
+        VendorCommand::Proof(args) => answers::proof(args, output),
         VendorCommand::Issue(issue_args) => issue(issue_args, output),
         VendorCommand::Cancel { vendor, context, number, output: path, dry_run, keys } => {
             let vendor = Vendor::open(vendor)?;
@@ -225,6 +230,14 @@ fn perpetuate(args: &PerpetuateArgs, output: &Output) -> Result<()> {
     );
     let delivery = Delivery { path: &args.output, keys: &args.store, dry_run: args.dry_run };
     delivery.send(issue, Change::Perpetuate(products), 0, &about, output)
+}
+
+fn unlock(args: &UnlockArgs, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(&args.vendor)?;
+    let issue = Issue::begin(&vendor, &args.context, None, false)?;
+    let about = "opens all licenses again that a trap locked";
+    let delivery = Delivery { path: &args.output, keys: &args.keys, dry_run: args.dry_run };
+    delivery.send(issue, Change::Unlock, 0, about, output)
 }
 
 fn read_template(path: &Path) -> Result<OptionArgs> {

@@ -51,6 +51,7 @@ pub(crate) fn verify<B: DeserializeOwned + Serialize>(
 ) -> std::result::Result<(VerifiedStatement<B>, &[u8]), Failure> {
     let (object_kind, refused) = match kind {
         FileKind::Receipt => (Kind::Receipt, ErrorCode::ReceiptRefused.failure()),
+        FileKind::Proof => (Kind::Proof, ErrorCode::ProofRefused.failure()),
         FileKind::UsageLog => (Kind::UsageHead, ErrorCode::LogRefused.failure()),
         _ => (Kind::Context, ErrorCode::ContextRefused.failure()),
     };

@@ -32,6 +32,8 @@ pub(crate) enum Change {
     Set(Box<Setting>),
     /// Removes an entry.
     Remove(ItemRef),
+    /// Opens the licenses again that a trap locked.
+    Unlock,
     /// Makes entries perpetual.
     Perpetuate(ProductRange),
 }
@@ -58,6 +60,7 @@ impl Change {
                 format!("set product {} entry {}", item.product, item.entry)
             }
             Change::Remove(item) => format!("remove product {} entry {}", item.product, item.entry),
+            Change::Unlock => "unlock".into(),
             Change::Perpetuate(ProductRange { first, last }) => {
                 format!("make products {first} to {last} perpetual")
             }
@@ -114,6 +117,7 @@ impl<'a> Issue<'a> {
             Change::Nothing => vec![UpdateOp::Nop],
             Change::Remove(item) => vec![UpdateOp::RemoveItem(item)],
             Change::Set(setting) => self.setting(*setting, seq, keys)?,
+            Change::Unlock => vec![UpdateOp::Unlock],
             Change::Perpetuate(products) => vec![UpdateOp::Perpetuate(products)],
         };
         self.vendor.check_scope(&ops)?;

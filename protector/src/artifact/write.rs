@@ -10,7 +10,7 @@ use protocol::ids::ArtifactId;
 use protocol::limits::SLOTS_MAX;
 use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, MAIN_PART, ProgramOptions, SecretKey, Slot, part_key,
-    wrap_content_key,
+    wrap_content_key, wrap_trap,
 };
 use protocol::objects::file::{FileKind, prefix};
 use protocol::objects::license::Requirement;
@@ -37,6 +37,8 @@ pub struct SlotSpec {
     pub requirement: Requirement,
     /// Item key of the product and generation that the requirement names.
     pub item_key: SecretKey,
+    /// No key is behind it: whoever asks for one locks the firm's licenses in that container.
+    pub is_trap: bool,
 }
 
 /// What signs and where chance comes from: the vendor's key store.
@@ -147,9 +149,12 @@ fn wrapped_slots(
     if protection.slots.is_empty() || protection.slots.len() > SLOTS_MAX {
         return Err(refused());
     }
-    let wrap = |SlotSpec { requirement, item_key }: &SlotSpec| {
+    let wrap = |SlotSpec { requirement, item_key, is_trap }: &SlotSpec| {
         let salt = draw(random)?;
-        let wrapped = wrap_content_key(item_key, salt, artifact_id, requirement, content_key);
+        let wrapped = match is_trap {
+            true => wrap_trap(item_key, salt, artifact_id, requirement),
+            false => wrap_content_key(item_key, salt, artifact_id, requirement, content_key),
+        };
         Ok(Slot { requirement: *requirement, wrapped })
     };
     let slots = protection.slots.iter().map(wrap).collect::<Result<_, RandomFailed>>()?;

@@ -102,7 +102,7 @@ impl Vendor {
     }
 
     pub(crate) fn slot(&self, requirement: Requirement) -> SlotSpec {
-        SlotSpec { requirement, item_key: self.item_key(&requirement) }
+        SlotSpec { requirement, item_key: self.item_key(&requirement), is_trap: false }
     }
 
     pub(crate) fn protection(&self, slots: Vec<SlotSpec>) -> Protection<'_> {

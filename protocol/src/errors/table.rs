@@ -674,6 +674,14 @@ error_table! {
         "it is already there",
         "the command was given twice",
         "Choose another name, or use what is there.";
+    ProofRefused = 0x0A30, Message, Tamper,
+        "the proof is not valid",
+        "it was changed, or it is for another vendor",
+        "Ask for a new one, with a new challenge.";
+    ProofOther = 0x0A31, Message, Conflict,
+        "the proof is an answer to something else",
+        "it is from another time, or for another use",
+        "Ask for a new one, with this challenge, purpose and use.";
     LogRefused = 0x0A40, Message, Tamper,
         "the usage log is not valid",
         "it was changed, or it is for another vendor",

@@ -42,6 +42,10 @@ pub enum FileKind {
     TimeRequest = 10,
     /// A time token.
     TimeToken = 11,
+    /// A device certificate and a proof of use.
+    Proof = 14,
+    /// A block with what is needed to open it.
+    Block = 15,
 }
 
 /// Bytes of a request for the time behind the certificate: the firm, then the nonce.
@@ -56,7 +60,7 @@ pub fn split_time_request(bytes: &[u8; TIME_REQUEST_LEN]) -> (RootFp, [u8; 32]) 
 }
 
 impl FileKind {
-    const ALL: [FileKind; 11] = [
+    const ALL: [FileKind; 13] = [
         FileKind::Root,
         FileKind::Context,
         FileKind::Update,
@@ -68,6 +72,8 @@ impl FileKind {
         FileKind::UsageAck,
         FileKind::TimeRequest,
         FileKind::TimeToken,
+        FileKind::Proof,
+        FileKind::Block,
     ];
 
     /// In words.
@@ -84,6 +90,8 @@ impl FileKind {
             FileKind::UsageAck => "acknowledgement of a usage log",
             FileKind::TimeRequest => "request for the time",
             FileKind::TimeToken => "time token",
+            FileKind::Proof => "proof of use",
+            FileKind::Block => "block",
         }
     }
 }

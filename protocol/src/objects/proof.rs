@@ -33,4 +33,6 @@ pub struct ProofBody {
     pub time: TimeInfo,
     /// Commits that touched this firm.
     pub commits: u64,
+    /// Version of the firmware, as in a context.
+    pub firmware: u32,
 }

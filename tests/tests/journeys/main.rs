@@ -3,6 +3,7 @@
 //! Needs `strongroom` and `strongroom-loader` in the target folder (`./dev build`), the programs
 //! that `./dev test` installs, and root: attackers and ordinary users run as another user.
 
+mod answers;
 mod bad_input;
 mod c;
 mod clock;

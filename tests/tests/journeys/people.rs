@@ -286,7 +286,7 @@ fn shells_complete_commands() {
                _strongroom strongroom \"${@: -1}\" \"${COMP_WORDS[-2]}\"; \
                echo \"${COMPREPLY[*]}\"";
     for (typed, completed) in [
-        (&["vendor", "pro"][..], "product"),
+        (&["vendor", "prod"][..], "product"),
         (&["lic"], "license"),
         (&["license", "why", "--gen"], "--generation"),
         (&["protect", "app", "--los"], "--loss --loss-seconds"),

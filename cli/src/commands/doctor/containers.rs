@@ -109,6 +109,15 @@ fn apart(serial: &str, class: ClockClass, container_s: u64, now_s: u64) -> Optio
 /// What is to be said of a vendor's entries at the container's time.
 fn entries(serial: &str, probe: &FirmProbe, now_s: u64) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if let Some(trapped) = probe.firm.trapped {
+        let at = times::show(trapped.at_s);
+        let seen = format!(
+            "{serial}, {}: a trap of product {} locked all licenses, {at}",
+            &*probe.firm.name, trapped.product
+        );
+        let next = ErrorCode::FirmLocked.row().next;
+        return vec![Finding::problem("license", seen, next).coded("S0311")];
+    }
     let mut judged = None;
     for item in &probe.items {
         let product = item.item.item.product;

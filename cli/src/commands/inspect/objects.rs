@@ -12,6 +12,7 @@ use protocol::objects::artifact::{
 use protocol::objects::delegation::DelegationBody;
 use protocol::objects::device::{Device, DeviceBody};
 use protocol::objects::file::{TIME_REQUEST_LEN, split_time_request};
+use protocol::objects::proof::ProofBody;
 use protocol::objects::revocation::RevocationBody;
 use protocol::objects::root::{NextBody, RoleKeys, Root};
 use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo, TimeTokenBody};
@@ -23,7 +24,8 @@ use serde_json::{Value, json};
 
 use super::fields::Fields;
 use crate::commands::{shown, update};
-use crate::trust;
+use crate::error::CliError;
+use crate::{blocks, trust};
 
 /// Bytes of the key commitment behind the salt of encrypted content.
 const COMMITMENT_LEN: usize = content::HEADER_LEN - content::SALT_LEN;
@@ -45,6 +47,7 @@ pub(super) fn describe(object: &UnverifiedObject<'_>) -> Fields {
             Kind::Artifact => artifact(object, body),
             Kind::TimeToken => time_token(object, body),
             Kind::UsageHead => usage_head(object, body),
+            Kind::Proof => proof_of_use(object, body),
             Kind::UsageAck => place(Fields::of("acknowledgement of a usage log"), object),
             _ => Fields::of("of a newer version"),
         },
@@ -156,6 +159,27 @@ fn time_token(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
         .hex("nonce", header.state);
     match codec::decode::<TimeTokenBody>(body, STATEMENT_BODY_LEN_MAX) {
         Ok(body) => fields.time("time", body.time_s, "not given").number("radius_s", body.radius_s),
+        Err(error) => unreadable(fields, error),
+    }
+}
+
+fn proof_of_use(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
+    let fields = place(Fields::of("proof of use"), object);
+    match codec::decode::<ProofBody>(body, STATEMENT_BODY_LEN_MAX) {
+        Ok(body) => time(
+            fields
+                .hex("challenge", body.challenge.0)
+                .number("purpose", body.purpose)
+                .hex("session", body.session.0)
+                .text("in_use", shown::requirement_text(&body.requirement))
+                .number("entry", body.item.entry.0)
+                .time("ends", body.ends_s, "by itself never")
+                .number("units", body.units)
+                .number("seats", body.seats)
+                .number("commits", body.commits)
+                .text("firmware", shown::firmware(body.firmware)),
+            &body.time,
+        ),
         Err(error) => unreadable(fields, error),
     }
 }
@@ -365,6 +389,19 @@ pub(super) fn usage_entries(bytes: &[u8]) -> (String, Value) {
 }
 
 /// What a container asks for the time with.
+/// A file's block, without what is in it.
+pub(super) fn block(bytes: &[u8]) -> Fields {
+    let fields = Fields::of("block");
+    match blocks::body(bytes) {
+        Ok(block) => fields
+            .text("root_fp", block.requirement.root_fp)
+            .text("opens_with", shown::requirement_text(&block.requirement))
+            .text("key", shown::key_source(block.source))
+            .number("bytes", block.bytes.len()),
+        Err(failure) => fields.text("unreadable", CliError::from(failure).title),
+    }
+}
+
 pub(super) fn time_request(bytes: &[u8]) -> Fields {
     let fields = Fields::of("request for the time");
     match <[u8; TIME_REQUEST_LEN]>::try_from(bytes) {

@@ -1,7 +1,7 @@
 //! Blocks, proofs and traps: docs/formats/33.
 
 use strongroom_protocol::codec::Bytes;
-use strongroom_protocol::limits::SEALED_BLOCK_LEN_MAX;
+use strongroom_protocol::limits::SEALED_BLOCK_FILE_LEN_MAX;
 use strongroom_protocol::objects::artifact::{is_trap, wrap_trap};
 use strongroom_protocol::objects::block::{SealedBlock, block_key, open_block, seal_block};
 use strongroom_protocol::objects::proof::ProofBody;
@@ -27,7 +27,7 @@ fn blocks() {
     assert!(open_block(&other, &bytes).is_none());
     let bytes = Bytes::new(bytes).expect("short");
     let body = codec::encode(&SealedBlock { requirement, source, bytes });
-    let len_max = SEALED_BLOCK_LEN_MAX + 128;
+    let len_max = SEALED_BLOCK_FILE_LEN_MAX;
     let again = codec::decode::<SealedBlock>(&body, len_max).map(|block| codec::encode(&block));
     assert_eq!(again, Ok(body));
 }
@@ -52,6 +52,7 @@ fn proof() {
             certified_s: ISSUED_S,
         },
         commits: 3,
+        firmware: 1 << 8,
     });
     let object = dongle.state(Kind::Proof, firm.fp(), (4, [0x98; 32]), &body);
     Example::default().bytes("proof", &object).stands_in(ANSWERS);

@@ -11,12 +11,14 @@ use protocol::ids::*;
 use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
+use protocol::objects::block::{BlockWay, KeySource, SealedBlock};
 use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{
     AccessMode, ItemOption, ItemRef, ProductItem, Requirement, Version,
 };
+use protocol::objects::proof::ProofBody;
 use protocol::objects::revocation::{FirmwareRange, Revocation, RevocationBody};
 use protocol::objects::root::{Mode, NextBody};
 use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
@@ -43,7 +45,7 @@ fn main() {
     let objects = [&root[..], &next, &revocation_object(), &delegation_object()];
     write("trust", &[objects[..2].concat(), objects[2..].concat(), root.clone()]);
     write("device", &[codec::encode(&device())]);
-    write("statement", &[codec::encode(&context())]);
+    write("statement", &[codec::encode(&context()), codec::encode(&proof()), block()]);
     write("receipt", &[codec::encode(&receipt())]);
     write("update_ops", &[write_ops(&ops()).expect("small operations"), Vec::new()]);
     write("report", &[reports(10), reports(300)]);
@@ -124,6 +126,27 @@ fn item() -> ProductItem {
     ProductItem { item: ITEM, options: List::new(options).expect("few") }
 }
 
+fn proof() -> ProofBody {
+    ProofBody {
+        challenge: Fixed([2; 32]),
+        purpose: 3,
+        session: Fixed([4; 32]),
+        item: ITEM,
+        requirement: requirement(),
+        ends_s: 2_000_000_000,
+        units: 5,
+        seats: 1,
+        time: TIME,
+        commits: 6,
+        firmware: 1 << 8,
+    }
+}
+
+fn block() -> Vec<u8> {
+    let bytes = Bytes::new([9; 40]).expect("short");
+    codec::encode(&SealedBlock { requirement: requirement(), source: KeySource::Secret(1), bytes })
+}
+
 fn commands() -> Vec<Vec<u8>> {
     let (firm, op) = (RootFp::new([1; 16]), OpId::new([2; 16]));
     let artifact = ArtifactId::new([6; 16]);
@@ -136,6 +159,13 @@ fn commands() -> Vec<Vec<u8>> {
         Command::UpdateChunk { offset: 1024, bytes: Bytes::new([9; 30]).expect("short") },
         Command::Why(requirement()),
         Command::Trust { object: Bytes::new([9; 300]).expect("short") },
+        Command::Block {
+            handle: SeatHandle(1),
+            source: KeySource::Hidden(2),
+            way: BlockWay::Decrypt,
+            bytes: Bytes::new([9; 40]).expect("short"),
+        },
+        Command::Prove { handle: SeatHandle(1), challenge: Fixed([8; 32]), purpose: 1 },
     ];
     commands.iter().map(codec::encode).collect()
 }

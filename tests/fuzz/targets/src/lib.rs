@@ -17,12 +17,14 @@ use protocol::crypto::ecdh::SoftwareKey;
 use protocol::frame::{Assembler, MESSAGE_MAX, Packet, REPORT_LEN, Step};
 use protocol::limits::{
     ARTIFACT_BODY_LEN_MAX, COMMAND_LEN_MAX, DELEGATION_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX,
-    MESSAGE_LEN_MAX, REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX,
-    UPDATE_BODY_LEN_MAX,
+    MESSAGE_LEN_MAX, REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX, SEALED_BLOCK_FILE_LEN_MAX,
+    STATEMENT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX,
 };
 use protocol::objects::artifact::ArtifactBody;
+use protocol::objects::block::SealedBlock;
 use protocol::objects::delegation::{Delegate, DelegationBody};
 use protocol::objects::device::DeviceBody;
+use protocol::objects::proof::ProofBody;
 use protocol::objects::revocation::{Revocation, RevocationBody};
 use protocol::objects::root::{NextBody, Root, RootBody};
 use protocol::objects::statement::{ContextBody, ReceiptBody};
@@ -92,9 +94,11 @@ pub fn device(bytes: &[u8]) {
     canonical::<DeviceBody>(bytes, DEVICE_BODY_LEN_MAX);
 }
 
-/// The body of a context.
+/// The body of a context and of a proof, and a block.
 pub fn statement(bytes: &[u8]) {
     canonical::<ContextBody>(bytes, STATEMENT_BODY_LEN_MAX);
+    canonical::<ProofBody>(bytes, STATEMENT_BODY_LEN_MAX);
+    canonical::<SealedBlock>(bytes, SEALED_BLOCK_FILE_LEN_MAX);
 }
 
 /// The body of a receipt.

@@ -1,0 +1,133 @@
+//! `strongroom vendor encrypt`, `decrypt` and `proof`: the vendor's side of what only a license in
+//! use can answer.
+
+use std::path::Path;
+
+use protocol::errors::ErrorCode;
+use protocol::objects::artifact::SecretKey;
+use protocol::objects::block::{BLOCK_NONCE_LEN, KeySource, block_key, open_block, seal_block};
+use protocol::objects::file::FileKind;
+use protocol::objects::license::Requirement;
+use protocol::objects::proof::ProofBody;
+use serde_json::json;
+
+use crate::args::{KeyStoreArgs, ProofArgs, VendorDecryptArgs, VendorEncryptArgs};
+use crate::commands::shown;
+use crate::error::{CliError, Result};
+use crate::output::Output;
+use crate::vendor::{Vendor, VerifiedStatement, fresh_nonce, read_data, read_statement};
+use crate::{blocks, files, times};
+
+pub(super) fn encrypt(args: &VendorEncryptArgs, output: &Output) -> Result<()> {
+    let source = blocks::source(&args.key)?;
+    let plain = blocks::read_plain(&args.input)?;
+    let vendor = Vendor::open(&args.vendor)?;
+    let product = vendor.product_codes(&[args.product])?.remove(0);
+    let requirement = args.conditions.of(vendor.root.root_fp, product)?;
+    files::check_new(&args.output)?;
+    let key = key(&vendor, source, &requirement, (&args.keys, args.data.as_deref()))?;
+    if !args.dry_run {
+        let mut nonce = [0; BLOCK_NONCE_LEN];
+        nonce.copy_from_slice(&fresh_nonce()?[..BLOCK_NONCE_LEN]);
+        let block = seal_block(&key, nonce, &plain);
+        files::write_new(&args.output, &blocks::write(requirement, source, &block)?)?;
+    }
+    let about = shown::requirement_text(&requirement);
+    let data = json!({
+        "file": args.output, "bytes": plain.len(), "key": shown::key_source(source), "use": about,
+        "dry_run": args.dry_run,
+    });
+    let done = if args.dry_run { "would be encrypted" } else { "encrypted" };
+    let path = args.output.display();
+    let text = format!("{} bytes {done} into {path}; it opens with: {about}", plain.len());
+    output.data("vendor-encrypt", data, text);
+    Ok(())
+}
+
+pub(super) fn decrypt(args: &VendorDecryptArgs, output: &Output) -> Result<()> {
+    let block = blocks::read(&args.input)?;
+    let vendor = Vendor::open(&args.vendor)?;
+    let refused = || CliError::from(ErrorCode::BlockRefused.failure()).about(args.input.display());
+    if block.requirement.root_fp != vendor.root.root_fp {
+        return Err(refused());
+    }
+    files::check_new(&args.output)?;
+    let from = (&args.keys, args.data.as_deref());
+    let key = key(&vendor, block.source, &block.requirement, from)?;
+    let plain = open_block(&key, &block.bytes).ok_or_else(refused)?;
+    if !args.dry_run {
+        files::write_private(&args.output, &plain)?;
+    }
+    let data = json!({
+        "file": args.output, "bytes": plain.len(), "key": shown::key_source(block.source),
+        "use": shown::requirement_text(&block.requirement), "dry_run": args.dry_run,
+    });
+    let done = if args.dry_run { "would be written" } else { "written" };
+    let text = format!("{} bytes {done} to {}", plain.len(), args.output.display());
+    output.data("vendor-decrypt", data, text);
+    Ok(())
+}
+
+/// The key of blocks under a requirement, from the key store or the file of data fields.
+fn key(
+    vendor: &Vendor,
+    source: KeySource,
+    requirement: &Requirement,
+    (keys, data): (&KeyStoreArgs, Option<&Path>),
+) -> Result<SecretKey> {
+    let Requirement { root_fp, product, generation, .. } = *requirement;
+    let Some(field) = source.field() else {
+        let item_key = vendor.keys(keys)?.item_key(root_fp, product, generation)?;
+        return Ok(block_key(&item_key[..], source, requirement));
+    };
+    let name = shown::field(field);
+    let missing = || {
+        let hint = "Name the file that the license was issued with, with --data.";
+        CliError::usage(format!("the key comes from {name}, which is not given"), hint)
+    };
+    let fields = read_data(data.ok_or_else(missing)?)?;
+    let input = fields.iter().find(|input| input.field == field).ok_or_else(missing)?;
+    Ok(block_key(&input.bytes, source, requirement))
+}
+
+pub(super) fn proof(args: &ProofArgs, output: &Output) -> Result<()> {
+    let vendor = Vendor::open(&args.vendor)?;
+    let (challenge, purpose) = args.challenge.read()?;
+    let product = vendor.product_codes(&[args.product])?.remove(0);
+    let requirement = args.conditions.of(vendor.root.root_fp, product)?;
+    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
+    let statement: VerifiedStatement<ProofBody> =
+        read_statement(&args.file, FileKind::Proof, root_fp, mode)?;
+    let VerifiedStatement { device, header, body } = statement;
+    if body.challenge.0 != challenge || body.purpose != purpose {
+        let failure = ErrorCode::ProofOther.failure();
+        return Err(CliError::from(failure).about(args.file.display()));
+    }
+    if body.requirement != requirement {
+        let (was, asked) =
+            (shown::requirement_text(&body.requirement), shown::requirement_text(&requirement));
+        let error = CliError::from(ErrorCode::ProofOther.failure());
+        return Err(error.about(format!("in use is {was}; asked was {asked}")));
+    }
+    for warning in vendor.check_issue(device.id, body.firmware)? {
+        output.say(format!("warning: {warning}"));
+    }
+    let serial = device.id.serial(device.body.kind).to_string();
+    let about = shown::requirement_text(&requirement);
+    let ends = (body.ends_s != 0).then(|| times::show(body.ends_s));
+    let data = json!({
+        "serial": serial, "use": about, "entry": body.item.entry.0, "at": header.issued_s,
+        "ends": body.ends_s, "units": body.units, "seats": body.seats, "number": header.seq,
+    });
+    let mut text = format!(
+        "{serial} proves that this is in use: {about}\n  entry    {}\n  at       {}\n  seats    {}",
+        body.item.entry,
+        times::show(header.issued_s),
+        body.seats
+    );
+    if let Some(ends) = ends {
+        text.push_str(&format!("\n  ends     {ends}"));
+    }
+    output.data("vendor-proof", data, text);
+    Ok(())
+}
