@@ -198,6 +198,9 @@ pub(crate) struct KeyStoreArgs {
     /// are asked for
     #[arg(long, value_name = "FILE")]
     pub(crate) share_passphrase_file: Vec<PathBuf>,
+    /// Where a dongle with keys is looked for.
+    #[arg(from_global)]
+    pub(crate) source: Vec<String>,
 }
 
 /// Where new keys go.
@@ -209,8 +212,8 @@ pub(crate) struct NewKeyArgs {
     /// The token's PKCS#11 module, a library
     #[arg(long, value_name = "PATH", requires = "token")]
     pub(crate) module: Option<PathBuf>,
-    /// The token's label
-    #[arg(long, value_name = "LABEL", requires = "module")]
+    /// The token's label, or the dongle's serial
+    #[arg(long, value_name = "LABEL", requires = "store")]
     pub(crate) token: Option<String>,
 }
 
@@ -221,6 +224,8 @@ pub(crate) enum StoreArg {
     File,
     /// A token that is reached by a PKCS#11 module
     Pkcs11,
+    /// A dongle of its own, which needs a PIN
+    Dongle,
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,23 +17,36 @@ use crate::error::{CliError, Result};
 use crate::vendor::read_root;
 
 /// Sources in order: `--source`, else what environment and configuration say.
-pub(crate) fn sources(args: &Args) -> Result<Vec<Source>> {
-    if args.source.is_empty() {
+pub(crate) fn sources(named: &[String]) -> Result<Vec<Source>> {
+    if named.is_empty() {
         return Ok(configured_sources()?);
     }
     let parsed: std::result::Result<_, container::Error> =
-        args.source.iter().map(|text| text.parse()).collect();
+        named.iter().map(|text| text.parse()).collect();
     Ok(parsed?)
+}
+
+/// All containers of these sources.
+pub(crate) fn among(named: &[String]) -> Result<Registry> {
+    Ok(registry(&sources(named)?)?)
 }
 
 /// All containers.
 pub(crate) fn all(args: &Args) -> Result<Registry> {
-    Ok(registry(&sources(args)?)?)
+    among(&args.source)
 }
 
 /// The one container that is meant.
 pub(crate) fn one(args: &Args) -> Result<Container> {
-    Ok(all(args)?.find(args.container.as_deref())?)
+    match &args.container {
+        Some(serial) => of_serial(&args.source, serial),
+        None => Ok(all(args)?.find(None)?),
+    }
+}
+
+/// The container of this serial.
+pub(crate) fn of_serial(named: &[String], serial: &str) -> Result<Container> {
+    among(named)?.find(Some(serial)).map_err(|error| CliError::from(error).about(serial))
 }
 
 /// What a container states of itself for a firm now. It is taken at its word: the statement came

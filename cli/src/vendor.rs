@@ -193,10 +193,11 @@ impl Vendor {
             true => KeyRing::read(&self.dir.join(KEYS_FILE), passphrase)?,
             false => KeyRing::default(),
         };
-        if let Some(place) = self.store()?.pkcs11 {
-            self.check_module(&place.module)?;
+        if let Some(place) = self.store()?.token() {
+            place.module.as_deref().map(|module| self.check_module(module)).transpose()?;
             let pin = Passphrase::pin(args, &place.token)?;
-            keys.attach(Token::open(place, &pin)?);
+            let mode = self.root.body.mode;
+            keys.attach(Token::open(place.clone(), &pin, &args.source, mode)?);
         }
         for (at, path) in args.key_file.iter().enumerate() {
             let own = args.key_passphrase_file.get(at).map(PathBuf::as_path);
@@ -287,17 +288,32 @@ impl Vendor {
 }
 
 /// The token that is named for new keys, if one is.
-pub(crate) fn named_token(new: &NewKeyArgs, args: &KeyStoreArgs) -> Result<Option<Token>> {
-    let (Some(module), Some(token)) = (&new.module, &new.token) else { return Ok(None) };
-    if new.store != Some(StoreArg::Pkcs11) {
-        let hint = "Say --store pkcs11, or leave --module and --token out.";
-        return Err(CliError::usage("a token is named, and no keys go into it", hint));
-    }
-    // Not the file behind a link: that changes with every update of the module.
-    let module = std::path::absolute(module).map_err(|error| CliError::io(module, &error))?;
+pub(crate) fn named_token(
+    new: &NewKeyArgs,
+    args: &KeyStoreArgs,
+    mode: Mode,
+) -> Result<Option<Token>> {
+    let Some(token) = &new.token else { return Ok(None) };
+    let module = match (new.store, &new.module) {
+        (Some(StoreArg::Pkcs11), Some(module)) => {
+            // Not the file behind a link: that changes with every update of the module.
+            Some(std::path::absolute(module).map_err(|error| CliError::io(module, &error))?)
+        }
+        (Some(StoreArg::Dongle), None) => None,
+        (Some(StoreArg::Pkcs11), None) => {
+            return Err(CliError::usage("by which module is not said", "Name it with --module."));
+        }
+        (Some(StoreArg::Dongle), Some(_)) => {
+            return Err(CliError::usage("a dongle has no module", "Leave --module out."));
+        }
+        _ => {
+            let hint = "Say --store pkcs11 or --store dongle, or leave --token out.";
+            return Err(CliError::usage("a token is named, and no keys go into it", hint));
+        }
+    };
     let pin = Passphrase::pin(args, token)?;
     let place = TokenPlace { module, token: token.clone(), firm_key: None, keys: Vec::new() };
-    Token::open(place, &pin).map(Some)
+    Token::open(place, &pin, &args.source, mode).map(Some)
 }
 
 /// Reads a root file: the object, and the root when its signatures hold.

@@ -4,13 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::codec::{Bytes, Fixed, Text};
 use protocol::command::{
-    Command, ContainerInfo, FirmInfo, ItemState, Reply, SeatCommand, SeatReply, user_proof,
+    Command, ContainerInfo, FirmInfo, ItemState, KeyCommand, KeyReply, KeyUsage, Reply,
+    SeatCommand, SeatReply, user_proof,
 };
 use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::{ArtifactId, OpId, RootFp, Serial};
+use protocol::ids::{ArtifactId, KeyName, OpId, RootFp, Serial};
 use protocol::limits::{DATA_LEN_MAX, DEVICE_BODY_LEN_MAX, PIN_LEN_MAX, UPDATE_CHUNK_LEN_MAX};
+use protocol::objects::artifact::SecretKey;
 use protocol::objects::data::DataField;
 use protocol::objects::device::{ClockClass, Device};
 use protocol::objects::license::{ItemRef, ProductItem, Requirement};
@@ -406,6 +408,58 @@ impl Container {
     pub fn usage_ack(&self, object: &[u8]) -> Result<(), Error> {
         let ack = Bytes::new(object).ok_or(ErrorCode::AckSignature.failure())?;
         self.done(&Command::UsageAck(ack))
+    }
+
+    /// Makes a key of a vendor, or finds it made; the public key of one that signs.
+    ///
+    /// # Errors
+    /// [`ErrorCode::PinNotSet`], [`ErrorCode::PinNeeded`], [`ErrorCode::VendorKeysFull`].
+    pub fn make_key(&self, name: KeyName, usage: KeyUsage) -> Result<Option<VerifyingKey>, Error> {
+        match self.key_call(KeyCommand::Make { name, usage })? {
+            KeyReply::Made(Some(point)) if usage == KeyUsage::Sign => {
+                VerifyingKey::from_bytes(&point.0).map(Some).map_err(|_| unexpected())
+            }
+            KeyReply::Made(None) if usage == KeyUsage::Expand => Ok(None),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Signs the hash of a message by a vendor's key.
+    ///
+    /// # Errors
+    /// [`ErrorCode::VendorKeyMissing`], and what [`Container::make_key`] can meet.
+    pub fn sign_by(&self, name: KeyName, hash: [u8; 32]) -> Result<[u8; 64], Error> {
+        match self.key_call(KeyCommand::Sign { name, hash: Fixed(hash) })? {
+            KeyReply::Signature(signature) => Ok(signature.0),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// One block of HKDF-Expand by a vendor's secret.
+    ///
+    /// # Errors
+    /// As [`Container::sign_by`].
+    pub fn expand_by(&self, name: KeyName, info: &[u8]) -> Result<SecretKey, Error> {
+        let info = Bytes::new(info).ok_or(ErrorCode::TooLong.failure())?;
+        match self.key_call(KeyCommand::Expand { name, info })? {
+            KeyReply::Expanded(key) => Ok(Zeroizing::new(key.0.0)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Destroys a vendor's key. One that is not there is destroyed already.
+    ///
+    /// # Errors
+    /// What [`Container::make_key`] can meet.
+    pub fn destroy_key(&self, name: KeyName) -> Result<(), Error> {
+        self.done(&Command::Key(KeyCommand::Destroy { name }))
+    }
+
+    fn key_call(&self, command: KeyCommand) -> Result<KeyReply, Error> {
+        match self.call(&Command::Key(command))? {
+            Reply::Key(reply) => Ok(reply),
+            _ => Err(unexpected()),
+        }
     }
 
     /// Takes a seat; dropping it gives it back.

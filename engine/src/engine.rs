@@ -274,6 +274,7 @@ impl<P: Platform> Engine<P> {
             Command::Prove { handle, challenge, purpose } => {
                 self.prove(channel, handshake_hash, handle, challenge, purpose)
             }
+            Command::Key(command) => self.vendor_key(channel, command),
             _ => Err(ErrorCode::UnknownCommand.failure()),
         };
         done.unwrap_or_else(Reply::Failed)
@@ -296,6 +297,7 @@ impl<P: Platform> Engine<P> {
         let parts = self.platform.parts();
         let meta = read_meta(parts.store)?;
         let firms = records::firm_count(parts.store).map_err(store_failure)?;
+        let vendor_keys = records::vendor_key_count(parts.store).map_err(store_failure)?;
         let now_s = self.time.clock_s(parts.clock);
         Ok(ContainerInfo {
             id: parts.keys.id(),
@@ -313,6 +315,7 @@ impl<P: Platform> Engine<P> {
             seats: self.seats.len() as u16,
             locked: self.locked as u8,
             pin_tries,
+            vendor_keys,
         })
     }
 

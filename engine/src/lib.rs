@@ -15,6 +15,7 @@ mod pin;
 pub mod platform;
 mod power;
 mod records;
+mod sealed;
 mod seats;
 mod session;
 mod steps;
@@ -24,6 +25,7 @@ mod units;
 mod update;
 mod usage_log;
 mod uses;
+mod vendor_keys;
 
 pub use engine::{Engine, Locked, Profile};
 pub use evaluate::{

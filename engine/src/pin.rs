@@ -83,7 +83,7 @@ impl<P: Platform> Engine<P> {
             None => self.check_owner(channel)?,
         }
         let value = match pin.is_empty() {
-            true => None,
+            true => self.check_no_vendor_keys().map(|()| None)?,
             false => Some(codec::encode(&self.new_pin(pin, recovery)?)),
         };
         self.commit(Vec::from([(records::PIN, value)]))?;
@@ -91,6 +91,14 @@ impl<P: Platform> Engine<P> {
         self.clients.forget_owners();
         self.clients.entry(channel).is_owner = true;
         Ok(Reply::Done)
+    }
+
+    /// A container without a PIN is anybody's to set one, and whoever does could sign.
+    fn check_no_vendor_keys(&mut self) -> Result<(), Failure> {
+        match records::vendor_key_count(self.platform.parts().store).map_err(store_failure)? {
+            0 => Ok(()),
+            count => Err(ErrorCode::PinKept.with(count.into(), 0)),
+        }
     }
 
     /// Wrong PINs that are still stood, where one is set.

@@ -5,8 +5,8 @@
 //! as messages: a record that does not decode is a failed medium.
 
 use protocol::codec::{self, Bytes, Fixed, List, Text};
-use protocol::command::Trapped;
-use protocol::ids::{EntryNumber, Generation, KeyId, OpId, ProductCode, RootFp};
+use protocol::command::{KeyUsage, Trapped};
+use protocol::ids::{EntryNumber, Generation, KeyId, KeyName, OpId, ProductCode, RootFp};
 use protocol::limits::{
     CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, RESERVATIONS_MAX, REVOKED_KEYS_MAX, UNIT_OPS_KEPT,
 };
@@ -29,6 +29,7 @@ pub(crate) const RAN: RecordKey = 0x02 << 56;
 pub(crate) const POWER: RecordKey = 0x03 << 56;
 /// The owner's PIN.
 pub(crate) const PIN: RecordKey = 0x04 << 56;
+const VENDOR_KEY: u8 = 0x05;
 const FIRM: u8 = 0x10;
 const RECEIPT: u8 = 0x11;
 const REVOKED: u8 = 0x12;
@@ -107,6 +108,15 @@ pub(crate) struct StoredKey {
     pub nonce: Fixed<12>,
     /// 32 bytes of key, 16 of tag. Additional data is the record's key.
     pub sealed: Fixed<48>,
+}
+
+/// A vendor's key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VendorKey {
+    /// What for.
+    pub usage: KeyUsage,
+    /// Its secret.
+    pub secret: StoredKey,
 }
 
 /// What the container itself keeps of an entry.
@@ -314,6 +324,22 @@ pub(crate) fn find_firm<T>(
         from = key + 1;
     }
     Ok(None)
+}
+
+/// Where a vendor's key is kept.
+pub(crate) fn vendor_key_key(name: KeyName) -> RecordKey {
+    let mut bytes = [VENDOR_KEY, 0, 0, 0, 0, 0, 0, 0];
+    bytes[1..].copy_from_slice(name.bytes());
+    RecordKey::from_be_bytes(bytes)
+}
+
+/// How many keys of vendors there are.
+pub(crate) fn vendor_key_count(store: &mut impl Store) -> Result<u8, StoreError> {
+    let (mut from, mut count) = (vendor_key_key(KeyName::default()), 0);
+    while let Some(key) = next_in(store, from, vendor_key_key(KeyName::new([0xff; 7])))? {
+        (from, count) = (key + 1, count + 1);
+    }
+    Ok(count)
 }
 
 /// How many firms there are.

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use protocol::codec::{self, Fixed, List};
 use protocol::command::{Reply, Trapped};
 use protocol::crypto::hash::Sha256;
-use protocol::crypto::{Random, aead, hpke};
+use protocol::crypto::hpke;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{OpId, RootFp};
 use protocol::limits::{
@@ -29,7 +29,8 @@ use subtle::ConstantTimeEq;
 use crate::data::{self, Destination};
 use crate::engine::{Engine, store_failure};
 use crate::platform::{Clock, Keys, Parts, Platform, RecordKey, Store, StoreError};
-use crate::records::{self, Firm, FirmSlot, Revoked, StoredKey, Units};
+use crate::records::{self, Firm, FirmSlot, Revoked, Units};
+use crate::sealed::seal_key;
 use crate::steps::Statement;
 use crate::trust::{Authority, Known};
 use crate::usage_log::{Booking, append, read_log};
@@ -526,12 +527,8 @@ impl<P: Platform> Application<'_, '_, P> {
             return Err(ErrorCode::KeySeal.with(at, 0));
         }
         let record = records::item_key_key(self.slot, sealed.product, sealed.generation);
-        let mut nonce = [0; 12];
-        self.parts.random.fill(&mut nonce).map_err(|_| ErrorCode::RandomFailed.failure())?;
-        let storage_key = keys.storage_key();
-        let tag = aead::seal_in_place(storage_key, &nonce, &record.to_be_bytes(), &mut key[..32]);
-        key[32..].copy_from_slice(&tag);
-        let stored = StoredKey { nonce: Fixed(nonce), sealed: Fixed(*key) };
+        let opened = key.first_chunk().ok_or(ErrorCode::KeySeal.with(at, 0))?;
+        let stored = seal_key(self.parts, record, opened)?;
         records::write(self.parts.store, record, &stored).map_err(store_failure)
     }
 }

@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use protocol::codec::{self, Fixed};
 use protocol::command::{PartKey, Reply, SeatCommand, SeatGrant, SeatReply, Trapped};
-use protocol::crypto::aead;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
 use protocol::objects::artifact::{
@@ -12,12 +11,12 @@ use protocol::objects::artifact::{
 };
 use protocol::objects::license::{AccessMode, ItemRef, ProductItem, Requirement};
 use protocol::objects::usage::UsageKind;
-use zeroize::Zeroizing;
 
 use crate::engine::{Engine, Writes, store_failure};
 use crate::evaluate::{Circumstances, Presence, Question, Stage, end_s, evaluate, firm_locked};
-use crate::platform::{Clock, Keys, Platform};
+use crate::platform::{Clock, Platform};
 use crate::records::{self, Firm, FirmSlot, StoredKey, Usage};
+use crate::sealed::open_key;
 use crate::seats::Seat;
 use crate::session::Asker;
 use crate::usage_log::Booking;
@@ -379,14 +378,6 @@ impl<P: Platform> Engine<P> {
         let stored: Option<StoredKey> =
             records::read(parts.store, record).map_err(store_failure)?;
         let missing = ErrorCode::KeyMissing.with(product.0.into(), generation.0.into());
-        let stored = stored.ok_or(missing)?;
-        let mut key = Zeroizing::new([0; 32]);
-        let (sealed, tag) = stored.sealed.0.split_at(32);
-        key.copy_from_slice(sealed);
-        let tag: &[u8; 16] = tag.try_into().map_err(|_| ErrorCode::StoreFailed.failure())?;
-        let aad = record.to_be_bytes();
-        aead::open_in_place(parts.keys.storage_key(), &stored.nonce.0, &aad, &mut key[..], tag)
-            .map_err(|_| ErrorCode::StoreFailed.failure())?;
-        Ok(key)
+        open_key(parts.keys, record, &stored.ok_or(missing)?)
     }
 }

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Bytes, Fixed, List, Text};
 use crate::errors::Failure;
-use crate::ids::{ArtifactId, ContainerId, OpId, ProductCode, RootFp, SeatHandle, SeatToken};
+use crate::ids::{
+    ArtifactId, ContainerId, KeyName, OpId, ProductCode, RootFp, SeatHandle, SeatToken,
+};
 use crate::limits::{
-    CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, LOG_ENTRIES_PER_REPLY,
-    PIN_LEN_MAX, ROOT_OBJECT_LEN_MAX, SEALED_BLOCK_LEN_MAX, STATEMENT_LEN_MAX,
-    TRUST_OBJECT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
+    CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, KEY_INFO_LEN_MAX,
+    LOG_ENTRIES_PER_REPLY, PIN_LEN_MAX, ROOT_OBJECT_LEN_MAX, SEALED_BLOCK_LEN_MAX,
+    STATEMENT_LEN_MAX, TRUST_OBJECT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
 };
 use crate::objects::artifact::{PartId, WrappedKey};
 use crate::objects::block::{BlockWay, KeySource};
@@ -183,6 +185,61 @@ pub enum Command {
         /// What it is for, by the vendor's own numbers.
         purpose: u8,
     },
+    /// Keys that a vendor keeps in its own container, instead of a file.
+    Key(KeyCommand),
+}
+
+/// Commands on keys of vendors, of a session of the owner's, in a container with a PIN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum KeyCommand {
+    /// Makes a key. Repeating it changes nothing.
+    Make {
+        /// Its name.
+        name: KeyName,
+        /// What for.
+        usage: KeyUsage,
+    },
+    /// Signs the hash of a message.
+    Sign {
+        /// A signing key.
+        name: KeyName,
+        /// SHA-256.
+        hash: Fixed<32>,
+    },
+    /// HMAC-SHA-256 of `info` and a byte 1: HKDF-Expand (RFC 5869) of one block.
+    Expand {
+        /// A secret.
+        name: KeyName,
+        /// What is expanded.
+        info: Bytes<KEY_INFO_LEN_MAX>,
+    },
+    /// Destroys a key. Destroying what is absent changes nothing.
+    Destroy {
+        /// Its name.
+        name: KeyName,
+    },
+}
+
+/// What a vendor's key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyUsage {
+    /// A P-256 key that signs.
+    Sign,
+    /// 32 bytes that other keys are expanded from.
+    Expand,
+}
+
+/// Replies on keys of vendors.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum KeyReply {
+    /// To `Make`: the public key, compressed, of one that signs.
+    Made(Option<Fixed<33>>),
+    /// To `Sign`: P-256, low S.
+    Signature(Fixed<64>),
+    /// To `Expand`.
+    Expanded(PartKey),
 }
 
 /// What is signed to prove to have a user's key on one channel to one container.
@@ -303,6 +360,8 @@ pub enum Reply {
     Block(Bytes<SEALED_BLOCK_LEN_MAX>),
     /// To `Prove`: the signed object.
     Proof(Bytes<STATEMENT_LEN_MAX>),
+    /// To a command on keys of vendors.
+    Key(KeyReply),
 }
 
 /// Replies to seat commands.
@@ -426,6 +485,8 @@ pub struct ContainerInfo {
     pub locked: u8,
     /// Wrong PINs that it still stands, where its owner set one.
     pub pin_tries: Option<u8>,
+    /// Keys of vendors that it keeps.
+    pub vendor_keys: u8,
 }
 
 /// Why a firm's licenses are locked.

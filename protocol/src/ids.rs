@@ -73,6 +73,11 @@ byte_id!(
     16
 );
 byte_id!(
+    /// A key that a vendor keeps in a container, drawn at random by the one who makes it.
+    KeyName,
+    7
+);
+byte_id!(
     /// The secret that lets another session join or resume a seat.
     SeatToken,
     16

@@ -131,6 +131,12 @@ pub const PIN_LEN_MAX: usize = 64;
 /// Wrong PINs, or wrong recovery codes, that a container stands.
 pub const PIN_TRIES: u8 = 8;
 
+/// Keys of vendors in one container.
+pub const VENDOR_KEYS_MAX: u8 = 32;
+
+/// Bytes of what a vendor's secret is expanded with.
+pub const KEY_INFO_LEN_MAX: usize = 128;
+
 /// Bytes of a firm's name.
 pub const FIRM_NAME_LEN_MAX: usize = 64;
 

@@ -2,8 +2,8 @@
 
 use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::{
-    Command, ContainerHello, ContainerInfo, FirmInfo, ItemState, PartKey, Reply, SeatCommand,
-    SeatGrant, SeatReply, Trapped, UnitState,
+    Command, ContainerHello, ContainerInfo, FirmInfo, ItemState, KeyCommand, KeyReply, KeyUsage,
+    PartKey, Reply, SeatCommand, SeatGrant, SeatReply, Trapped, UnitState,
 };
 use protocol::errors::Failure;
 use protocol::ids::*;
@@ -161,7 +161,7 @@ pub fn client() -> Client {
 
 /// Every command.
 pub fn commands() -> Vec<Command> {
-    let op = OpId::new([2; 16]);
+    let (op, name) = (OpId::new([2; 16]), KeyName::new([5; 7]));
     let artifact = ArtifactId::new([6; 16]);
     let handle = SeatHandle(300);
     vec![
@@ -202,6 +202,10 @@ pub fn commands() -> Vec<Command> {
             bytes: bytes(40),
         },
         Command::Prove { handle, challenge: Fixed([9; 32]), purpose: 1 },
+        Command::Key(KeyCommand::Make { name, usage: KeyUsage::Sign }),
+        Command::Key(KeyCommand::Sign { name, hash: Fixed([4; 32]) }),
+        Command::Key(KeyCommand::Expand { name, info: bytes(60) }),
+        Command::Key(KeyCommand::Destroy { name }),
         Command::Seat(SeatCommand::HostTime(2_000_000_000)),
         Command::Seat(SeatCommand::Reserve { op, handle, units: 300 }),
         Command::Seat(SeatCommand::Account { op, handle, used: 200 }),
@@ -229,6 +233,7 @@ pub fn replies() -> Vec<Reply> {
         seats: 3,
         locked: 0,
         pin_tries: Some(8),
+        vendor_keys: 7,
     };
     let firm = FirmInfo {
         root_fp: FIRM,
@@ -269,6 +274,9 @@ pub fn replies() -> Vec<Reply> {
         Reply::UsageEntries(list(vec![usage_entry(), usage_entry()])),
         Reply::Block(bytes(68)),
         Reply::Proof(bytes(300)),
+        Reply::Key(KeyReply::Made(Some(Fixed([2; 33])))),
+        Reply::Key(KeyReply::Signature(Fixed([3; 64]))),
+        Reply::Key(KeyReply::Expanded(PartKey(Fixed([4; 32])))),
         Reply::Seat(SeatReply::Units { left: 300 }),
     ]
 }

@@ -76,6 +76,9 @@ fn show(args: &Args, output: &Output) -> Result<()> {
         shown::firmware(info.firmware),
         info.seats,
     );
+    if info.vendor_keys != 0 {
+        text.push_str(&format!("\n  keys      {} of vendors", info.vendor_keys));
+    }
     if info.locked != 0 {
         text.push_str(&format!(
             "\n  LOCKED    reason {}: see strongroom explain S0301",

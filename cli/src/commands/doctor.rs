@@ -102,7 +102,7 @@ fn named(args: &Args, places: &Places) -> (Vec<Source>, Vec<Finding>) {
         false => "the standard",
     };
     let mut findings = Vec::new();
-    let sources = match crate::reach::sources(args) {
+    let sources = match crate::reach::sources(&args.source) {
         Ok(sources) => {
             let all: Vec<String> = sources.iter().map(ToString::to_string).collect();
             findings.push(Finding::ok(AREA, format!("sources {}, by {by}", all.join(","))));

@@ -370,7 +370,7 @@ pub(super) fn info_json(serial: &str, info: &ContainerInfo) -> Value {
         "serial": serial, "name": &*info.name, "clock": clock(info.clock),
         "anchor": anchor(info.anchor), "firmware": firmware(info.firmware),
         "time": info.time.now_s, "firms": info.firms, "seats": info.seats, "locked": info.locked,
-        "pin_tries": info.pin_tries,
+        "pin_tries": info.pin_tries, "vendor_keys": info.vendor_keys,
     })
 }
 

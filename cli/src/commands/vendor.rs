@@ -83,17 +83,17 @@ fn init(
         return Err(CliError::usage("a new vendor makes its own keys", "Leave --key-file out."));
     }
     Vendor::check_new(dir, name)?;
-    if new.store == Some(StoreArg::Pkcs11) && new.token.is_none() {
-        let hint = "Name them with --module and --token.";
-        return Err(CliError::usage("which token, and by which module, must be said", hint));
+    let mode = if test { Mode::Test } else { Mode::Live };
+    if new.store.is_some_and(|store| store != StoreArg::File) && new.token.is_none() {
+        let hint = "Name the dongle's serial, or the token's label and its --module, with --token.";
+        return Err(CliError::usage("which token must be said", hint));
     }
-    let token = named_token(new, keys)?;
+    let token = named_token(new, keys, mode)?;
     let in_token = token.as_ref().map(Token::derives).transpose()?;
     let passphrase = match in_token {
         Some(true) => Passphrase::empty(),
         _ => Passphrase::obtain(keys, test, true)?,
     };
-    let mode = if test { Mode::Test } else { Mode::Live };
     let vendor = Vendor::init(dir, name, firm_code, mode, token, &passphrase)?;
     let root_fp = vendor.root.root_fp.to_string();
     let data = json!({

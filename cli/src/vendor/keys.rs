@@ -239,7 +239,7 @@ impl KeyRing {
             self.write(&path, passphrase)?;
         }
         if let Some(token) = &mut self.token {
-            let store = StoreFile { pkcs11: Some(token.place().clone()) };
+            let store = StoreFile::of(token.place().clone());
             files::replace(&dir.join(STORE_FILE), store.write()?.as_bytes(), 0o644)?;
             token.keep();
         }

@@ -11,6 +11,8 @@
 //! label = "strongroom licensing 8899aabbccddeeff"
 //! public = "02..."                                  33 bytes, the compressed point
 //! ```
+//!
+//! Or `[dongle]` and `[[dongle.keys]]`, the same without `module`; `token` is a serial.
 
 use std::path::PathBuf;
 
@@ -26,17 +28,20 @@ use crate::trust::role_name;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreFile {
-    /// A token.
-    pub(crate) pkcs11: Option<TokenPlace>,
+    /// A token behind a module.
+    pkcs11: Option<TokenPlace>,
+    /// A container of ours.
+    dongle: Option<TokenPlace>,
 }
 
 /// A token, and which of its keys are ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenPlace {
-    /// The library that reaches it.
-    pub(crate) module: PathBuf,
-    /// Its label.
+    /// The library that reaches it; none for a container of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) module: Option<PathBuf>,
+    /// Its label, or the container's serial.
     pub(crate) token: String,
     /// Label of the secret that item keys are expanded from, where the token holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,9 +67,30 @@ impl StoreFile {
     /// Reads the file's bytes.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let store: StoreFile = toml::from_str(files::text(bytes)?).map_err(refused)?;
-        let keys = store.pkcs11.iter().flat_map(|place| &place.keys);
+        match (&store.pkcs11, &store.dongle) {
+            (Some(_), Some(_)) => return Err(refused("there are two stores")),
+            (Some(TokenPlace { module: None, .. }), _) => return Err(refused("no module")),
+            (_, Some(TokenPlace { module: Some(_), .. })) => {
+                return Err(refused("a module, and no token of it"));
+            }
+            _ => {}
+        }
+        let keys = store.token().into_iter().flat_map(|place| &place.keys);
         keys.map(TokenKeyPlace::verifying_key).try_for_each(|key| key.map(drop))?;
         Ok(store)
+    }
+
+    /// The file of a token.
+    pub(crate) fn of(place: TokenPlace) -> Self {
+        match place.module {
+            Some(_) => StoreFile { pkcs11: Some(place), dongle: None },
+            None => StoreFile { pkcs11: None, dongle: Some(place) },
+        }
+    }
+
+    /// The token, of either kind.
+    pub(crate) fn token(&self) -> Option<&TokenPlace> {
+        self.pkcs11.as_ref().or(self.dongle.as_ref())
     }
 
     /// The file's text.

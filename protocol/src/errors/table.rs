@@ -512,6 +512,22 @@ error_table! {
         "no PIN is set",
         "its owner took it away, or never set one",
         "Nothing needs one. Set one with: strongroom container pin set.";
+    VendorKeyMissing = 0x060D, Container, NotFound,
+        "the container keeps no such key of a vendor",
+        "it is another dongle, or the key was destroyed",
+        "Plug in the dongle that the vendor directory names.";
+    VendorKeysFull = 0x060E, Container, Conflict,
+        "the container keeps {a} keys of vendors, the most that it takes",
+        "keys of earlier roots or of other vendors are in it",
+        "Use another dongle for the new keys.";
+    PinNotSet = 0x060F, Container, Permission,
+        "a container that keeps keys of a vendor needs a PIN",
+        "without one everybody at this machine could sign",
+        "Set one: strongroom container pin set.";
+    PinKept = 0x0610, Container, Conflict,
+        "the PIN stays: the container keeps {a} keys of vendors",
+        "without it anybody could set one and sign",
+        "Give those roles keys elsewhere first: strongroom vendor key rotate --store.";
     // host: finding and opening
     NoContainer = 0x0801, License, NotFound,
         "no container was found",

@@ -10,7 +10,8 @@ use std::fmt::Write;
 
 use strongroom_protocol::codec::{self, DecodeError, Fixed, List, Text};
 use strongroom_protocol::command::{
-    Command, PartKey, Reply, SeatCommand, SeatGrant, SeatReply, ShortCommand, ShortReply,
+    Command, KeyCommand, KeyReply, KeyUsage, PartKey, Reply, SeatCommand, SeatGrant, SeatReply,
+    ShortCommand, ShortReply,
 };
 use strongroom_protocol::crypto::ecdh::{SoftwareKey, StaticKey};
 use strongroom_protocol::crypto::ecdsa::{SigningKey, VerifyingKey};
@@ -667,6 +668,10 @@ fn block() -> Command {
     Command::Block { handle: SeatHandle(0), source, way, bytes: Default::default() }
 }
 
+fn key() -> Command {
+    Command::Key(KeyCommand::Make { name: Default::default(), usage: KeyUsage::Sign })
+}
+
 fn prove() -> Command {
     Command::Prove { handle: SeatHandle(0), challenge: Fixed([0; 32]), purpose: 0 }
 }
@@ -696,6 +701,7 @@ fn the_first_bytes_of_commands_and_replies() {
         (22, "enter pin", Command::EnterPin(Default::default())),
         (24, "block", block()),
         (25, "prove", prove()),
+        (26, "key", key()),
     ];
     let replies = [
         (0, "seat", Reply::Seat(SeatReply::Closed)),
@@ -712,6 +718,7 @@ fn the_first_bytes_of_commands_and_replies() {
         (14, "usage entries", Reply::UsageEntries(List::default())),
         (15, "block", Reply::Block(Default::default())),
         (16, "proof", Reply::Proof(Default::default())),
+        (17, "key", Reply::Key(KeyReply::Made(None))),
     ];
     let commands = commands.map(|(number, name, it)| (number, name, codec::encode(&it)));
     let replies = replies.map(|(number, name, it)| (number, name, codec::encode(&it)));

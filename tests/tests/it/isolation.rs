@@ -174,6 +174,7 @@ fn sent(command: &Command, two: &mut Two, n: u64) -> (Command, bool) {
             (Command::Prove { handle, challenge, purpose: 1 }, true)
         }
         // There is no PIN yet.
+        Command::Key(command) => (Command::Key(command.clone()), false),
         Command::EnterPin(pin) => (Command::EnterPin(pin.clone()), false),
         Command::SetPin { pin, recovery, .. } => {
             (Command::SetPin { pin: pin.clone(), recovery: *recovery, forgotten: None }, true)

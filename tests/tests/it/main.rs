@@ -19,3 +19,4 @@ mod trust;
 mod units;
 mod updates;
 mod vectors;
+mod vendor_keys;

@@ -85,7 +85,7 @@ fn what_is_no_block_or_no_source_of_keys_is_refused() {
     world.cli("vendor decrypt most.block -o no --vendor bolt").refused(6, &["S03F2"]);
     let cut = read(&world, "most.block");
     write(&world, "cut", &cut[..cut.len() - 1]);
-    world.cli("license decrypt cut -o no").refused(6, &["S0106"]);
+    world.cli("license decrypt cut -o no").refused(6, &["S0101"]);
     world.license("--expires 2026-01-01");
     world.cli("license decrypt most.block -o no").refused(5, &["S0380"]);
     assert!(!world.path("no").exists());

@@ -397,3 +397,87 @@ fn keys_in_a_token_are_in_no_share() {
     world.cli(&format!("{split} --pin-file pin")).refused(3, &["a token gives none"]);
     assert!(world.files("two").is_empty());
 }
+
+/// A world with a dongle at `usb` whose PIN is in the file `pin`, and its serial.
+fn world_with_box() -> (World, String) {
+    let mut world = World::new();
+    world.plug("usb", "rtc");
+    fs::write(world.path("pin"), "2468\n").expect("room");
+    world.cli("container pin set --new-pin-file pin --recovery-out code").ok();
+    let shown = world.cli("container show --json").ok().data();
+    let serial = shown["container"]["serial"].as_str().expect("a serial").to_owned();
+    let init = format!("--test --store dongle --token {serial} --pin-file pin");
+    world.cli(&format!("vendor init vault --name Vault {init}")).ok();
+    world.cli("vendor product add 7 --name Editor --vendor vault").ok();
+    (world, serial)
+}
+
+#[test]
+fn a_dongle_keeps_all_keys_of_a_vendor_and_does_all_that_it_needs() {
+    let (mut world, serial) = world_with_box();
+    assert!(!world.path("vault/keys.sealed").exists());
+    let keys = |world: &World| {
+        let shown = world.cli(&format!("container show --json --container {serial}")).ok().data();
+        shown["container"]["vendor_keys"].as_u64().expect("a number")
+    };
+    assert_eq!(keys(&world), 7);
+    let listed = world.cli("vendor key list --vendor vault").ok().stdout;
+    assert!(listed.contains(&format!("in the dongle {serial}")), "{listed}");
+    // A customer's dongle beside it.
+    world.plug("customer", "rtc");
+    let theirs = world.cli("container list --json").ok().data();
+    let theirs: Vec<String> = theirs["containers"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|row| row["serial"].as_str().map(str::to_owned))
+        .filter(|other| *other != serial)
+        .collect();
+    let [customer] = &theirs[..] else { panic!("{theirs:?}") };
+    let at = format!("--container {customer}");
+    world.cli(&format!("container context --firm vault/root.strgroom -o context {at}")).ok();
+    let issue = "vendor issue --vendor vault --context context --product 7 --quantity 2";
+    world.cli(&format!("{issue} --pin-file pin -o update")).ok();
+    world.cli(&format!("update apply update --yes {at}")).ok();
+    fs::write(world.path("plain"), "kept").expect("room");
+    let protect = "plain -o sealed/file --vendor vault --product 7 --pin-file pin";
+    world.cli(&format!("protect file {protect}")).ok();
+    world.cli(&format!("license open sealed/file -o opened {at}")).ok();
+    assert_eq!(fs::read(world.path("opened")).expect("opened"), b"kept");
+    let rotate = "vendor key rotate --vendor vault --yes --pin-file pin --role licensing";
+    world.cli(rotate).ok();
+    assert_eq!(keys(&world), 7, "the old key is destroyed");
+    world
+        .cli(&format!("container pin remove --pin-file pin --container {serial}"))
+        .refused(7, &["S0610", "7 keys"]);
+}
+
+#[test]
+fn without_its_dongle_or_pin_a_vendor_signs_nothing() {
+    let (mut world, serial) = world_with_box();
+    let show = ["vendor issue --vendor vault --context context --product 7 -o update"];
+    world.cli("container context --firm vault/root.strgroom -o context").ok();
+    fs::write(world.path("wrong"), "0000").expect("room");
+    for line in show {
+        world.cli(line).refused(2, &["PIN", "--pin-file"]);
+        world.cli(&format!("{line} --pin-file wrong")).refused(4, &["S0607", "7 more"]);
+        assert!(!world.path("update").exists());
+    }
+    // None that is set, another store, no such dongle.
+    let init = |name: &str, rest: &str| {
+        world.cli(&format!("vendor init {name} --name Other --test --store dongle {rest}"))
+    };
+    init("none", "").refused(2, &["--token"]);
+    init("none", &format!("--token {serial} --module /x --pin-file pin")).refused(2, &["module"]);
+    init("none", "--token DONGLE-0000-0000-0000 --pin-file pin").refused(3, &["DONGLE-0000"]);
+    init("none", &format!("--token {serial} --pin-file wrong")).refused(4, &["S0607", "6 more"]);
+    let live = format!("vendor init live --name Live --store dongle --token {serial}");
+    world.cli(&format!("{live} --pin-file pin")).refused(5, &["S0207"]);
+    world.fault("stop");
+    world.wait_for_end();
+    let issue = "vendor issue --vendor vault --context context --product 7 -o update";
+    let gone = world.cli(&format!("{issue} --pin-file pin"));
+    assert!(gone.code != 0 && !world.path("update").exists(), "{gone:?}");
+    world.plug("other", "rtc");
+    world.cli(&format!("{issue} --pin-file pin")).refused(3, &[&serial]);
+}

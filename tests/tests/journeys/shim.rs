@@ -123,6 +123,7 @@ impl YesSayer {
             seats: 0,
             locked: 0,
             pin_tries: None,
+            vendor_keys: 0,
         }
     }
 }

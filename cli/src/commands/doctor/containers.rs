@@ -220,6 +220,7 @@ mod tests {
             firms: 2,
             seats: 3,
             locked: 0,
+            vendor_keys: 0,
             pin_tries: None,
         };
         let free = super::state("D: test", &info);

@@ -69,8 +69,9 @@ fn list(dir: &Path, output: &Output) -> Result<()> {
             text.push_str(&format!("\n  {line}"));
         }
     }
-    let token = vendor.store()?.pkcs11;
-    if let Some(place) = &token {
+    let store = vendor.store()?;
+    let token = store.token();
+    if let Some(place) = token {
         text.push_str(&format!("\n{}", token_text(place)));
     }
     let data = json!({
@@ -85,8 +86,11 @@ fn list(dir: &Path, output: &Output) -> Result<()> {
 fn token_text(place: &TokenPlace) -> String {
     let roles: Vec<&str> = place.keys.iter().map(|key| key.role.as_str()).collect();
     let firm = if place.firm_key.is_some() { ", the firm key" } else { "" };
-    let (token, module) = (&place.token, place.module.display());
-    format!("in the token {token:?} of {module}: {}{firm}", roles.join(", "))
+    let what = match &place.module {
+        Some(module) => format!("token {:?} of {}", place.token, module.display()),
+        None => format!("dongle {}", place.token),
+    };
+    format!("in the {what}: {}{firm}", roles.join(", "))
 }
 
 fn key_ids(role: &RoleKeys) -> Vec<KeyId> {
@@ -133,7 +137,7 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
     output.confirm("make this root? It cannot be taken back", args.yes)?;
     let passphrase = vendor.passphrase(&args.store, home == Home::File)?;
     let mut keys = vendor.keys_under(&args.store, &passphrase)?;
-    if let Some(token) = named_token(&args.new, &args.store)? {
+    if let Some(token) = named_token(&args.new, &args.store, vendor.root.body.mode)? {
         keys.attach(token);
     }
     let theirs = passphrase.of_file(args.out_passphrase_file.as_deref())?;
@@ -155,16 +159,18 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
 
 /// Where new keys go: where it is said, else into the token that the directory has.
 fn home(vendor: &Vendor, args: &RotateArgs) -> Result<Home> {
-    let known = vendor.store()?.pkcs11;
-    let into_token = args.new.store == Some(StoreArg::Pkcs11);
-    match (&known, &args.new.token) {
+    let store = vendor.store()?;
+    let known = store.token();
+    let into_token = args.new.store.is_some_and(|store| store != StoreArg::File);
+    match (known, &args.new.token) {
         (Some(place), Some(_)) => Err(CliError::conflict(
             format!("the keys of this directory are in the token {:?} already", place.token),
-            "Leave --module and --token out; to change the module, write it into store.toml.",
+            "Leave --module and --token out: a directory has one token. To change the module, write it \
+             into store.toml.",
         )),
         (None, None) if into_token => Err(CliError::usage(
             "this directory has no token yet",
-            "Name it with --module and --token.",
+            "Name it with --token, and the module of one with PKCS#11 with --module.",
         )),
         _ if args.out.is_some() || args.new.store == Some(StoreArg::File) => Ok(Home::File),
         _ if into_token || known.is_some() => Ok(Home::Token),
