@@ -165,8 +165,7 @@ fn home(vendor: &Vendor, args: &RotateArgs) -> Result<Home> {
     match (known, &args.new.token) {
         (Some(place), Some(_)) => Err(CliError::conflict(
             format!("the keys of this directory are in the token {:?} already", place.token),
-            "Leave --module and --token out: a directory has one token. To change the module, write it \
-             into store.toml.",
+            "Leave --module and --token out. Another module is written into store.toml.",
         )),
         (None, None) if into_token => Err(CliError::usage(
             "this directory has no token yet",
