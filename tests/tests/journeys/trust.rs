@@ -237,6 +237,10 @@ fn nothing_is_issued_for_revoked_containers_and_firmware() {
     let serial = serial.as_str().expect("a serial").to_owned();
     let revoke = "vendor key revoke --vendor acme --yes";
     world.cli(&format!("{revoke} --serial DONGLE-0000-0000-0000")).refused(3, &[]);
+    // What would be a version is no key that was mistyped.
+    world.cli(&format!("{revoke} --key 01")).refused(3, &["no key id", "16 hexadecimal"]);
+    world.cli(&format!("{revoke} --firmware {serial}")).refused(3, &["no version"]);
+    world.cli(&format!("{revoke} --serial 0.0.1")).refused(3, &["no serial"]);
     world.cli(&format!("{revoke} --serial {serial}")).ok();
     issue(&world, "acme", "--product 7").refused(5, &["S042D"]);
     world.cli(&format!("{revoke} --restore {serial} --firmware 0.0.1..0.9.0")).ok();

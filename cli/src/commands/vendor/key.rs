@@ -275,11 +275,17 @@ fn revoke(args: &RevokeArgs, output: &Output) -> Result<()> {
     let mut next = Revocations::after(&vendor, end_of(args.expires.as_deref())?)?;
     let ledgers = Ledger::all_with_ids(&vendor.containers_dir())?;
     let mut changes = Vec::new();
-    let named = [(&args.key, true), (&args.serial, true), (&args.firmware, true)];
-    for (what, revoked) in named.into_iter().chain([(&args.restore, false)]) {
+    let named = [
+        (&args.key, Named::Key),
+        (&args.serial, Named::Serial),
+        (&args.firmware, Named::Firmware),
+        (&args.restore, Named::Restored),
+    ];
+    for (what, kind) in named {
         for text in what {
-            if put(&mut next, text, revoked, &ledgers)? {
-                changes.push(format!("{} {text}", if revoked { "+" } else { "-" }));
+            if put(&mut next, text, kind, &ledgers)? {
+                let sign = if kind == Named::Restored { "-" } else { "+" };
+                changes.push(format!("{sign} {text}"));
             }
         }
     }
@@ -313,24 +319,49 @@ fn revoke(args: &RevokeArgs, output: &Output) -> Result<()> {
     Ok(())
 }
 
+/// What a revocation names, by its flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Key,
+    Serial,
+    Firmware,
+    /// Any of these, which counts again.
+    Restored,
+}
+
+impl Named {
+    fn may_be(self, kind: Named) -> bool {
+        self == kind || self == Named::Restored
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Named::Key => "no key id, which has 16 hexadecimal digits",
+            Named::Serial => "no serial that was issued for",
+            Named::Firmware => "no version of firmware, nor a range FIRST..LAST",
+            Named::Restored => "no key id, no version, and no serial that was issued for",
+        }
+    }
+}
+
 /// Puts a key id, a serial or a range of firmware into the lists, or takes it out.
 fn put(
     next: &mut Revocations,
     text: &str,
-    revoked: bool,
+    named: Named,
     ledgers: &[(ContainerId, Ledger)],
 ) -> Result<bool> {
-    if let Some(key) = KeyId::from_hex(text) {
-        return next.put_key(key, revoked);
-    }
-    if let Some((first, last)) = range(text, Version::parse) {
-        return next.put_firmware(FirmwareRange { first, last }, revoked);
-    }
-    let found = ledgers.iter().find(|(_, ledger)| ledger.serial.eq_ignore_ascii_case(text));
-    match found {
-        Some((id, _)) => next.put_container(*id, revoked),
-        None => Err(CliError::not_found(
-            format!("{text:?} is no key id, no version, and no serial that was issued for"),
+    let revoked = named != Named::Restored;
+    let key = KeyId::from_hex(text).filter(|_| named.may_be(Named::Key));
+    let firmware = range(text, Version::parse).filter(|_| named.may_be(Named::Firmware));
+    let mut serials = ledgers.iter().filter(|_| named.may_be(Named::Serial));
+    let container = serials.find(|(_, ledger)| ledger.serial.eq_ignore_ascii_case(text));
+    match (key, firmware, container) {
+        (Some(key), ..) => next.put_key(key, revoked),
+        (_, Some((first, last)), _) => next.put_firmware(FirmwareRange { first, last }, revoked),
+        (.., Some((id, _))) => next.put_container(*id, revoked),
+        _ => Err(CliError::not_found(
+            format!("{text:?} is {}", named.what()),
             "See the serials with vendor show, and the key ids with vendor key list.",
         )),
     }
