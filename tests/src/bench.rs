@@ -10,9 +10,10 @@ use firmware_sim::device::{FIRMWARE, SimRandom};
 use firmware_sim::flash::{FlashConfig, SimFlash};
 use firmware_sim::keys::SimKeys;
 use protocol::command::{Command, Reply};
-use protocol::crypto::ecdh::PublicKey;
+use protocol::crypto::CryptoError;
+use protocol::crypto::ecdh::{PublicKey, StaticKey};
 use protocol::crypto::ecdsa::VerifyingKey;
-use protocol::ids::ContainerId;
+use protocol::ids::{ContainerId, KeyId};
 use protocol::limits::DEVICE_BODY_LEN_MAX;
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
 use protocol::objects::test_root;
@@ -53,18 +54,56 @@ impl Clock for Ticks {
     }
 }
 
+/// Keys that count how often the one is taken that protects what is at rest.
+#[derive(Clone)]
+pub struct BenchKeys {
+    keys: Arc<SimKeys>,
+    storage_key_taken: Arc<AtomicU64>,
+}
+
+impl Keys for BenchKeys {
+    fn id(&self) -> ContainerId {
+        self.keys.id()
+    }
+
+    fn certificate(&self) -> &[u8] {
+        self.keys.certificate()
+    }
+
+    fn sign(&self, preimage: &[u8], entropy: &[u8; 32]) -> Result<[u8; 64], CryptoError> {
+        self.keys.sign(preimage, entropy)
+    }
+
+    fn identity_id(&self) -> KeyId {
+        self.keys.identity_id()
+    }
+
+    fn channel_key(&self) -> &dyn StaticKey {
+        self.keys.channel_key()
+    }
+
+    fn sealing_key(&self) -> &dyn StaticKey {
+        self.keys.sealing_key()
+    }
+
+    fn storage_key(&self) -> &[u8; 32] {
+        self.storage_key_taken.fetch_add(1, Ordering::Relaxed);
+        self.keys.storage_key()
+    }
+}
+
 /// The engine's five capabilities on the bench.
 pub struct BenchPlatform<F> {
     store: Journal<F>,
     counter: FlashCounter<F>,
-    keys: Arc<SimKeys>,
+    keys: BenchKeys,
     clock: Ticks,
     random: SimRandom,
 }
 
 impl<F: Flash> Platform for BenchPlatform<F> {
     type Store = Journal<F>;
-    type Keys = SimKeys;
+    type Keys = BenchKeys;
     type Counter = FlashCounter<F>;
     type Clock = Ticks;
     type Random = SimRandom;
@@ -84,7 +123,7 @@ impl<F: Flash> Platform for BenchPlatform<F> {
 pub struct Bench<F: Flash = SimFlash> {
     flash: F,
     blocks_per_segment: u32,
-    keys: Arc<SimKeys>,
+    keys: BenchKeys,
     random: SimRandom,
     /// Its running time.
     pub ticks: Ticks,
@@ -111,6 +150,7 @@ impl<F: Flash + Clone> Bench<F> {
     /// A dongle without power on this flash.
     pub fn on(flash: F, blocks_per_segment: u32, keys: Arc<SimKeys>, seed: u64) -> Self {
         let random = SimRandom::new(Some(seed));
+        let keys = BenchKeys { keys, storage_key_taken: Arc::default() };
         Bench { flash, blocks_per_segment, keys, random, ticks: Ticks::default(), engine: None }
     }
 
@@ -165,6 +205,11 @@ impl<F: Flash + Clone> Bench<F> {
         let maker = test_root::root().expect("the test root");
         let device = Device::verify(&certificate, &maker).expect("our own certificate");
         VerifyingKey::from_bytes(&device.body.identity_key.0).expect("a certified key")
+    }
+
+    /// How often the key was taken that protects what is at rest: secrets are compared by it.
+    pub fn storage_key_taken(&self) -> u64 {
+        self.keys.storage_key_taken.load(Ordering::Relaxed)
     }
 
     /// Item keys are sealed to it.
