@@ -1,7 +1,7 @@
 //! Writes a few accepted inputs for each target into its corpus, for the fuzzer to start from.
 
 use protocol::codec::{self, Bytes, Fixed, List, Text};
-use protocol::command::{Command, Reply, SeatCommand, SeatGrant, SeatReply};
+use protocol::command::{Command, KeyCommand, KeyUsage, Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::crypto::channel::Initiator;
 use protocol::crypto::ecdsa::SigningKey;
 use protocol::crypto::hash::sha256;
@@ -166,6 +166,7 @@ fn commands() -> Vec<Vec<u8>> {
             bytes: Bytes::new([9; 40]).expect("short"),
         },
         Command::Prove { handle: SeatHandle(1), challenge: Fixed([8; 32]), purpose: 1 },
+        Command::Key(KeyCommand::Make { name: KeyName::new([7; 7]), usage: KeyUsage::Sign }),
     ];
     commands.iter().map(codec::encode).collect()
 }
