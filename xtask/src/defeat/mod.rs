@@ -1,6 +1,6 @@
 //! Removes one defense at a time: the test that guards it must turn red.
 //!
-//! Each `tests/defeat/sec_*.patch` takes one defense out and names that test. The patched tree is a
+//! Each `tests/defeat/*.patch` takes one defense out and names that test. The patched tree is a
 //! copy under `target/defeat`; the work tree is never touched.
 
 mod patch;
