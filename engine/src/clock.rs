@@ -53,9 +53,10 @@ impl<P: Platform> Engine<P> {
 
     /// Makes running time durable, now and then.
     pub(crate) fn keep_running_time(&mut self) -> Result<(), Failure> {
-        match self.time.ran_to_keep(self.platform.parts().clock) {
-            Some(ran_s) => self.commit(Writes::from([(records::RAN, Some(codec::encode(&ran_s)))])),
-            None => Ok(()),
-        }
+        let ran_s = self.time.ran_to_keep(self.platform.parts().clock);
+        let Some(ran_s) = ran_s else { return Ok(()) };
+        self.commit(Writes::from([(records::RAN, Some(codec::encode(&ran_s)))]))?;
+        self.time.kept(ran_s);
+        Ok(())
     }
 }

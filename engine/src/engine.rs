@@ -286,6 +286,8 @@ impl<P: Platform> Engine<P> {
         self.seats.expire(now_ms);
         // What cannot be written now is written later; until then a power cut costs a wait.
         let _ = self.note_end_of_seats();
+        // Also where nobody has a seat: a license that is over stays over.
+        let _ = self.keep_running_time();
         if self.staging.as_ref().is_some_and(|staging| staging.is_stale(now_ms)) {
             self.staging = None;
         }

@@ -104,13 +104,14 @@ impl Timekeeper {
     }
 
     /// The running time to be kept, when enough came together since it was kept last.
-    pub(crate) fn ran_to_keep(&mut self, clock: &mut impl Clock) -> Option<u64> {
+    pub(crate) fn ran_to_keep(&self, clock: &mut impl Clock) -> Option<u64> {
         let ran_s = self.ran_s(clock);
-        if ran_s < self.ran_kept_s.saturating_add(RAN_STEP_S) {
-            return None;
-        }
+        (ran_s >= self.ran_kept_s.saturating_add(RAN_STEP_S)).then_some(ran_s)
+    }
+
+    /// So much running time is durable now.
+    pub(crate) fn kept(&mut self, ran_s: u64) {
         self.ran_kept_s = ran_s;
-        Some(ran_s)
     }
 
     /// The present as the container's own clock tells it; 0 where it has none.

@@ -73,6 +73,9 @@ fn running_time_is_kept_every_minute() {
     assert_eq!(time.ran_to_keep(&mut clock), None);
     clock.ticks_ms += 1;
     assert_eq!(time.ran_to_keep(&mut clock), Some(160));
+    // It is not kept before it is durable.
+    assert_eq!(time.ran_to_keep(&mut clock), Some(160));
+    time.kept(160);
     assert_eq!(time.ran_to_keep(&mut clock), None);
 }
 
