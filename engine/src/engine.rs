@@ -337,10 +337,12 @@ impl<P: Platform> Engine<P> {
         self.finish_commit()
     }
 
-    /// Commits the open transaction together with the count of commits.
+    /// Commits the open transaction together with the count of commits. Of a state that was put
+    /// back nothing is counted: it would catch up with the counter.
     pub(crate) fn finish_commit(&mut self) -> Result<(), Failure> {
+        let unlocked = self.check_unlocked();
         let parts = self.platform.parts();
-        let counted = read_meta(parts.store).and_then(|mut meta| {
+        let counted = unlocked.and_then(|()| read_meta(parts.store)).and_then(|mut meta| {
             meta.commit_ctr += 1;
             records::write(parts.store, records::META, &meta).map_err(store_failure)?;
             parts.store.commit().map_err(store_failure)?;

@@ -10,6 +10,7 @@ mod memory;
 mod parsers;
 mod pin;
 mod power;
+mod put_back;
 mod refusals;
 mod reports;
 mod seats;
