@@ -169,7 +169,8 @@ impl<P: Platform> Engine<P> {
         Ok(SeatReply::Closed)
     }
 
-    /// A sign of life keeps the seat only while the license still allows the use.
+    /// A sign of life keeps the seat only while the license still allows the use. One that is
+    /// refused does not end it: the answer may get lost, and its user goes on until the time-out.
     fn heartbeat(
         &mut self,
         channel: u32,
@@ -178,11 +179,7 @@ impl<P: Platform> Engine<P> {
         now_ms: u64,
     ) -> Result<SeatReply, Failure> {
         let seat = self.seats.seat(handle, channel)?.clone();
-        if let Err(failure) = self.seat_still_allowed(&seat, channel) {
-            self.seats.close(handle, channel, now_ms);
-            self.note_end_of_seats()?;
-            return Err(failure);
-        }
+        self.seat_still_allowed(&seat, channel)?;
         self.keep_running_time()?;
         self.settle()?;
         self.seats.beat(handle, channel, n, now_ms)?;

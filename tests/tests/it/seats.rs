@@ -4,7 +4,7 @@ use protocol::command::{Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::errors::ErrorCode;
 use protocol::ids::{OpId, SeatHandle, SeatToken};
 use protocol::limits::{QUICK_MOVES_MAX, SEAT_GRACE_S, SETTLE_S};
-use protocol::objects::license::ItemOption;
+use protocol::objects::license::{ItemOption, Status};
 use strongroom_tests::dice::Dice;
 
 use crate::license::{Licensed, op, station};
@@ -100,6 +100,23 @@ fn a_family_has_one_seat_over_power_cuts() {
         granted(join(&mut made, second));
         assert_eq!(made.state().seats, 1);
     }
+}
+
+/// The answer to a heartbeat that is refused may get lost: its user goes on until the time-out, and
+/// nobody else has the seat before.
+#[test]
+fn a_seat_whose_license_was_withdrawn_is_counted_until_its_holder_must_have_ended() {
+    let mut made = licensed(1);
+    let handle = granted(made.open(1, op(1), 0)).handle;
+    let quantity = ItemOption::LicenseQuantity(1);
+    made.set(vec![quantity.clone(), ItemOption::Status(Status::Suspended)]);
+    let beat = made.seat(1, SeatCommand::Heartbeat { handle, n: 1 });
+    assert_eq!(beat.err(), Some(ErrorCode::Suspended));
+    made.set(vec![quantity]);
+    made.bench.ticks.pass_ms(FREE_AFTER_S * 1000);
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::NoSeat));
+    made.bench.ticks.pass_ms(1000);
+    granted(made.open(2, op(2), 0));
 }
 
 #[test]
