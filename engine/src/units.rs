@@ -33,6 +33,9 @@ impl<P: Platform> Engine<P> {
     ) -> Result<SeatReply, Failure> {
         let (slot, item, rule) = self.unit_counter_of(channel, handle)?;
         let mut account = self.units(slot, item.item)?;
+        if account.is_settled(op) {
+            return Err(ErrorCode::ReservationUnknown.failure());
+        }
         if account.knows(op) {
             return Ok(SeatReply::Units { left: account.left });
         }
@@ -158,6 +161,11 @@ impl Units {
         self.is_done(op) || self.open.iter().any(|open| open.op == op)
     }
 
+    /// Whether the vendor settled what this command reserved: it is not reserved once more.
+    fn is_settled(&self, op: OpId) -> bool {
+        self.open.iter().any(|open| open.op == op && open.units == 0)
+    }
+
     fn is_done(&self, op: OpId) -> bool {
         self.done.iter().any(|done| done.op == op)
     }
@@ -210,16 +218,24 @@ impl Units {
         if units == 0 || units > rule.reserve_max {
             return Err(ErrorCode::ReservationLarge.with(units.into(), rule.reserve_max.into()));
         }
+        let left_before = self.left;
         self.debit(units.into())?;
         let mut bookings = Vec::new();
         let mut open = Vec::from(&*self.open);
+        if open.len() == RESERVATIONS_MAX
+            && let Some(settled) = open.iter().position(|open| open.units == 0)
+        {
+            open.remove(settled);
+        }
         if open.len() == RESERVATIONS_MAX {
             if rule.lost != LostUnits::Charged {
                 return Err(ErrorCode::TooManyReservations.with(RESERVATIONS_MAX as u64, 0));
             }
             let lost = open.remove(0);
             self.used = self.used.saturating_add(lost.units.into());
-            bookings.push(self.booking(UsageKind::Charged, lost.units.into()));
+            // Entry by entry: what is reserved here has not left yet.
+            let (kind, units) = (UsageKind::Charged, lost.units.into());
+            bookings.push(Booking { kind, units, left: left_before });
         }
         open.push(Reservation { op, units });
         self.open = List::new(open).unwrap_or_default();
@@ -228,7 +244,7 @@ impl Units {
     }
 
     fn account(&mut self, op: OpId, used: u32) -> Result<Booking, Failure> {
-        let at = self.open.iter().position(|open| open.op == op);
+        let at = self.open.iter().position(|open| open.op == op && open.units > 0);
         let at = at.ok_or(ErrorCode::ReservationUnknown.failure())?;
         let reserved = self.open[at].units;
         if used > reserved {
@@ -260,16 +276,24 @@ impl Units {
             }
             UnitsChange::ChargeReserved => {
                 self.used = self.used.saturating_add(reserved);
-                self.open = List::default();
+                self.settle();
                 self.booking(UsageKind::Charged, reserved)
             }
             UnitsChange::ReleaseReserved => {
                 self.left = self.left.saturating_add(reserved);
-                self.open = List::default();
+                self.settle();
                 self.booking(UsageKind::Released, reserved)
             }
             _ => return Err(ErrorCode::Malformed.failure()),
         })
+    }
+
+    /// Nothing is reserved any more. The commands stay known, as reservations of nothing: whoever
+    /// lost an answer repeats its own.
+    fn settle(&mut self) {
+        let mut open = Vec::from(&*self.open);
+        open.iter_mut().for_each(|open| open.units = 0);
+        self.open = List::new(open).unwrap_or_default();
     }
 
     /// What is booked when the account ends with its entry.
@@ -361,13 +385,32 @@ mod tests {
             let next = account.clone().reserve(op(99), 2, rule);
             match lost {
                 LostUnits::Charged => {
-                    let kinds: Vec<_> = next.unwrap().iter().map(|done| done.kind).collect();
-                    assert_eq!(kinds, [UsageKind::Charged, UsageKind::Reserved]);
+                    let kinds: Vec<_> =
+                        next.unwrap().iter().map(|done| (done.kind, done.left)).collect();
+                    assert_eq!(kinds, [(UsageKind::Charged, 84), (UsageKind::Reserved, 82)]);
                 }
                 _ => assert!(next.is_err()),
             }
             account.change(UnitsChange::ReleaseReserved).unwrap();
             assert_eq!((account.left, sum(&account)), (100, 100));
+        }
+    }
+
+    #[test]
+    fn what_was_settled_is_neither_reserved_again_nor_accounted_for() {
+        for change in [UnitsChange::ChargeReserved, UnitsChange::ReleaseReserved] {
+            let mut account = account(100);
+            account.reserve(op(1), 5, RULE).unwrap();
+            assert!(account.knows(op(1)) && !account.is_settled(op(1)));
+            account.change(change).unwrap();
+            assert!(account.is_settled(op(1)) && account.reserved() == 0);
+            assert!(account.account(op(1), 0).is_err());
+            // Its place is not held: it goes before any reservation is lost.
+            for number in 2..=RESERVATIONS_MAX as u8 + 1 {
+                let booked = account.reserve(op(number), 1, RULE).unwrap();
+                assert_eq!(booked.len(), 1);
+            }
+            assert_eq!(sum(&account), 100);
         }
     }
 

@@ -207,6 +207,26 @@ fn a_paid_start_is_not_free_for_the_next_one() {
     assert_eq!(units(&mut made).left, 0);
 }
 
+/// The vendor settled what a command had reserved, and its answer was lost: repeated, it reserves
+/// nothing more.
+#[test]
+fn what_was_settled_is_not_reserved_again() {
+    for change in [UnitsChange::ChargeReserved, UnitsChange::ReleaseReserved] {
+        let mut made = counted(50);
+        let handle = granted(made.open(1, op(1), 1)).handle;
+        let reserve = SeatCommand::Reserve { op: op(2), handle, units: 5 };
+        assert!(made.seat(1, reserve).is_ok());
+        assert!(matches!(made.apply(&[UpdateOp::Units { item: ITEM, change }]), Reply::Receipt(_)));
+        let before = units(&mut made);
+        assert_eq!(before.reserved, 0);
+        let unknown = Some(ErrorCode::ReservationUnknown);
+        assert_eq!(made.seat(1, reserve).err(), unknown);
+        let account = SeatCommand::Account { op: op(2), handle, used: 0 };
+        assert_eq!(made.seat(1, account).err(), unknown);
+        assert_eq!(units(&mut made), before);
+    }
+}
+
 #[test]
 fn a_refused_use_takes_nothing() {
     let mut made = counted(5);
