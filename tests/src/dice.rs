@@ -17,7 +17,11 @@ pub struct Dice {
 impl Dice {
     /// The stream number `n` of this run's seed.
     pub fn new(n: u64) -> Self {
-        let seed = seed();
+        Dice::of(seed(), n)
+    }
+
+    /// The stream number `n` of another seed.
+    pub fn of(seed: u64, n: u64) -> Self {
         let mut stream = ChaCha8Rng::seed_from_u64(seed);
         stream.set_stream(n);
         Dice { seed, stream }

@@ -15,6 +15,7 @@ mod refusals;
 mod reports;
 mod seats;
 mod signatures;
+mod simulation;
 mod time;
 mod trust;
 mod units;
