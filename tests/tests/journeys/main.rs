@@ -11,6 +11,7 @@ mod entries;
 mod first_run;
 mod grammar;
 mod key_stores;
+mod malformed;
 mod options;
 mod people;
 mod programs;

@@ -174,6 +174,15 @@ impl World {
         run(command.args(words), "")
     }
 
+    /// The same with so many bytes of address space.
+    pub(crate) fn cli_within(&self, bytes: u64, line: &str) -> Outcome {
+        let mut command = Command::new("/usr/bin/prlimit");
+        command.current_dir(self.dir.path()).arg(format!("--as={bytes}"));
+        command.arg(built("strongroom")).args(line.split_whitespace());
+        self.environment(&mut command);
+        run(&mut command, "")
+    }
+
     fn strongroom(&self) -> Command {
         let mut command = Command::new(built("strongroom"));
         command.current_dir(self.dir.path());
