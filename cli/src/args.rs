@@ -2,6 +2,7 @@
 
 mod key;
 mod people;
+mod retire;
 mod upkeep;
 mod uses;
 
@@ -9,10 +10,13 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use protocol::limits::IDENTIFY_S_MAX;
+
 pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
+pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
 pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
 pub(crate) use uses::{
     Access, ConditionArgs, DecryptArgs, EncryptArgs, ProofArgs, ProveArgs, UnlockArgs, UseArgs,
@@ -161,6 +165,17 @@ pub(crate) enum ContainerCommand {
     /// The owner's PIN
     #[command(subcommand)]
     Pin(PinCommand),
+    /// Make a container show itself: its light blinks
+    Identify {
+        /// For how long; 0 ends it
+        #[arg(long, default_value_t = 5, value_name = "N",
+            value_parser = clap::value_parser!(u8).range(..=i64::from(IDENTIFY_S_MAX)))]
+        seconds: u8,
+    },
+    /// List what a container holds, or write the signed list that each vendor needs when it is lost
+    Inventory(InventoryArgs),
+    /// Retire a container for good: everything in it is erased, and each vendor gets a signed proof
+    Decommission(DecommissionArgs),
     /// Show what a container believes of time, and bring certified time by file
     Time(TimeArgs),
     /// Give a container a name, or take it away with an empty one
@@ -299,9 +314,11 @@ pub(crate) enum VendorCommand {
     Decrypt(VendorDecryptArgs),
     /// Check a proof that a license is in use
     Proof(ProofArgs),
-    /// Take in a receipt
+    /// Compare the inventory of a container with what was issued to it
+    Inventory(VendorInventoryArgs),
+    /// Take in a receipt, or the final statement of a container that was decommissioned
     Receipt {
-        /// The receipt file
+        /// The receipt, or the final statement
         file: PathBuf,
         /// The vendor directory
         #[arg(long, value_name = "DIR")]

@@ -3,7 +3,7 @@
 mod completions;
 mod container;
 mod demo;
-mod doctor;
+pub(crate) mod doctor;
 mod explain;
 mod inspect;
 mod license;

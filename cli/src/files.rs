@@ -70,6 +70,11 @@ pub(crate) fn check_new(path: &Path) -> Result<()> {
     std::fs::read_dir(folder).map(drop).map_err(|error| CliError::io(folder, &error))
 }
 
+/// A folder for new files, made if missing.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| CliError::io(path, &error))
+}
+
 /// The same for what only its owner may read.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, 0o600, Existing::Keep)

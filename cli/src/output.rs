@@ -77,6 +77,27 @@ impl Output {
         }
     }
 
+    /// Lets the word be typed before something that destroys. Without a terminal it is refused with
+    /// the flag to pass.
+    pub(crate) fn confirm_by(&self, question: &str, word: &str, yes: bool) -> Result<()> {
+        if yes {
+            return Ok(());
+        }
+        if self.json || !std::io::stdin().is_terminal() {
+            return Err(CliError::usage(
+                format!("this needs a confirmation: {question}"),
+                "Pass --yes to confirm without being asked.",
+            ));
+        }
+        let _ = write!(anstream::stderr(), "{question} Type {word} to go on: ");
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        match read.is_ok() && answer.trim().eq_ignore_ascii_case(word) {
+            true => Ok(()),
+            false => Err(CliError::conflict("not confirmed", "Nothing was changed.")),
+        }
+    }
+
     /// A bar that shows up when the work takes longer than half a second.
     pub(crate) fn progress(&self, what: &str) -> Progress {
         let visible = !self.json && std::io::stderr().is_terminal();

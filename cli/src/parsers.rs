@@ -5,8 +5,13 @@
 
 use std::fmt::Debug;
 
+use protocol::ids::RootFp;
+use protocol::objects::root::Mode;
+
+use crate::commands::doctor::replay::replay;
 use crate::commands::protect::texts;
 use crate::error::CliError;
+use crate::support::Bundle;
 use crate::times;
 use crate::trust::Trust;
 use crate::vendor::keys::Sealed;
@@ -14,7 +19,7 @@ use crate::vendor::ledger::Ledger;
 use crate::vendor::passphrase::Passphrase;
 use crate::vendor::shares::SealedShare;
 use crate::vendor::store::StoreFile;
-use crate::vendor::{features, parse_template, products};
+use crate::vendor::{self, features, parse_template, products};
 
 /// The list of products.
 pub fn read_products(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<u8>)> {
@@ -38,6 +43,20 @@ pub fn read_ledger(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<
     }
     let written = ledger.to_json();
     Some((ledger, written))
+}
+
+/// A support bundle, replayed: how many uses come out as it says.
+pub fn replay_bundle(bytes: &[u8]) -> Option<usize> {
+    let bundle = Bundle::parse(bytes).ok()?;
+    let again = serde_json::to_vec(&bundle).ok()?;
+    assert_eq!(Bundle::parse(&again).ok()?, bundle, "it is read otherwise than it is written");
+    replay(&bundle).ok().map(|all| all.len())
+}
+
+/// An inventory for a firm: how many records it holds.
+pub fn read_inventory(bytes: &[u8], root_fp: RootFp) -> Option<usize> {
+    let (_, records) = vendor::read_inventory(bytes, root_fp, Mode::Test).ok()?;
+    Some(records.len())
 }
 
 /// The key store, as far as it is read without a passphrase: the bytes that it is written as.

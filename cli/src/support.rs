@@ -5,11 +5,18 @@
 //! hexadecimal, so that a use can be evaluated again elsewhere. No field holds a secret, the name
 //! of the machine or of its users, or a path below somebody's home.
 
+use protocol::command::{Grounds, Trapped};
+use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::ProductCode;
+use protocol::objects::device::ClockClass;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Name and version of this document.
 pub(crate) const SCHEMA: &str = "strongroom.support/v1";
+
+/// Bytes of a bundle, at most.
+const BUNDLE_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +60,8 @@ pub(crate) struct Asker {
     pub(crate) runtime: String,
     /// Market, if one is named.
     pub(crate) market: Option<String>,
+    /// Whether it knows which station it is; not which.
+    pub(crate) is_station_known: bool,
 }
 
 /// How a check ended.
@@ -173,8 +182,22 @@ pub(crate) struct FirmSeen {
     pub(crate) nonce_hex: String,
     /// The context, a signed object.
     pub(crate) context_hex: String,
+    /// The records that the context's hash of the configuration is made of.
+    pub(crate) configuration_hex: String,
+    /// The trap that locked its licenses.
+    pub(crate) trapped: Option<TrappedSeen>,
     /// Entries.
     pub(crate) items: Vec<ItemSeen>,
+}
+
+/// A trap that was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrappedSeen {
+    /// The product whose key had it.
+    pub(crate) product: u32,
+    /// When it was touched, Unix seconds; 0 = not known.
+    pub(crate) at_s: u64,
 }
 
 /// A license entry.
@@ -207,8 +230,139 @@ pub(crate) struct Attempt {
     pub(crate) requirement: Value,
     /// The requirement's canonical bytes.
     pub(crate) canonical_hex: String,
+    /// Entries of the product, and how each was judged.
+    pub(crate) judged: Vec<Judged>,
     /// Why it was refused; nothing if it was allowed.
     pub(crate) refusal: Option<Refusal>,
+}
+
+/// How an entry was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Judged {
+    /// Number among entries of the product.
+    pub(crate) entry: u16,
+    /// Why it does not allow the use; nothing where it does.
+    pub(crate) refusal: Option<Refusal>,
+    /// Whether the one who asks is the user whom the entry names.
+    pub(crate) is_named_user: bool,
+    /// Whether the one who asks has the user's key that the entry names.
+    pub(crate) has_named_key: bool,
+    /// By what.
+    pub(crate) by: GroundsSeen,
+}
+
+/// What an entry was judged by, as the container told it: times in Unix seconds, 0 = not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GroundsSeen {
+    /// Where the container's own time comes from: `rtc`, `signed`, `session`, `host`.
+    pub(crate) class: String,
+    /// By the container's own clock.
+    pub(crate) clock_s: u64,
+    /// What the vendor certified last, and the time that the container ran since.
+    pub(crate) reach_s: u64,
+    /// What the vendor certified last.
+    pub(crate) certified_s: u64,
+    /// By the host's clock.
+    pub(crate) host_s: u64,
+    /// Whether time was certified since the power came.
+    pub(crate) is_fresh: bool,
+    /// When the entry was used first; 0 = not yet.
+    pub(crate) first_use_s: u64,
+    /// Units left.
+    pub(crate) units: u64,
+    /// Seats taken.
+    pub(crate) seats: u32,
+    /// The station shares one of them.
+    pub(crate) is_shared_here: bool,
+    /// A use on the station is exclusive.
+    pub(crate) is_exclusive_here: bool,
+    /// Seconds for which seats of before a power cut may still be in use.
+    pub(crate) quarantine_s: u32,
+    /// Seconds that the container stays shut for having changed machines too often.
+    pub(crate) settling_s: u32,
+    /// Whether the entry whose module this one is, is there.
+    pub(crate) has_parent: bool,
+    /// Whether the item key is there.
+    pub(crate) has_key: bool,
+    /// Whether there is room in the usage log.
+    pub(crate) has_log_room: bool,
+    /// The trap that locked the vendor's licenses.
+    pub(crate) trapped: Option<TrappedSeen>,
+}
+
+impl Bundle {
+    /// Reads a bundle, which may come from anybody.
+    pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<Self, Failure> {
+        let refused = ErrorCode::BundleRefused.failure();
+        if bytes.len() > BUNDLE_LEN_MAX {
+            let (len, max) = (bytes.len() as u64, BUNDLE_LEN_MAX as u64);
+            return Err(ErrorCode::TooLong.with(len, max));
+        }
+        let bundle: Bundle = serde_json::from_slice(bytes).map_err(|_| refused)?;
+        if bundle.schema == SCHEMA { Ok(bundle) } else { Err(refused) }
+    }
+}
+
+impl GroundsSeen {
+    /// What a container told.
+    pub(crate) fn of(by: &Grounds, class: &str) -> Self {
+        GroundsSeen {
+            class: class.into(),
+            clock_s: by.clock_s,
+            reach_s: by.reach_s,
+            certified_s: by.certified_s,
+            host_s: by.host_s,
+            is_fresh: by.is_fresh,
+            first_use_s: by.first_use_s,
+            units: by.units,
+            seats: by.seats,
+            is_shared_here: by.is_shared_here,
+            is_exclusive_here: by.is_exclusive_here,
+            quarantine_s: by.quarantine_s,
+            settling_s: by.settling_s,
+            has_parent: by.has_parent,
+            has_key: by.has_key,
+            has_log_room: by.has_log_room,
+            trapped: by.trapped.map(TrappedSeen::of),
+        }
+    }
+
+    /// The same for a container whose clock is of `class`.
+    pub(crate) fn grounds(&self, class: ClockClass) -> Grounds {
+        Grounds {
+            class,
+            clock_s: self.clock_s,
+            reach_s: self.reach_s,
+            certified_s: self.certified_s,
+            host_s: self.host_s,
+            is_fresh: self.is_fresh,
+            first_use_s: self.first_use_s,
+            units: self.units,
+            seats: self.seats,
+            is_shared_here: self.is_shared_here,
+            is_exclusive_here: self.is_exclusive_here,
+            quarantine_s: self.quarantine_s,
+            settling_s: self.settling_s,
+            has_parent: self.has_parent,
+            has_key: self.has_key,
+            has_log_room: self.has_log_room,
+            trapped: self.trapped.map(TrappedSeen::trapped),
+        }
+    }
+}
+
+impl TrappedSeen {
+    /// What a container told.
+    pub(crate) fn of(trapped: Trapped) -> Self {
+        TrappedSeen { product: trapped.product.0, at_s: trapped.at_s }
+    }
+
+    /// The same.
+    pub(crate) fn trapped(self) -> Trapped {
+        Trapped { product: ProductCode(self.product), at_s: self.at_s }
+    }
 }
 
 impl Finding {
@@ -248,19 +402,27 @@ mod tests {
                 machine: "x86_64".into(),
             },
             findings: vec![Finding::ok("clock", "2026"), Finding::problem("disk", "full", "Mend.")],
-            asker: Asker { runtime: "0.1.0".into(), market: Some("AT".into()) },
+            asker: Asker {
+                runtime: "0.1.0".into(),
+                market: Some("AT".into()),
+                is_station_known: true,
+            },
             sources: Vec::new(),
             containers: Vec::new(),
             attempts: vec![Attempt {
                 serial: "DONGLE".into(),
                 requirement: serde_json::json!({ "product": 7 }),
                 canonical_hex: "00".into(),
+                judged: Vec::new(),
                 refusal: Some(Refusal { code: "S0380".into(), a: 1, b: 2, title: "over".into() }),
             }],
         };
         let text = serde_json::to_string(&bundle).unwrap();
-        assert_eq!(serde_json::from_str::<Bundle>(&text).unwrap(), bundle);
+        assert_eq!(Bundle::parse(text.as_bytes()).unwrap(), bundle);
         let more = text.replacen('{', "{\"passphrase\":1,", 1);
-        assert!(serde_json::from_str::<Bundle>(&more).is_err());
+        let newer = text.replace("support/v1", "support/v2");
+        for other in [more, newer, format!("{text}{{}}"), "[".repeat(100_000)] {
+            assert!(Bundle::parse(other.as_bytes()).is_err());
+        }
     }
 }

@@ -44,7 +44,7 @@ use crate::files;
 use crate::trust::Trust;
 use store::{StoreFile, TokenPlace};
 
-pub(crate) use context::{VerifiedStatement, certified, read_statement, verify};
+pub(crate) use context::{VerifiedStatement, certified, read_inventory, read_statement, verify};
 pub(crate) use data::{DataInput, field as data_field, read as read_data};
 pub(crate) use delegate::Grant;
 pub(crate) use issue::{Change, Issue, Setting};

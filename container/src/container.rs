@@ -4,14 +4,17 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::codec::{Bytes, Fixed, Text};
 use protocol::command::{
-    Command, ContainerInfo, FirmInfo, ItemState, KeyCommand, KeyReply, KeyUsage, Reply,
+    Command, ContainerInfo, FirmInfo, ItemState, Judgement, KeyCommand, KeyReply, KeyUsage, Reply,
     SeatCommand, SeatReply, user_proof,
 };
 use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, KeyName, OpId, RootFp, Serial};
-use protocol::limits::{DATA_LEN_MAX, DEVICE_BODY_LEN_MAX, PIN_LEN_MAX, UPDATE_CHUNK_LEN_MAX};
+use protocol::limits::{
+    CONFIGURATION_LEN_MAX, DATA_LEN_MAX, DEVICE_BODY_LEN_MAX, FIRMS_MAX, PIN_LEN_MAX,
+    UPDATE_CHUNK_LEN_MAX,
+};
 use protocol::objects::artifact::SecretKey;
 use protocol::objects::data::DataField;
 use protocol::objects::device::{ClockClass, Device};
@@ -311,6 +314,100 @@ impl Container {
         })
     }
 
+    /// Makes it show itself for so many seconds; 0 ends it.
+    ///
+    /// # Errors
+    /// See [`Container::info`]; [`ErrorCode::TooLong`] for more than
+    /// [`IDENTIFY_S_MAX`](protocol::limits::IDENTIFY_S_MAX) seconds.
+    pub fn identify(&self, for_s: u8) -> Result<(), Error> {
+        self.done(&Command::Identify { for_s })
+    }
+
+    /// Retires it for good and erases everything in it. One that is retired already stays so.
+    ///
+    /// # Errors
+    /// [`ErrorCode::PinNeeded`], [`ErrorCode::ContainerLocked`].
+    pub fn decommission(&self) -> Result<(), Error> {
+        self.done(&Command::Decommission)
+    }
+
+    /// The final statements of one that is decommissioned, one for each firm, as objects.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotDecommissioned`].
+    pub fn final_statements(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let mut all = Vec::new();
+        for at in 0..FIRMS_MAX {
+            let Reply::FinalStatement(object) = self.call(&Command::FinalStatement { at })? else {
+                return Err(unexpected());
+            };
+            if object.is_empty() {
+                break;
+            }
+            all.push(object.to_vec());
+        }
+        Ok(all)
+    }
+
+    /// The records of a firm's configuration, one behind the other: the bytes that its
+    /// `config_hash` is the hash of. Updates may come in between, so compare it with a context.
+    ///
+    /// # Errors
+    /// See [`Container::info`]; [`ErrorCode::TooLong`] for a container without end.
+    pub fn configuration(&self, firm: RootFp) -> Result<Vec<u8>, Error> {
+        let (mut bytes, mut after) = (Vec::new(), 0);
+        loop {
+            let Reply::Configuration(page) = self.call(&Command::Configuration { firm, after })?
+            else {
+                return Err(unexpected());
+            };
+            let Some(last) = page.last() else { return Ok(bytes) };
+            // A page that does not go on would make this endless.
+            if last.key <= after {
+                return Err(unexpected());
+            }
+            after = last.key;
+            page.iter().for_each(|record| record.write(&mut bytes));
+            if bytes.len() > CONFIGURATION_LEN_MAX {
+                let (len, max) = (bytes.len() as u64, CONFIGURATION_LEN_MAX as u64);
+                return Err(ErrorCode::TooLong.with(len, max).into());
+            }
+        }
+    }
+
+    /// How every entry of the product is judged, and by what. A use takes the first that allows
+    /// it; the refusal with the highest number is the one that it meets.
+    ///
+    /// # Errors
+    /// What refuses before any entry is looked at.
+    pub fn judge(&self, requirement: &Requirement) -> Result<Vec<Judgement>, Error> {
+        self.introduce()?;
+        let mut all: Vec<Judgement> = Vec::new();
+        loop {
+            let after = all.last().map(|judged| judged.entry);
+            let command = Command::Judge { requirement: *requirement, after };
+            let Reply::Judged(judged) = self.call(&command)? else { return Err(unexpected()) };
+            match judged {
+                Some(judged) if after.is_none_or(|after| after < judged.entry) => all.push(judged),
+                Some(_) => return Err(unexpected()),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// What a use meets whose product's entries were judged so: the first that allows it, or the
+    /// refusal of the one that got furthest.
+    ///
+    /// # Errors
+    /// That refusal; [`ErrorCode::ProductUnknown`] where there was nothing to judge.
+    pub fn outcome(&self, requirement: &Requirement, judged: &[Judgement]) -> Result<(), Error> {
+        let refusals = judged.iter().map(|judged| judged.refusal);
+        match furthest(requirement, refusals) {
+            Some(refusal) => Err(self.by_whom(refusal.into())),
+            None => Ok(()),
+        }
+    }
+
     /// What a data field of an entry holds. `access_code` is for hidden data.
     ///
     /// # Errors
@@ -577,6 +674,22 @@ fn accept(reply: Reply) -> Result<(), UpdateError> {
         Reply::UpdateRefused { failure, receipt } => Err(UpdateError::refused(failure, &receipt)),
         _ => Err(unexpected().into()),
     }
+}
+
+/// Of the refusals of all entries of a product, in their order, the one that a use meets; `None`
+/// where an entry allows it. Numbers of refusals rise in the order of evaluation.
+pub fn furthest(
+    requirement: &Requirement,
+    refusals: impl IntoIterator<Item = Option<Failure>>,
+) -> Option<Failure> {
+    let mut met: Option<Failure> = None;
+    for refusal in refusals {
+        let refusal = refusal?;
+        if met.is_none_or(|met| refusal.code > met.code) {
+            met = Some(refusal);
+        }
+    }
+    Some(met.unwrap_or(ErrorCode::ProductUnknown.with(requirement.product.0.into(), 0)))
 }
 
 fn pin_bytes(pin: &str) -> Result<Bytes<PIN_LEN_MAX>, Error> {

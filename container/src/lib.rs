@@ -22,7 +22,7 @@ mod secure;
 mod who;
 
 pub use backend::{Address, Backend, Channel, Found};
-pub use container::{Container, Makers, UpdateError};
+pub use container::{Container, Makers, UpdateError, furthest};
 pub use error::Error;
 pub use registry::{Discovery, Registry};
 pub use seat::{KeptSeat, Seat};

@@ -44,6 +44,8 @@ pub enum Locked {
     No = 0,
     /// Its state is older than its counter: somebody put an old state back.
     RolledBack = 1,
+    /// Its owner retired it for good.
+    Decommissioned = 2,
 }
 
 /// A license container on a platform.
@@ -60,6 +62,8 @@ pub struct Engine<P: Platform> {
     /// Wrong access codes in this power session, for each firm.
     pub(crate) wrong_codes: [u8; FIRMS_MAX as usize],
     pub(crate) boot: [u8; 16],
+    /// What the home was not told yet.
+    pub(crate) identify_s: Option<u8>,
     sessions: Sessions,
 }
 
@@ -91,10 +95,15 @@ impl<P: Platform> Engine<P> {
             }
             _ => Locked::RolledBack,
         };
+        let is_retired = records::has(parts.store, records::RETIRED)?;
+        let locked = match locked {
+            Locked::No if is_retired => Locked::Decommissioned,
+            other => other,
+        };
         let ran_s = records::read(parts.store, records::RAN)?.unwrap_or_default();
         let power = records::read(parts.store, records::POWER)?.unwrap_or_default();
         let time = Timekeeper::new(profile.clock, ran_s, parts.clock);
-        Ok(Engine {
+        let mut engine = Engine {
             platform,
             profile,
             time,
@@ -106,8 +115,14 @@ impl<P: Platform> Engine<P> {
             power: PowerSession::after(power),
             wrong_codes: [0; FIRMS_MAX as usize],
             boot,
+            identify_s: None,
             sessions: Sessions::default(),
-        })
+        };
+        if engine.locked == Locked::Decommissioned {
+            // What cannot be erased now is erased at the next start; nobody reaches it meanwhile.
+            let _ = engine.erase();
+        }
+        Ok(engine)
     }
 
     /// Answers one message on a channel. Every answer is final: what it says is durable.
@@ -135,6 +150,12 @@ impl<P: Platform> Engine<P> {
             self.staging = None;
         }
         self.pending.take_if(|pending| pending.channel() == channel);
+    }
+
+    /// Seconds for which the container was asked to show itself since this was asked last; 0 ends
+    /// it. Asked by the home behind each message: how it shows itself is its own affair.
+    pub fn take_identify(&mut self) -> Option<u8> {
+        self.identify_s.take()
     }
 
     /// Carries out a command as if `channel` had sent it: for tests that need many thousands of
@@ -229,6 +250,9 @@ impl<P: Platform> Engine<P> {
     }
 
     fn execute(&mut self, channel: u32, handshake_hash: &[u8; 32], command: Command) -> Reply {
+        if self.locked == Locked::Decommissioned && !answers_at_the_end(&command) {
+            return Reply::Failed(ErrorCode::Decommissioned.failure());
+        }
         let done = match command {
             Command::Seat(command) => self.seat_command(channel, command).map(Reply::Seat),
             Command::Info => self.info().map(Reply::Info),
@@ -275,6 +299,11 @@ impl<P: Platform> Engine<P> {
                 self.prove(channel, handshake_hash, handle, challenge, purpose)
             }
             Command::Key(command) => self.vendor_key(channel, command),
+            Command::Identify { for_s } => self.identify(for_s),
+            Command::Decommission => self.decommission(channel),
+            Command::FinalStatement { at } => self.final_statement(at),
+            Command::Configuration { firm, after } => self.configuration(firm, after),
+            Command::Judge { requirement, after } => self.judge(channel, &requirement, after),
             _ => Err(ErrorCode::UnknownCommand.failure()),
         };
         done.unwrap_or_else(Reply::Failed)
@@ -340,7 +369,11 @@ impl<P: Platform> Engine<P> {
     /// Commits the open transaction together with the count of commits. Of a state that was put
     /// back nothing is counted: it would catch up with the counter.
     pub(crate) fn finish_commit(&mut self) -> Result<(), Failure> {
-        let unlocked = self.check_unlocked();
+        let unlocked = match self.locked {
+            Locked::RolledBack => self.check_unlocked(),
+            // One that is decommissioned still erases.
+            Locked::No | Locked::Decommissioned => Ok(()),
+        };
         let parts = self.platform.parts();
         let counted = unlocked.and_then(|()| read_meta(parts.store)).and_then(|mut meta| {
             meta.commit_ctr += 1;
@@ -372,6 +405,17 @@ impl<P: Platform> Engine<P> {
         let filled = check_random(random).and_then(|()| random.fill(&mut bytes));
         filled.map(|()| bytes).map_err(|_| ErrorCode::RandomFailed.failure())
     }
+}
+
+/// What a container that is decommissioned still does.
+fn answers_at_the_end(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Info
+            | Command::Identify { .. }
+            | Command::Decommission
+            | Command::FinalStatement { .. }
+    )
 }
 
 /// The container's own record.

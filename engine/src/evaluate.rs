@@ -205,7 +205,7 @@ fn firm(q: &Question<'_>) -> Result<(), Failure> {
 }
 
 /// The refusal of all licenses of a firm.
-pub(crate) fn firm_locked(trapped: Trapped) -> Failure {
+pub fn firm_locked(trapped: Trapped) -> Failure {
     ErrorCode::FirmLocked.with(trapped.product.0.into(), trapped.at_s)
 }
 

@@ -11,10 +11,12 @@ mod engine;
 mod evaluate;
 mod health;
 pub mod journal;
+mod judge;
 mod pin;
 pub mod platform;
 mod power;
 mod records;
+mod retire;
 mod sealed;
 mod seats;
 mod session;
@@ -30,6 +32,7 @@ mod vendor_keys;
 pub use engine::{Engine, Locked, Profile};
 pub use evaluate::{
     AfterPowerUp, Circumstances, Presence, Question, STEPS, Stage, Step, TimeView, end_s, evaluate,
+    firm_locked,
 };
 pub use health::check_random;
 pub use seats::{SeatTimes, Taken};

@@ -10,6 +10,7 @@ use protocol::ids::{EntryNumber, Generation, KeyId, KeyName, OpId, ProductCode, 
 use protocol::limits::{
     CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, RESERVATIONS_MAX, REVOKED_KEYS_MAX, UNIT_OPS_KEPT,
 };
+use protocol::objects::configuration;
 use protocol::objects::data::{DATA_NUMBERS, DataField};
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::root::RootBody;
@@ -30,18 +31,21 @@ pub(crate) const POWER: RecordKey = 0x03 << 56;
 /// The owner's PIN.
 pub(crate) const PIN: RecordKey = 0x04 << 56;
 const VENDOR_KEY: u8 = 0x05;
+/// That the container is decommissioned.
+pub(crate) const RETIRED: RecordKey = 0x06 << 56;
 const FIRM: u8 = 0x10;
 const RECEIPT: u8 = 0x11;
 const REVOKED: u8 = 0x12;
-const ITEM: u8 = 0x20;
-const ITEM_KEY: u8 = 0x21;
+const FINAL: u8 = 0x13;
+const ITEM: u8 = configuration::ITEM_KIND;
+const ITEM_KEY: u8 = configuration::ITEM_KEY_KIND;
 const USAGE: u8 = 0x22;
 const UNITS: u8 = 0x23;
 const LOG: u8 = 0x24;
 const LOG_ENTRY: u8 = 0x25;
 const STAGED: u8 = 0x30;
 /// The first of [`DATA_NUMBERS`] kinds, one for each field.
-const DATA: u8 = 0x40;
+const DATA: u8 = configuration::DATA_KIND;
 
 /// The container's own record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +100,13 @@ pub(crate) struct Revoked {
     pub hash: Fixed<32>,
     /// Keys that count no more.
     pub keys: List<KeyId, REVOKED_KEYS_MAX>,
+}
+
+/// That the container is decommissioned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retired {
+    /// Final statements that it keeps.
+    pub finals: u8,
 }
 
 /// A kept receipt, as an object.
@@ -226,6 +237,16 @@ pub(crate) fn receipt_key(slot: FirmSlot, seq: u64) -> RecordKey {
     key(RECEIPT, slot, 0, (seq % protocol::limits::RECEIPTS_KEPT) as u16)
 }
 
+/// Key of the final statement for a firm.
+pub(crate) fn final_key(slot: FirmSlot) -> RecordKey {
+    key(FINAL, slot, 0, 0)
+}
+
+/// Whether a record outlives the end of a container's use.
+pub(crate) fn is_kept_at_the_end(key: RecordKey) -> bool {
+    matches!(key, META | RAN | RETIRED) || (key >> 56) as u8 == FINAL
+}
+
 /// Key of a Product Item.
 pub(crate) fn item_key(slot: FirmSlot, item: ItemRef) -> RecordKey {
     key(ITEM, slot, item.product.0, item.entry.0)
@@ -342,6 +363,33 @@ pub(crate) fn vendor_key_count(store: &mut impl Store) -> Result<u8, StoreError>
     Ok(count)
 }
 
+/// The first firm from a slot on.
+pub(crate) fn next_firm(
+    store: &mut impl Store,
+    from: FirmSlot,
+) -> Result<Option<(FirmSlot, Firm)>, StoreError> {
+    match next_in(store, firm_key(from), firm_key(FirmSlot::MAX))? {
+        Some(key) => Ok(Some(((key >> 48) as u8, read(store, key)?.ok_or(StoreError::Medium)?))),
+        None => Ok(None),
+    }
+}
+
+/// The final statement at a position.
+pub(crate) fn final_at(
+    store: &mut impl Store,
+    at: u8,
+) -> Result<Option<StoredReceipt>, StoreError> {
+    let (mut from, last) = (final_key(0), final_key(FirmSlot::MAX));
+    for _ in 0..at {
+        let Some(found) = next_in(store, from, last)? else { return Ok(None) };
+        from = found + 1;
+    }
+    match next_in(store, from, last)? {
+        Some(found) => read(store, found),
+        None => Ok(None),
+    }
+}
+
 /// How many firms there are.
 pub(crate) fn firm_count(store: &mut impl Store) -> Result<u8, StoreError> {
     let mut count = 0;
@@ -407,25 +455,37 @@ pub(crate) fn next_item_in(
     }
 }
 
-/// Calls `visit` with key and value of every entry and of its readable data, and with the key alone
-/// of what is kept sealed, of a firm. The owner's data is no part of it.
-pub(crate) fn for_each_of_configuration(
+/// The record of a firm's configuration behind `after`, or its first: its key, and whether its
+/// value belongs to it too, which it does for entries and readable data, not for what is kept
+/// sealed. The owner's data is no part of it.
+pub(crate) fn next_of_configuration(
     store: &mut impl Store,
     slot: FirmSlot,
-    mut visit: impl FnMut(RecordKey, &[u8]),
-) -> Result<(), StoreError> {
-    let mut buf = alloc::vec![0; RECORD_LEN_MAX];
+    after: Option<RecordKey>,
+) -> Result<Option<(RecordKey, bool)>, StoreError> {
     let data = (DataField::Protected.number()..DATA_NUMBERS)
         .map(|number| (DATA + number, number < DataField::Hidden(0).number()));
     for (kind, with_value) in [(ITEM, true), (ITEM_KEY, false)].into_iter().chain(data) {
-        let mut from = key(kind, slot, 0, 0);
-        while let Some(found) = next_in(store, from, key(kind, slot, u32::MAX, u16::MAX))? {
-            let len = store.read(found, &mut buf)?.ok_or(StoreError::Medium)?;
-            visit(found, if with_value { &buf[..len] } else { &[] });
-            from = found + 1;
+        let (first, last) = (key(kind, slot, 0, 0), key(kind, slot, u32::MAX, u16::MAX));
+        if after.is_some_and(|after| after >= last) {
+            continue;
+        }
+        let from = after.map_or(first, |after| first.max(after + 1));
+        if let Some(found) = next_in(store, from, last)? {
+            return Ok(Some((found, with_value)));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// A record's key without the slot, which is this container's affair.
+pub(crate) fn without_slot(key: RecordKey) -> RecordKey {
+    key & !(0xff << 48)
+}
+
+/// The same key in a slot.
+pub(crate) fn in_slot(key: RecordKey, slot: FirmSlot) -> RecordKey {
+    without_slot(key) | u64::from(slot) << 48
 }
 
 /// Whether a record is an entry, and not something that belongs to one.

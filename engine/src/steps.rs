@@ -7,21 +7,32 @@ use protocol::command::{FirmInfo, ItemState, Reply, user_proof};
 use protocol::crypto::ecdsa::{self, VerifyingKey};
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{OpId, RootFp};
-use protocol::limits::{CONTAINER_NAME_LEN_MAX, STATEMENT_LEN_MAX};
+use protocol::limits::{
+    COMMAND_LEN_MAX, CONFIGURATION_PER_REPLY, CONTAINER_NAME_LEN_MAX, IDENTIFY_S_MAX,
+    STATEMENT_LEN_MAX,
+};
+use protocol::objects::configuration::ConfigurationRecord;
 use protocol::objects::license::{Client, ItemRef};
 use protocol::objects::statement::{ContextBody, genesis_hash};
 use protocol::signed::{Header, Kind, Proof, UnverifiedObject, write_object};
 
 use crate::data;
 use crate::engine::{Engine, read_meta, store_failure};
-use crate::platform::{Keys, Platform};
+use crate::platform::{Keys, Platform, RECORD_LEN_MAX};
 use crate::records::{self, Firm, FirmSlot, StoredReceipt};
+use crate::update::read_of_configuration;
 
 /// A statement as an object.
 pub(crate) type Statement = Bytes<STATEMENT_LEN_MAX>;
 
 /// Most entries in one reply: so many of the largest fit a message.
 const ITEMS_PER_REPLY: usize = 3;
+
+/// Bytes in front of a list in a reply, at most.
+const REPLY_HEAD_LEN: usize = 8;
+
+/// Bytes of a record's key and length in a reply, at most.
+const CONFIGURATION_HEAD_LEN: usize = 10 + 3;
 
 /// Most firms in one reply.
 const FIRMS_PER_REPLY: usize = 16;
@@ -138,6 +149,34 @@ impl<P: Platform> Engine<P> {
             self.commit(Vec::from([(records::META, Some(codec::encode(&meta)))]))?;
         }
         Ok(Reply::Done)
+    }
+
+    /// What the home does about it is not waited for.
+    pub(crate) fn identify(&mut self, for_s: u8) -> Result<Reply, Failure> {
+        if for_s > IDENTIFY_S_MAX {
+            return Err(ErrorCode::TooLong.with(for_s.into(), IDENTIFY_S_MAX.into()));
+        }
+        self.identify_s = Some(for_s);
+        Ok(Reply::Done)
+    }
+
+    /// As many records as fit one reply.
+    pub(crate) fn configuration(&mut self, root_fp: RootFp, after: u64) -> Result<Reply, Failure> {
+        let (slot, _) = self.firm(root_fp)?;
+        let store = self.platform.parts().store;
+        let mut after = (after != 0).then(|| records::in_slot(after, slot));
+        let (mut page, mut room) = (Vec::new(), COMMAND_LEN_MAX - REPLY_HEAD_LEN);
+        let mut buf = alloc::vec![0; RECORD_LEN_MAX];
+        while page.len() < CONFIGURATION_PER_REPLY {
+            let next =
+                read_of_configuration(store, slot, after, &mut buf).map_err(store_failure)?;
+            let Some((key, value)) = next else { break };
+            let Some(left) = room.checked_sub(value.len() + CONFIGURATION_HEAD_LEN) else { break };
+            (room, after) = (left, Some(key));
+            let value = Bytes::new(value).ok_or(ErrorCode::StoreFailed.failure())?;
+            page.push(ConfigurationRecord { key: records::without_slot(key), value });
+        }
+        Ok(Reply::Configuration(List::new(page).unwrap_or_default()))
     }
 
     pub(crate) fn item_state(

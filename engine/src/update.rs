@@ -18,6 +18,7 @@ use protocol::limits::{
     FIRMS_MAX, LOG_ENTRIES_MAX, OP_LEN_MAX, ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX,
     UPDATE_CHUNK_LEN_MAX, UPDATE_IDLE_S, UPDATE_OPS_MAX,
 };
+use protocol::objects::configuration::record_head;
 use protocol::objects::license::{ItemRef, OptionKind, ProductItem};
 use protocol::objects::root::Root;
 use protocol::objects::statement::{ReceiptBody, genesis_hash, next_state_hash};
@@ -28,7 +29,7 @@ use subtle::ConstantTimeEq;
 
 use crate::data::{self, Destination};
 use crate::engine::{Engine, store_failure};
-use crate::platform::{Clock, Keys, Parts, Platform, RecordKey, Store, StoreError};
+use crate::platform::{Clock, Keys, Parts, Platform, RECORD_LEN_MAX, RecordKey, Store, StoreError};
 use crate::records::{self, Firm, FirmSlot, Revoked, Units};
 use crate::sealed::seal_key;
 use crate::steps::Statement;
@@ -312,17 +313,34 @@ impl<P: Platform> Engine<P> {
 
 /// Hash and number of a firm's entries as the open transaction leaves them.
 fn configuration(store: &mut impl Store, slot: FirmSlot) -> Result<(Fixed<32>, u32), Failure> {
-    let mut hash = Sha256::new();
-    let mut entries = 0;
-    records::for_each_of_configuration(store, slot, |key, value| {
-        // The slot is this container's affair, so it does not enter the hash.
-        hash.update(&(key & !(0xff << 48)).to_be_bytes());
-        hash.update(&(value.len() as u32).to_be_bytes());
+    let (mut hash, mut entries, mut after) = (Sha256::new(), 0, None);
+    let mut buf = alloc::vec![0; RECORD_LEN_MAX];
+    while let Some((key, value)) =
+        read_of_configuration(store, slot, after, &mut buf).map_err(store_failure)?
+    {
+        hash.update(&record_head(records::without_slot(key), value.len()));
         hash.update(value);
         entries += u32::from(records::is_item(key));
-    })
-    .map_err(store_failure)?;
+        after = Some(key);
+    }
     Ok((Fixed(hash.finish()), entries))
+}
+
+/// The next record of a firm's configuration, with what of its value belongs to it.
+pub(crate) fn read_of_configuration<'a>(
+    store: &mut impl Store,
+    slot: FirmSlot,
+    after: Option<RecordKey>,
+    buf: &'a mut [u8],
+) -> Result<Option<(RecordKey, &'a [u8])>, StoreError> {
+    let Some((key, with_value)) = records::next_of_configuration(store, slot, after)? else {
+        return Ok(None);
+    };
+    let len = match with_value {
+        true => store.read(key, buf)?.ok_or(StoreError::Medium)?,
+        false => 0,
+    };
+    Ok(Some((key, &buf[..len])))
 }
 
 /// Operations of a staged body, applied in the open transaction.

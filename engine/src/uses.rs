@@ -277,7 +277,7 @@ impl<P: Platform> Engine<P> {
     }
 
     /// All that an entry is judged by.
-    fn circumstances(
+    pub(crate) fn circumstances(
         &mut self,
         slot: FirmSlot,
         firm: &Firm,
@@ -336,7 +336,11 @@ impl<P: Platform> Engine<P> {
         self.effective(slot, native)
     }
 
-    fn effective(&mut self, slot: FirmSlot, native: ProductItem) -> Result<ProductItem, Failure> {
+    pub(crate) fn effective(
+        &mut self,
+        slot: FirmSlot,
+        native: ProductItem,
+    ) -> Result<ProductItem, Failure> {
         let Some(parent) = native.module_of() else { return Ok(native) };
         let store = self.platform.parts().store;
         let parent: Option<ProductItem> =
@@ -360,7 +364,7 @@ impl<P: Platform> Engine<P> {
 
     /// Who asks on a channel. A seat of the power session before is told by `op`, which is then its
     /// token.
-    fn asker(&mut self, channel: u32, op: OpId) -> Asker {
+    pub(crate) fn asker(&mut self, channel: u32, op: OpId) -> Asker {
         Asker { op, ..self.clients.of(channel) }
     }
 

@@ -145,6 +145,8 @@ pub struct Dongle {
     random: SimRandom,
     clock_offset_s: Arc<AtomicI64>,
     engine: Option<Engine<SimPlatform>>,
+    /// Told for how many seconds it is to show itself; 0 ends it.
+    light: Option<Box<dyn FnMut(u8) + Send>>,
     /// Held as long as this process plays the dongle.
     _lock: Option<File>,
 }
@@ -187,6 +189,7 @@ impl Dongle {
             random,
             clock_offset_s: Arc::default(),
             engine: None,
+            light: None,
             _lock: None,
         })
     }
@@ -199,6 +202,11 @@ impl Dongle {
     /// Its serial.
     pub fn serial(&self) -> Serial {
         self.keys.id().serial(ContainerKind::Dongle)
+    }
+
+    /// What stands for the light of a real dongle.
+    pub fn set_light(&mut self, light: impl FnMut(u8) + Send + 'static) {
+        self.light = Some(Box::new(light));
     }
 
     /// Its keys.
@@ -286,6 +294,9 @@ impl MessageHandler for Dongle {
     fn message(&mut self, cid: u32, request: &[u8], response: &mut Vec<u8>) {
         if let Some(engine) = &mut self.engine {
             engine.message(cid, request, response);
+            if let (Some(for_s), Some(light)) = (engine.take_identify(), &mut self.light) {
+                light(for_s);
+            }
         }
         if !self.flash.is_powered() {
             // Power went away in the middle: nothing gets out any more.

@@ -11,15 +11,18 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{Bytes, Fixed, List, Text};
 use crate::errors::Failure;
 use crate::ids::{
-    ArtifactId, ContainerId, KeyName, OpId, ProductCode, RootFp, SeatHandle, SeatToken,
+    ArtifactId, ContainerId, EntryNumber, KeyName, OpId, ProductCode, RootFp, SeatHandle, SeatToken,
 };
+#[cfg(doc)]
+use crate::limits::IDENTIFY_S_MAX;
 use crate::limits::{
-    CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX, KEY_INFO_LEN_MAX,
-    LOG_ENTRIES_PER_REPLY, PIN_LEN_MAX, ROOT_OBJECT_LEN_MAX, SEALED_BLOCK_LEN_MAX,
-    STATEMENT_LEN_MAX, TRUST_OBJECT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
+    CONFIGURATION_PER_REPLY, CONTAINER_NAME_LEN_MAX, DATA_LEN_MAX, FIRM_NAME_LEN_MAX, HEAD_LEN_MAX,
+    KEY_INFO_LEN_MAX, LOG_ENTRIES_PER_REPLY, PIN_LEN_MAX, ROOT_OBJECT_LEN_MAX,
+    SEALED_BLOCK_LEN_MAX, STATEMENT_LEN_MAX, TRUST_OBJECT_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
 };
 use crate::objects::artifact::{PartId, WrappedKey};
 use crate::objects::block::{BlockWay, KeySource};
+use crate::objects::configuration::ConfigurationRecord;
 use crate::objects::data::DataField;
 use crate::objects::device::{AnchorClass, ClockClass};
 use crate::objects::license::{Client, ItemRef, ProductItem, Requirement};
@@ -187,6 +190,34 @@ pub enum Command {
     },
     /// Keys that a vendor keeps in its own container, instead of a file.
     Key(KeyCommand),
+    /// Makes the container show itself for so many seconds, at most [`IDENTIFY_S_MAX`]; 0 ends it.
+    Identify {
+        /// For how long.
+        for_s: u8,
+    },
+    /// Retires the container for good: a final statement for each firm, then everything that
+    /// belongs to firms is erased. Repeating it after a lost answer changes nothing.
+    Decommission,
+    /// The final statement at position `at` of a container that is decommissioned.
+    FinalStatement {
+        /// Position.
+        at: u8,
+    },
+    /// The records that a firm's `config_hash` is made of, behind `after`.
+    Configuration {
+        /// Firm.
+        firm: RootFp,
+        /// Key of the last record already known; 0 = none.
+        after: u64,
+    },
+    /// Judges the next entry of the product behind `after`, and tells by what, for those who are
+    /// to understand a refusal elsewhere. Nothing is used.
+    Judge {
+        /// What must hold.
+        requirement: Requirement,
+        /// Last entry already known.
+        after: Option<EntryNumber>,
+    },
 }
 
 /// Commands on keys of vendors, of a session of the owner's, in a container with a PIN.
@@ -362,6 +393,12 @@ pub enum Reply {
     Proof(Bytes<STATEMENT_LEN_MAX>),
     /// To a command on keys of vendors.
     Key(KeyReply),
+    /// To `FinalStatement`: the signed object; empty where there is none at this position.
+    FinalStatement(Bytes<STATEMENT_LEN_MAX>),
+    /// To `Configuration`; none where there are no more.
+    Configuration(List<ConfigurationRecord, CONFIGURATION_PER_REPLY>),
+    /// To `Judge`; nothing where the product has no further entry.
+    Judged(Option<Judgement>),
 }
 
 /// Replies to seat commands.
@@ -462,6 +499,56 @@ impl ItemState {
     }
 }
 
+/// How an entry was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The entry.
+    pub entry: EntryNumber,
+    /// Why it does not allow the use; nothing where it does.
+    pub refusal: Option<Failure>,
+    /// By what it was judged.
+    pub by: Grounds,
+}
+
+/// What an entry was judged by, beside itself, the requirement, and what the one who asks said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grounds {
+    /// Where the container's own time comes from.
+    pub class: ClockClass,
+    /// By the container's own clock, Unix seconds UTC; 0 = not known.
+    pub clock_s: u64,
+    /// What the firm certified last, and the time that the container ran since.
+    pub reach_s: u64,
+    /// What the firm certified last.
+    pub certified_s: u64,
+    /// By the host's clock, as the container takes it.
+    pub host_s: u64,
+    /// Whether a time token answered a nonce of this power session.
+    pub is_fresh: bool,
+    /// When the entry was used first; 0 = not yet.
+    pub first_use_s: u64,
+    /// Units left.
+    pub units: u64,
+    /// Seats taken, without those that the one who asks may take over.
+    pub seats: u32,
+    /// The station of the one who asks shares one of them.
+    pub is_shared_here: bool,
+    /// A use on that station is exclusive.
+    pub is_exclusive_here: bool,
+    /// Seconds for which seats of the power session before may still be in use.
+    pub quarantine_s: u32,
+    /// Seconds that the container stays shut for having changed machines too often.
+    pub settling_s: u32,
+    /// Whether the entry whose module this one is, if it is one, is there.
+    pub has_parent: bool,
+    /// Whether the item key is there.
+    pub has_key: bool,
+    /// Whether there is room in the firm's usage log.
+    pub has_log_room: bool,
+    /// The trap that locked the firm's licenses.
+    pub trapped: Option<Trapped>,
+}
+
 /// What a container is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerInfo {
@@ -481,7 +568,7 @@ pub struct ContainerInfo {
     pub firms: u8,
     /// Seats taken.
     pub seats: u16,
-    /// Why it is locked; 0 = it is not.
+    /// Why it is locked; 0 = it is not, 2 = it is decommissioned.
     pub locked: u8,
     /// Wrong PINs that it still stands, where its owner set one.
     pub pin_tries: Option<u8>,

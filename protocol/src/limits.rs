@@ -185,6 +185,18 @@ pub const LOG_ENTRIES_MAX: u64 = 512;
 /// Entries of a usage log in one reply.
 pub const LOG_ENTRIES_PER_REPLY: usize = 16;
 
+/// Seconds for which a container shows itself when it is asked to.
+pub const IDENTIFY_S_MAX: u8 = 60;
+
+/// Bytes of one record of a firm's configuration.
+pub const CONFIGURATION_VALUE_LEN_MAX: usize = OP_LEN_MAX;
+
+/// Records of a configuration in one reply.
+pub const CONFIGURATION_PER_REPLY: usize = 64;
+
+/// Bytes of a firm's configuration as a whole.
+pub const CONFIGURATION_LEN_MAX: usize = 1024 * 1024;
+
 /// Seconds for which a nonce for time waits for its answer.
 pub const TIME_NONCE_S: u64 = 120;
 
@@ -193,6 +205,7 @@ pub const UPDATE_IDLE_S: u64 = 60;
 
 const _: () = assert!(UPDATE_CHUNK_LEN_MAX + 64 <= COMMAND_LEN_MAX);
 const _: () = assert!(OP_LEN_MAX + 2 <= UPDATE_BODY_LEN_MAX);
+const _: () = assert!(CONFIGURATION_VALUE_LEN_MAX + 16 <= COMMAND_LEN_MAX);
 const _: () = assert!(RECEIPTS_KEPT >= UPDATES_OUTSTANDING_MAX);
 const _: () = assert!(ROOT_OBJECT_LEN_MAX + HEAD_LEN_MAX + 8 <= COMMAND_LEN_MAX);
 const _: () = assert!(SEALED_BLOCK_LEN_MAX + 16 <= COMMAND_LEN_MAX);

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod block;
+pub mod configuration;
 pub mod data;
 pub mod delegation;
 pub mod device;

@@ -2,8 +2,8 @@
 
 use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::{
-    Command, ContainerHello, ContainerInfo, FirmInfo, ItemState, KeyCommand, KeyReply, KeyUsage,
-    PartKey, Reply, SeatCommand, SeatGrant, SeatReply, Trapped, UnitState,
+    Command, ContainerHello, ContainerInfo, FirmInfo, Grounds, ItemState, Judgement, KeyCommand,
+    KeyReply, KeyUsage, PartKey, Reply, SeatCommand, SeatGrant, SeatReply, Trapped, UnitState,
 };
 use protocol::errors::Failure;
 use protocol::ids::*;
@@ -11,6 +11,7 @@ use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
 use protocol::objects::block::{BlockWay, KeySource};
+use protocol::objects::configuration::ConfigurationRecord;
 use protocol::objects::data::{DataContent, DataField};
 use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
@@ -20,7 +21,7 @@ use protocol::objects::license::{
 };
 use protocol::objects::revocation::{FirmwareRange, RevocationBody};
 use protocol::objects::root::{Mode, NextBody, RootBody};
-use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo, TimeTokenBody};
+use protocol::objects::statement::{ContextBody, FinalBody, ReceiptBody, TimeInfo, TimeTokenBody};
 use protocol::objects::update::{ProductRange, SealedKey, UnitsChange, UpdateOp};
 use protocol::objects::usage::{
     UsageEntry, UsageHeadBody, UsageKind, UsageLeaf, UsageScope, UsageState,
@@ -62,6 +63,7 @@ pub fn all(root: &RootBody) -> Vec<Sample> {
         sample(&[device()]),
         sample(&[context()]),
         sample(&[receipt()]),
+        sample(&[last()]),
         sample(&[artifact()]),
         sample(&ops()),
         sample(&[usage_entry()]),
@@ -206,6 +208,11 @@ pub fn commands() -> Vec<Command> {
         Command::Key(KeyCommand::Sign { name, hash: Fixed([4; 32]) }),
         Command::Key(KeyCommand::Expand { name, info: bytes(60) }),
         Command::Key(KeyCommand::Destroy { name }),
+        Command::Identify { for_s: 5 },
+        Command::Decommission,
+        Command::FinalStatement { at: 3 },
+        Command::Configuration { firm: FIRM, after: u64::MAX },
+        Command::Judge { requirement: requirement(), after: Some(ITEM.entry) },
         Command::Seat(SeatCommand::HostTime(2_000_000_000)),
         Command::Seat(SeatCommand::Reserve { op, handle, units: 300 }),
         Command::Seat(SeatCommand::Account { op, handle, used: 200 }),
@@ -278,7 +285,39 @@ pub fn replies() -> Vec<Reply> {
         Reply::Key(KeyReply::Signature(Fixed([3; 64]))),
         Reply::Key(KeyReply::Expanded(PartKey(Fixed([4; 32])))),
         Reply::Seat(SeatReply::Units { left: 300 }),
+        Reply::FinalStatement(bytes(300)),
+        Reply::Configuration(list(vec![record(0x20 << 56, 200), record(0x21 << 56, 0)])),
+        Reply::Judged(Some(judgement())),
     ]
+}
+
+fn record(key: u64, len: usize) -> ConfigurationRecord {
+    ConfigurationRecord { key, value: bytes(len) }
+}
+
+/// A judgement in which every field is set.
+pub fn judgement() -> Judgement {
+    let by = Grounds {
+        class: ClockClass::Signed,
+        clock_s: 2_000_000_000,
+        reach_s: 300,
+        certified_s: 300,
+        host_s: 300,
+        is_fresh: true,
+        first_use_s: 300,
+        units: 300,
+        seats: 300,
+        is_shared_here: true,
+        is_exclusive_here: true,
+        quarantine_s: 300,
+        settling_s: 300,
+        has_parent: true,
+        has_key: true,
+        has_log_room: true,
+        trapped: Some(Trapped { product: ProductCode(7), at_s: 300 }),
+    };
+    let refusal = Some(Failure { code: 0x0380, a: 300, b: 300 });
+    Judgement { entry: ITEM.entry, refusal, by }
 }
 
 /// An entry of a usage log.
@@ -361,6 +400,17 @@ fn receipt() -> ReceiptBody {
         ops: 300,
         time: TIME,
         commits: 300,
+    }
+}
+
+fn last() -> FinalBody {
+    FinalBody {
+        config_hash: Fixed([2; 32]),
+        entries: 300,
+        time: TIME,
+        commits: 300,
+        log_seq: 300,
+        log_head: Fixed([3; 32]),
     }
 }
 

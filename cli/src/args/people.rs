@@ -24,6 +24,10 @@ pub(crate) struct DoctorArgs {
     /// Print the udev rule for dongles, and check nothing
     #[arg(long, conflicts_with_all = ["bundle", "product"])]
     pub(crate) udev_rule: bool,
+    /// Judge the uses of somebody's support bundle once more, by what stands in it, and check
+    /// nothing here
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bundle", "product", "udev_rule"])]
+    pub(crate) replay: Option<PathBuf>,
     /// Show the bundle instead of writing it
     #[arg(long, requires = "bundle")]
     pub(crate) dry_run: bool,

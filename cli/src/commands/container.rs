@@ -1,7 +1,11 @@
 //! `strongroom container`: see and handle containers.
 
+mod inventory;
 mod pin;
+mod retire;
 mod time;
+
+pub(super) use inventory::{Inventory, fetch, records};
 
 use std::path::Path;
 
@@ -9,6 +13,7 @@ use protocol::objects::file::{self, FileKind};
 use serde_json::json;
 
 use super::shown;
+use super::shown::DECOMMISSIONED;
 use crate::args::{Args, ContainerCommand};
 use crate::error::{CliError, Result};
 use crate::output::Output;
@@ -22,6 +27,9 @@ pub(super) fn run(command: &ContainerCommand, args: &Args, output: &Output) -> R
             context(args, firm, path, *dry_run, output)
         }
         ContainerCommand::Pin(command) => pin::run(command, args, output),
+        ContainerCommand::Identify { seconds } => identify(args, *seconds, output),
+        ContainerCommand::Inventory(command) => inventory::run(command, args, output),
+        ContainerCommand::Decommission(command) => retire::run(command, args, output),
         ContainerCommand::Time(command) => time::run(command, args, output),
         ContainerCommand::Rename { name, dry_run } => rename(args, name, *dry_run, output),
     }
@@ -63,8 +71,11 @@ fn list(args: &Args, output: &Output) -> Result<()> {
 
 fn show(args: &Args, output: &Output) -> Result<()> {
     let container = reach::one(args)?;
-    let (serial, info, firms) =
-        (container.serial().to_string(), container.info()?, container.firms()?);
+    let (serial, info) = (container.serial().to_string(), container.info()?);
+    let firms = match info.locked == DECOMMISSIONED {
+        true => Vec::new(),
+        false => container.firms()?,
+    };
     let mut text = format!(
         "{serial} {}\n  mode      {}\n  clock     {} ({})\n  anchor    {}\n  firmware  {}\n  \
          seats     {} in use",
@@ -79,7 +90,9 @@ fn show(args: &Args, output: &Output) -> Result<()> {
     if info.vendor_keys != 0 {
         text.push_str(&format!("\n  keys      {} of vendors", info.vendor_keys));
     }
-    if info.locked != 0 {
+    if info.locked == DECOMMISSIONED {
+        text.push_str("\n  DECOMMISSIONED: nothing is left in it, see strongroom explain S060B");
+    } else if info.locked != 0 {
         text.push_str(&format!(
             "\n  LOCKED    reason {}: see strongroom explain S0301",
             info.locked
@@ -124,6 +137,18 @@ fn context(args: &Args, firm: &str, path: &Path, dry_run: bool, output: &Output)
         }
     };
     output.data("container-context", data, text);
+    Ok(())
+}
+
+fn identify(args: &Args, seconds: u8, output: &Output) -> Result<()> {
+    let container = reach::one(args)?;
+    container.identify(seconds)?;
+    let serial = container.serial().to_string();
+    let text = match seconds {
+        0 => format!("{serial} is dark again"),
+        _ => format!("{serial} shows itself for {seconds} seconds"),
+    };
+    output.data("container-identify", json!({ "serial": serial, "seconds": seconds }), text);
     Ok(())
 }
 

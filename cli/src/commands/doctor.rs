@@ -6,6 +6,7 @@ mod devices;
 mod machine;
 mod places;
 mod probe;
+pub(crate) mod replay;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -30,6 +31,9 @@ use probe::{Pending, Probe, Probed};
 const PROBLEMS: u8 = 10;
 
 pub(super) fn run(doctor: &DoctorArgs, args: &Args, output: &Output) -> Result<u8> {
+    if let Some(path) = &doctor.replay {
+        return replay::run(path, output).map(|()| 0);
+    }
     if doctor.udev_rule {
         output.data("udev-rule", json!({ "rule": devices::RULE }), devices::RULE.trim_end());
         return Ok(0);
@@ -155,9 +159,10 @@ fn tried(probe: &Probe, doctor: &DoctorArgs, wait: Duration) -> (Finding, Option
     let serial = container.serial().to_string();
     let pending = Pending::ask(move || {
         let required = license::requirement(&container, product, &uses)?;
-        Ok::<_, CliError>((required, container.why(&required)))
+        let judged = container.judge(&required);
+        Ok::<_, CliError>((required, judged))
     });
-    let (required, outcome) = match pending.answer(clock::start() + wait, &mut || ()) {
+    let (required, judged) = match pending.answer(clock::start() + wait, &mut || ()) {
         Some(Ok(tried)) => tried,
         Some(Err(error)) => return (machine::failed(AREA, &serial, &error), None),
         None => {
@@ -165,7 +170,16 @@ fn tried(probe: &Probe, doctor: &DoctorArgs, wait: Duration) -> (Finding, Option
             return (machine::failed(AREA, &serial, &error), None);
         }
     };
-    let attempt = bundle::attempt(serial.clone(), &required, &outcome);
+    let (judged, outcome) = match judged {
+        Ok(judged) => {
+            let outcome = probe.container.outcome(&required, &judged);
+            (judged, outcome)
+        }
+        Err(error) => (Vec::new(), Err(error)),
+    };
+    let firm = probe.firms.iter().find(|firm| firm.firm.root_fp == required.root_fp);
+    let items: Vec<_> = firm.iter().flat_map(|firm| &firm.items).map(|item| &item.item).collect();
+    let attempt = bundle::attempt(&probe.container, &required, &judged, &items, &outcome);
     (verdict(&serial, &required, outcome), Some(attempt))
 }
 

@@ -11,16 +11,20 @@ use protocol::limits::{
 };
 use protocol::objects::file::{self, FileKind};
 use protocol::signed::{Header, Kind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{CliError, Result};
+use crate::files;
 use crate::output::Output;
 
 /// Objects of one file that are shown.
 const OBJECTS_MAX: usize = 64;
 
 pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
-    let (bytes, all) = super::protect::head_of(path)?;
+    let (mut bytes, all) = super::protect::head_of(path)?;
+    if matches!(file::kind(&bytes), Ok((FileKind::Inventory, _))) {
+        bytes = files::read_record(path)?;
+    }
     let (kind, mut rest) =
         file::kind(&bytes).map_err(|failure| CliError::from(failure).about(path.display()))?;
     let (mut objects, mut last) = (Vec::new(), None);
@@ -39,6 +43,13 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
             let (shown, entries) = objects::usage_entries(rest);
             text.push_str(&shown);
             objects.push(entries);
+            &[]
+        }
+        FileKind::Inventory => {
+            let signed = objects.last().and_then(|context: &Value| context["config_hash"].as_str());
+            let shown = objects::configuration(rest, signed);
+            text.push_str(&format!("\n{}", shown.lines()));
+            objects.push(shown.into_json());
             &[]
         }
         FileKind::TimeRequest | FileKind::Block => {
@@ -74,7 +85,8 @@ fn goes_on(file: FileKind, last: Option<Kind>, rest: &[u8]) -> bool {
         (FileKind::Block, _) => false,
         (FileKind::Artifact, Some(Kind::Artifact))
         | (FileKind::UsageLog, Some(Kind::UsageHead))
-        | (FileKind::TimeRequest, Some(Kind::Device)) => false,
+        | (FileKind::TimeRequest, Some(Kind::Device))
+        | (FileKind::Inventory, Some(Kind::Context)) => false,
         (_, None) => !rest.is_empty(),
         _ => Header::from_bytes(rest).is_ok(),
     }
@@ -91,7 +103,8 @@ fn body_len_max(bytes: &[u8]) -> usize {
             | Kind::UsageHead
             | Kind::UsageAck
             | Kind::TimeToken
-            | Kind::Proof,
+            | Kind::Proof
+            | Kind::Final,
         ) => STATEMENT_BODY_LEN_MAX,
         Ok(Kind::Artifact) => ARTIFACT_BODY_LEN_MAX,
         Ok(Kind::Revocation | Kind::Delegation) => REVOCATION_BODY_LEN_MAX,

@@ -16,12 +16,19 @@ use serde_json::{Value, json};
 
 use crate::times;
 
+/// [`ContainerInfo::locked`] of a container that is decommissioned.
+pub(super) const DECOMMISSIONED: u8 = 2;
+
 pub(super) fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Test => "test",
         _ => "live",
     }
 }
+
+/// Clock classes that have names.
+pub(super) const CLOCKS: [ClockClass; 4] =
+    [ClockClass::Rtc, ClockClass::Signed, ClockClass::Session, ClockClass::Host];
 
 pub(super) fn clock(class: ClockClass) -> &'static str {
     match class {
@@ -344,6 +351,10 @@ pub(super) fn effective(item: &ProductItem, all: &[ProductItem]) -> (String, Val
     }
     data["effective"] = item_json(&effective)["options"].take();
     (text, data)
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn firm_json(firm: &FirmInfo) -> Value {

@@ -34,6 +34,7 @@ fn serve(
     let failed = |error: std::io::Error| CliError::io(state, &error);
     let mut dongle = Dongle::open(state, profile, seed).map_err(failed)?;
     dongle.power_up().map_err(failed)?;
+    dongle.set_light(light(output.is_json()));
     let serial = dongle.serial().to_string();
     let device = SimDevice::new(dongle).map_err(failed)?;
     let at_socket = |error: std::io::Error| CliError::io(socket, &error);
@@ -48,6 +49,17 @@ fn serve(
     // Nobody misses the control socket of a simulator that has ended.
     std::fs::remove_file(fault::control_path(socket)).ok();
     Ok(())
+}
+
+/// The light of a simulated dongle: a line for whoever watches.
+fn light(is_json: bool) -> impl FnMut(u8) + Send + 'static {
+    move |for_s| {
+        let output = Output::new(is_json);
+        match for_s {
+            0 => output.say("sim: is dark again"),
+            for_s => output.say(format!("sim: blinks for {for_s} s")),
+        }
+    }
 }
 
 /// Ends the server, and with it the program, at SIGTERM and SIGINT, so that no socket is left

@@ -1,16 +1,15 @@
 //! `strongroom vendor`: keys, products, and licenses by file.
 
 mod answers;
+mod evidence;
 mod key;
 mod upkeep;
 
 use std::path::Path;
 
 use protocol::ids::{EntryNumber, Generation, ProductCode};
-use protocol::objects::file::FileKind;
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::root::Mode;
-use protocol::objects::statement::ReceiptBody;
 use protocol::objects::update::UnitsChange;
 use serde_json::json;
 
@@ -24,8 +23,8 @@ use crate::files::{self, NewFile};
 use crate::output::Output;
 use crate::times;
 use crate::vendor::{
-    Change, Issue, Ledger, OptionArgs, Passphrase, Point, Product, Setting, Token, Vendor,
-    VerifiedStatement, named_token, parse_template, read_data, read_statement,
+    Change, Issue, Ledger, OptionArgs, Passphrase, Product, Setting, Token, Vendor, named_token,
+    parse_template, read_data,
 };
 
 pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
@@ -60,6 +59,7 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
         VendorCommand::Encrypt(args) => answers::encrypt(args, output),
         VendorCommand::Decrypt(args) => answers::decrypt(args, output),
         VendorCommand::Proof(args) => answers::proof(args, output),
+        VendorCommand::Inventory(args) => evidence::inventory(args, output),
         VendorCommand::Issue(issue_args) => issue(issue_args, output),
         VendorCommand::Cancel { vendor, context, number, output: path, dry_run, keys } => {
             let vendor = Vendor::open(vendor)?;
@@ -68,7 +68,9 @@ pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
             let delivery = Delivery { path, keys, dry_run: *dry_run };
             delivery.send(issue, Change::Nothing, 0, &about, output)
         }
-        VendorCommand::Receipt { file, vendor, dry_run } => receipt(file, vendor, *dry_run, output),
+        VendorCommand::Receipt { file, vendor, dry_run } => {
+            evidence::receipt(file, vendor, *dry_run, output)
+        }
     }
 }
 
@@ -137,11 +139,13 @@ fn show(dir: &Path, output: &Output) -> Result<()> {
         products.len()
     );
     for ledger in &ledgers {
-        let missing = ledger.outstanding.len();
-        text.push_str(&format!(
-            "\n  container    {} at number {}, {missing} without a receipt",
-            ledger.serial, ledger.base.seq
-        ));
+        let (serial, seq, missing) = (&ledger.serial, ledger.base.seq, ledger.outstanding.len());
+        text.push_str(&match ledger.retired {
+            Some(_) => format!("\n  container    {serial} DECOMMISSIONED at number {seq}"),
+            None => {
+                format!("\n  container    {serial} at number {seq}, {missing} without a receipt")
+            }
+        });
         for issued in &ledger.outstanding {
             let note = if issued.superseded { " (superseded)" } else { "" };
             text.push_str(&format!(
@@ -294,34 +298,4 @@ impl Delivery<'_> {
         output.data("vendor-issue", data, text);
         Ok(())
     }
-}
-
-fn receipt(file: &Path, dir: &Path, dry_run: bool, output: &Output) -> Result<()> {
-    let vendor = Vendor::open(dir)?;
-    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
-    let receipt: VerifiedStatement<ReceiptBody> =
-        read_statement(file, FileKind::Receipt, root_fp, mode)?;
-    let device = &receipt.device;
-    let serial = device.id.serial(device.body.kind).to_string();
-    let point = Point { seq: receipt.header.seq, state: receipt.header.state };
-    let ledgers = vendor.containers_dir();
-    let mut ledger = Ledger::load(&ledgers, device.id, serial.clone(), point)?;
-    ledger.settle(point)?;
-    if !dry_run {
-        ledger.save(&ledgers, device.id)?;
-    }
-    let missing = ledger.outstanding.len();
-    let data = json!({
-        "serial": serial, "number": point.seq, "ops": receipt.body.ops,
-        "applied": receipt.body.time.now_s, "outstanding": missing,
-        "dry_run": dry_run,
-    });
-    let text = format!(
-        "{serial} proves update {} ({} operations), applied {}; {missing} without a receipt",
-        point.seq,
-        receipt.body.ops,
-        times::show(receipt.body.time.now_s)
-    );
-    output.data("vendor-receipt", data, text);
-    Ok(())
 }

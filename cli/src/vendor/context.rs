@@ -5,12 +5,15 @@ use std::path::Path;
 
 use protocol::codec;
 use protocol::crypto::ecdsa::VerifyingKey;
+use protocol::crypto::hash::sha256;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::RootFp;
 use protocol::limits::{DEVICE_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX};
+use protocol::objects::configuration::{Configured, read_configuration};
 use protocol::objects::device::Device;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::Mode;
+use protocol::objects::statement::ContextBody;
 use protocol::objects::test_root;
 use protocol::signed::{Header, Kind};
 use serde::Serialize;
@@ -42,6 +45,23 @@ pub(crate) fn read_statement<B: DeserializeOwned + Serialize>(
         .map_err(|failure| CliError::from(failure).about(path.display()))
 }
 
+/// Reads an inventory for the firm `root_fp` of `mode`: its signed context, then the configuration,
+/// which is compared with the hash in it before it is taken apart.
+pub(crate) fn read_inventory(
+    bytes: &[u8],
+    root_fp: RootFp,
+    mode: Mode,
+) -> std::result::Result<(VerifiedStatement<ContextBody>, Vec<Configured>), Failure> {
+    let refused = ErrorCode::InventoryRefused.failure();
+    let (statement, rest) = verify::<ContextBody>(bytes, FileKind::Inventory, root_fp, mode)?;
+    // A firm that is not in the container has no configuration, and its hash is zero.
+    let is_absent = statement.body.root_version == 0 && rest.is_empty();
+    if !is_absent && sha256(rest) != statement.body.config_hash.0 {
+        return Err(refused);
+    }
+    Ok((statement, read_configuration(rest).ok_or(refused)?))
+}
+
 /// Verifies certificate and statement of a file, and returns what follows them.
 pub(crate) fn verify<B: DeserializeOwned + Serialize>(
     bytes: &[u8],
@@ -53,6 +73,8 @@ pub(crate) fn verify<B: DeserializeOwned + Serialize>(
         FileKind::Receipt => (Kind::Receipt, ErrorCode::ReceiptRefused.failure()),
         FileKind::Proof => (Kind::Proof, ErrorCode::ProofRefused.failure()),
         FileKind::UsageLog => (Kind::UsageHead, ErrorCode::LogRefused.failure()),
+        FileKind::FinalStatement => (Kind::Final, ErrorCode::ReceiptRefused.failure()),
+        FileKind::Inventory => (Kind::Context, ErrorCode::InventoryRefused.failure()),
         _ => (Kind::Context, ErrorCode::ContextRefused.failure()),
     };
     let rest = file::expect(bytes, kind)?;

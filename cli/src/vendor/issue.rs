@@ -99,6 +99,7 @@ impl<'a> Issue<'a> {
         let device = &context.device;
         let serial = device.id.serial(device.body.kind).to_string();
         let mut ledger = Ledger::load(&vendor.containers_dir(), device.id, serial, shown)?;
+        ledger.check_alive()?;
         match ledger.settle(shown) {
             Err(_) if adopt => ledger.adopt(shown)?,
             settled => settled?,

@@ -25,6 +25,17 @@ pub(crate) struct Ledger {
     /// Updates without a receipt, oldest first.
     #[serde(default)]
     pub(crate) outstanding: Vec<Issued>,
+    /// When it was decommissioned, by its own clock; nothing follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retired: Option<Retired>,
+}
+
+/// The end of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retired {
+    /// By the container's own clock, Unix seconds; 0 = it knew no time.
+    pub(crate) at_s: u64,
 }
 
 /// A place in the chain.
@@ -59,7 +70,7 @@ impl Ledger {
     pub(crate) fn load(dir: &Path, id: ContainerId, serial: String, shown: Point) -> Result<Self> {
         let path = path_of(dir, id);
         if !path.is_file() {
-            return Ok(Ledger { serial, base: shown, outstanding: Vec::new() });
+            return Ok(Ledger { serial, base: shown, outstanding: Vec::new(), retired: None });
         }
         Self::read(&path)
     }
@@ -117,7 +128,8 @@ impl Ledger {
 
     /// Goes on from a state that was not made here, never back.
     pub(crate) fn adopt(&mut self, shown: Point) -> std::result::Result<(), Failure> {
-        if shown.seq < self.base.seq {
+        // Nothing follows a final statement: whoever shows more is not that container.
+        if shown.seq < self.base.seq || self.retired.is_some() {
             return Err(ErrorCode::ContextDiffers.with(shown.seq, self.base.seq));
         }
         self.base = shown;
@@ -125,9 +137,34 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes in a final statement. It ends whatever was outstanding: updates that were not applied
+    /// never will be, and how many is returned. A state that was made elsewhere counts too, never
+    /// one that is behind what the container proved; what of this record led there is not known.
+    pub(crate) fn retire(
+        &mut self,
+        shown: Point,
+        at_s: u64,
+    ) -> std::result::Result<Option<usize>, Failure> {
+        let never_applied = match self.settle(shown) {
+            Ok(()) => Some(std::mem::take(&mut self.outstanding).len()),
+            Err(_) => self.adopt(shown).map(|()| None)?,
+        };
+        self.retired = Some(Retired { at_s });
+        Ok(never_applied)
+    }
+
+    /// Refuses a container that ended.
+    pub(crate) fn check_alive(&self) -> std::result::Result<(), Failure> {
+        match self.retired {
+            Some(_) => Err(ErrorCode::ContainerRetired.with(self.base.seq, 0)),
+            None => Ok(()),
+        }
+    }
+
     /// Where the next update follows, or where it takes the place of number `supersede`. Never the
     /// last number that there is, so that one more can be counted.
     pub(crate) fn next(&self, supersede: Option<u64>) -> Result<Point> {
+        self.check_alive()?;
         let point = self.place(supersede)?;
         if point.seq == u64::MAX {
             return Err(CliError::conflict(
@@ -238,7 +275,7 @@ mod tests {
     }
 
     fn ledger() -> Ledger {
-        Ledger { serial: String::new(), base: point(0, 0), outstanding: Vec::new() }
+        Ledger { serial: String::new(), base: point(0, 0), outstanding: Vec::new(), retired: None }
     }
 
     #[test]
@@ -289,6 +326,22 @@ mod tests {
         assert!(ledger.adopt(point(0, 0)).is_err());
         ledger.adopt(point(4, 9)).unwrap();
         assert_eq!((ledger.outstanding.len(), ledger.next(None).unwrap()), (0, point(4, 9)));
+    }
+
+    #[test]
+    fn behind_a_final_statement_nothing_is_issued_whatever_is_shown() {
+        let mut ledger = ledger();
+        ledger.add(issued(point(0, 0), point(1, 1)));
+        ledger.add(issued(point(1, 1), point(2, 2)));
+        let mut elsewhere = ledger.clone();
+        assert_eq!(ledger.retire(point(1, 1), 9).unwrap(), Some(1));
+        assert_eq!(ledger.next(None).unwrap_err().exit(), 7);
+        assert_eq!(ledger.next(Some(2)).unwrap_err().exit(), 7);
+        assert!(ledger.adopt(point(5, 5)).is_err() && ledger.settle(point(2, 2)).is_err());
+        assert_eq!(ledger.retire(point(1, 1), 9).unwrap(), Some(0), "it is taken in again");
+        assert!(ledger.retire(point(0, 0), 9).is_err());
+        assert_eq!(elsewhere.retire(point(7, 7), 9).unwrap(), None);
+        assert_eq!(Ledger::parse(&elsewhere.to_json()).unwrap(), elsewhere);
     }
 
     #[test]

@@ -512,6 +512,15 @@ error_table! {
         "no PIN is set",
         "its owner took it away, or never set one",
         "Nothing needs one. Set one with: strongroom container pin set.";
+    Decommissioned = 0x060B, Container, Denied,
+        "the container is decommissioned: nothing is left in it",
+        "its owner retired it for good",
+        "Its vendors can issue your licenses for another container; they need its final \
+         statements: strongroom container decommission --out FOLDER.";
+    NotDecommissioned = 0x060C, Caller, Conflict,
+        "the container is not decommissioned",
+        "it has no final statements yet",
+        "To retire it for good: strongroom container decommission.";
     VendorKeyMissing = 0x060D, Container, NotFound,
         "the container keeps no such key of a vendor",
         "it is another dongle, or the key was destroyed",
@@ -755,4 +764,20 @@ error_table! {
         "this share belongs to another split than the first",
         "the keys were split anew, or shares of two roles were mixed up",
         "Take shares whose names begin alike.";
+    ContainerRetired = 0x0A13, Vendor, Conflict,
+        "this container is decommissioned: it ended at number {a}",
+        "its owner retired it, and its final statement was taken in",
+        "Issue for another container.";
+    InventoryRefused = 0x0A14, Message, Tamper,
+        "the inventory is not valid",
+        "it was changed, or it is for another vendor",
+        "Ask the user for it again: strongroom container inventory.";
+    BundleRefused = 0x0A20, Message, Tamper,
+        "the support bundle cannot be replayed",
+        "it was edited, or made by another version, or no use was tried for it",
+        "Ask for a new one: strongroom doctor --bundle FILE --product CODE.";
+    BundleDiffers = 0x0A21, Message, Tamper,
+        "the support bundle does not lead to the refusal that stands in it",
+        "it was edited, or this version judges otherwise than the container did",
+        "Ask for a new one, and compare versions: they stand in the bundle.";
 }

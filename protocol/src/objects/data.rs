@@ -93,6 +93,20 @@ impl DataField {
         };
         base + self.index().min(DATA_FIELDS_MAX - 1)
     }
+
+    /// The field of a number.
+    pub fn of_number(number: u8) -> Option<Self> {
+        let (kind, index) = match number.checked_sub(2) {
+            None => return Some(if number == 0 { DataField::User } else { DataField::Protected }),
+            Some(rest) => (rest / DATA_FIELDS_MAX, rest % DATA_FIELDS_MAX),
+        };
+        match kind {
+            0 => Some(DataField::ExtendedProtected(index)),
+            1 => Some(DataField::Hidden(index)),
+            2 => Some(DataField::Secret(index)),
+            _ => None,
+        }
+    }
 }
 
 /// Numbers of all fields of an entry: [`DataField::number`] is below.
@@ -148,7 +162,12 @@ mod tests {
             ]
         });
         let all = all.chain([DataField::User, DataField::Protected]);
-        let mut numbers: Vec<u8> = all.map(DataField::number).collect();
+        let numbered = |field: DataField| {
+            assert_eq!(DataField::of_number(field.number()), Some(field));
+            field.number()
+        };
+        let mut numbers: Vec<u8> = all.map(numbered).collect();
+        assert_eq!(DataField::of_number(DATA_NUMBERS), None);
         numbers.sort_unstable();
         assert_eq!(numbers, (0..DATA_NUMBERS).collect::<Vec<u8>>());
     }

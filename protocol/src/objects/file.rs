@@ -42,6 +42,10 @@ pub enum FileKind {
     TimeRequest = 10,
     /// A time token.
     TimeToken = 11,
+    /// A device certificate, a context, then the configuration whose hash stands in it.
+    Inventory = 12,
+    /// A device certificate and a final statement.
+    FinalStatement = 13,
     /// A device certificate and a proof of use.
     Proof = 14,
     /// A block with what is needed to open it.
@@ -60,7 +64,7 @@ pub fn split_time_request(bytes: &[u8; TIME_REQUEST_LEN]) -> (RootFp, [u8; 32]) 
 }
 
 impl FileKind {
-    const ALL: [FileKind; 13] = [
+    const ALL: [FileKind; 15] = [
         FileKind::Root,
         FileKind::Context,
         FileKind::Update,
@@ -72,6 +76,8 @@ impl FileKind {
         FileKind::UsageAck,
         FileKind::TimeRequest,
         FileKind::TimeToken,
+        FileKind::Inventory,
+        FileKind::FinalStatement,
         FileKind::Proof,
         FileKind::Block,
     ];
@@ -90,6 +96,8 @@ impl FileKind {
             FileKind::UsageAck => "acknowledgement of a usage log",
             FileKind::TimeRequest => "request for the time",
             FileKind::TimeToken => "time token",
+            FileKind::Inventory => "inventory",
+            FileKind::FinalStatement => "final statement",
             FileKind::Proof => "proof of use",
             FileKind::Block => "block",
         }

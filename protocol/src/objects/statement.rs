@@ -1,4 +1,5 @@
-//! What a container states under its own key: contexts before an update, receipts after it.
+//! What a container states under its own key: contexts before an update, receipts after it, and
+//! final statements when it is retired.
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,24 @@ pub struct ReceiptBody {
     pub time: TimeInfo,
     /// Commits that touched this firm, this one included.
     pub commits: u64,
+}
+
+/// The body of a final statement: what a container that is decommissioned leaves to a firm. `seq`
+/// and `state` of the header are the firm's number and hash at the end; nothing follows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalBody {
+    /// Hash of the firm's configuration, all of which is erased.
+    pub config_hash: Fixed<32>,
+    /// Entries that were erased.
+    pub entries: u32,
+    /// Time of the end.
+    pub time: TimeInfo,
+    /// Commits that touched this firm, this one included.
+    pub commits: u64,
+    /// Number of the last entry of the firm's usage log.
+    pub log_seq: u64,
+    /// The head after it.
+    pub log_head: Fixed<32>,
 }
 
 /// The body of a time token. `target` of the header is the container that asked, `state` its nonce,

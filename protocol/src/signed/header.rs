@@ -42,11 +42,13 @@ pub enum Kind {
     UsageAck = 12,
     /// A container's proof that a license is in use.
     Proof = 13,
+    /// What a container that is decommissioned leaves to a firm.
+    Final = 14,
 }
 
 impl Kind {
     /// All kinds, for tests that pair each with each.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Root,
         Kind::Device,
         Kind::Context,
@@ -60,6 +62,7 @@ impl Kind {
         Kind::UsageHead,
         Kind::UsageAck,
         Kind::Proof,
+        Kind::Final,
     ];
 
     /// The domain label. None is a prefix of another.
@@ -78,6 +81,7 @@ impl Kind {
             Kind::UsageHead => b"strongroom/usage-head/v1",
             Kind::UsageAck => b"strongroom/usage-ack/v1",
             Kind::Proof => b"strongroom/proof/v1",
+            Kind::Final => b"strongroom/final/v1",
         }
     }
 
@@ -86,7 +90,9 @@ impl Kind {
         match self {
             Kind::Root => Role::Root,
             Kind::Device => Role::Device,
-            Kind::Context | Kind::Receipt | Kind::UsageHead | Kind::Proof => Role::Container,
+            Kind::Context | Kind::Receipt | Kind::UsageHead | Kind::Proof | Kind::Final => {
+                Role::Container
+            }
             Kind::Update | Kind::Delegation => Role::Licensing,
             Kind::Artifact => Role::Protect,
             Kind::TimeToken => Role::Time,
@@ -167,12 +173,12 @@ pub struct Header {
     pub key_id: KeyId,
     /// A container (all but root, delegation, revocation and artifact) or an artifact.
     pub target: [u8; 16],
-    /// `firm_seq` (context, update, recovery, receipt), version (root), epoch (revocation), or
-    /// number of the last entry (usage head and acknowledgement).
+    /// `firm_seq` (context, update, recovery, receipt, proof, final), version (root), epoch
+    /// (revocation), or number of the last entry (usage head and acknowledgement).
     pub seq: u64,
-    /// `firm_state_hash` before (update, recovery) or at (context, receipt) `seq`; hash of the
-    /// preimage of the root before this one (root), or of the one that it goes with (revocation);
-    /// the nonce that it answers (time token); the head after `seq` (usage head and
+    /// `firm_state_hash` before (update, recovery) or at (context, receipt, proof, final) `seq`;
+    /// hash of the preimage of the root before this one (root), or of the one that it goes with
+    /// (revocation); the nonce that it answers (time token); the head after `seq` (usage head and
     /// acknowledgement).
     pub state: [u8; 32],
     /// When it was signed, Unix seconds UTC by the signer's clock.

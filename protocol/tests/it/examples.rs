@@ -4,6 +4,7 @@
 //! without added entropy. A document that differs is answered with what it should show.
 
 mod answers;
+mod last;
 mod trust;
 
 use std::fmt::Write;
@@ -52,6 +53,7 @@ use strongroom_protocol::signed::{
 };
 
 use crate::{constant, hex};
+use answers::{block, key, prove};
 
 const CONVENTIONS: &str = include_str!("../../../docs/formats/00-conventions.md");
 const SIGNED_OBJECTS: &str = include_str!("../../../docs/formats/01-signed-objects.md");
@@ -663,19 +665,6 @@ fn seat_commands_and_replies() {
     }
 }
 
-fn block() -> Command {
-    let (source, way) = (KeySource::ItemKey, BlockWay::Decrypt);
-    Command::Block { handle: SeatHandle(0), source, way, bytes: Default::default() }
-}
-
-fn key() -> Command {
-    Command::Key(KeyCommand::Make { name: Default::default(), usage: KeyUsage::Sign })
-}
-
-fn prove() -> Command {
-    Command::Prove { handle: SeatHandle(0), challenge: Fixed([0; 32]), purpose: 0 }
-}
-
 #[test]
 fn the_first_bytes_of_commands_and_replies() {
     let failed = |failure| Reply::UpdateRefused { failure, receipt: Default::default() };
@@ -702,6 +691,11 @@ fn the_first_bytes_of_commands_and_replies() {
         (24, "block", block()),
         (25, "prove", prove()),
         (26, "key", key()),
+        (27, "identify", Command::Identify { for_s: 0 }),
+        (28, "decommission", Command::Decommission),
+        (29, "final statement", Command::FinalStatement { at: 0 }),
+        (30, "configuration", Command::Configuration { firm: RootFp::default(), after: 0 }),
+        (31, "judge", Command::Judge { requirement: requirement(RootFp::default()), after: None }),
     ];
     let replies = [
         (0, "seat", Reply::Seat(SeatReply::Closed)),
@@ -719,6 +713,9 @@ fn the_first_bytes_of_commands_and_replies() {
         (15, "block", Reply::Block(Default::default())),
         (16, "proof", Reply::Proof(Default::default())),
         (17, "key", Reply::Key(KeyReply::Made(None))),
+        (18, "final statement", Reply::FinalStatement(Default::default())),
+        (19, "configuration", Reply::Configuration(List::default())),
+        (20, "judged", Reply::Judged(None)),
     ];
     let commands = commands.map(|(number, name, it)| (number, name, codec::encode(&it)));
     let replies = replies.map(|(number, name, it)| (number, name, codec::encode(&it)));

@@ -104,8 +104,16 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
         ("usage head", Command::UsageHead { firm, nonce: Default::default() }),
         ("usage entries", Command::UsageEntries { firm, after: 0 }),
         ("seat close", Command::Seat(SeatCommand::Close { handle })),
+        ("configuration", Command::Configuration { firm, after: 0 }),
+        ("judge", Command::Judge { requirement, after: None }),
+        ("identify", Command::Identify { for_s: 5 }),
     ];
-    update_commands.chain(others).chain(trust_commands(vendor)).collect()
+    // The end comes last.
+    let end = [
+        ("decommission", Command::Decommission),
+        ("final statement", Command::FinalStatement { at: 0 }),
+    ];
+    update_commands.chain(others).chain(trust_commands(vendor)).chain(end).collect()
 }
 
 /// The largest revocation, then a right that is handed on, then a root.

@@ -78,6 +78,8 @@ fn shown(bench: &mut Bench, firm: RootFp) -> Vec<Vec<u8>> {
     let mut commands = vec![
         Command::Context { firm, nonce: Fixed([8; 32]) },
         Command::Items { firm, after: None },
+        Command::Configuration { firm, after: 0 },
+        Command::Judge { requirement, after: None },
         Command::ItemState { firm, item: ITEM },
         data(DataField::User, 0),
         data(DataField::Protected, 0),
@@ -178,6 +180,23 @@ fn sent(command: &Command, two: &mut Two, n: u64) -> (Command, bool) {
         Command::EnterPin(pin) => (Command::EnterPin(pin.clone()), false),
         Command::SetPin { pin, recovery, .. } => {
             (Command::SetPin { pin: pin.clone(), recovery: *recovery, forgotten: None }, true)
+        }
+        command => of_a_container(command, made),
+    }
+}
+
+/// What asks for a container and its configuration as a whole.
+fn of_a_container(command: &Command, made: &Licensed) -> (Command, bool) {
+    match command {
+        Command::Identify { for_s } => (Command::Identify { for_s: *for_s }, true),
+        // Decommissioning ends all firms alike: `retire.rs` shows what each of them gets.
+        Command::Decommission => (Command::Info, true),
+        Command::FinalStatement { .. } => (Command::FinalStatement { at: 0 }, false),
+        Command::Configuration { .. } => {
+            (Command::Configuration { firm: made.fp(), after: 0 }, true)
+        }
+        Command::Judge { .. } => {
+            (Command::Judge { requirement: made.requirement(1), after: None }, true)
         }
         _ => panic!("a command without a case"),
     }

@@ -13,6 +13,7 @@ mod power;
 mod put_back;
 mod refusals;
 mod reports;
+mod retire;
 mod seats;
 mod signatures;
 mod simulation;

@@ -43,7 +43,7 @@ fn what_is_refused_leaves_every_byte_as_it_was() {
     }
     let codes: BTreeSet<u16> = seen.values().flatten().copied().collect();
     println!("figure: {refused} refusals, {} codes, nothing changed", codes.len());
-    assert_eq!(seen.len(), 25, "a command was never refused: {:?}", seen.keys());
+    assert_eq!(seen.len(), 29, "a command was never refused: {:?}", seen.keys());
     assert!(codes.len() >= 42, "only {} codes: {codes:x?}", codes.len());
 }
 
@@ -139,7 +139,7 @@ fn draw(made: &mut Licensed, step: u64, dice: &mut Dice) -> Attempt {
     let nobody = RootFp::new([0xee; 16]);
     let number = op(step << 8 | 0xff);
     let seat = |name, command| Attempt::Command(name, Command::Seat(command));
-    match dice.below(26) {
+    match dice.below(30) {
         0 | 1 => {
             let requirement = requirement(made, dice);
             let artifact = ArtifactId::default();
@@ -193,6 +193,7 @@ fn draw(made: &mut Licensed, step: u64, dice: &mut Dice) -> Attempt {
             false => Attempt::Command("abort", Command::UpdateAbort),
         },
         22..25 => of_a_seat(handle, dice),
+        25..29 => of_a_container(made, dice),
         _ => Attempt::Update(Box::new(wrong_update(made, dice))),
     }
 }
@@ -214,6 +215,23 @@ fn of_a_seat(handle: SeatHandle, dice: &mut Dice) -> Attempt {
         _ => {
             let prove = Command::Prove { handle: never, challenge: Fixed([1; 32]), purpose: 1 };
             Attempt::Command("prove", prove)
+        }
+    }
+}
+
+/// What asks for a container or its configuration as a whole.
+fn of_a_container(made: &Licensed, dice: &mut Dice) -> Attempt {
+    let nobody = RootFp::new([0xee; 16]);
+    match dice.below(4) {
+        0 => Attempt::Command("identify", Command::Identify { for_s: 200 }),
+        1 => Attempt::Command("final statement", Command::FinalStatement { at: 0 }),
+        2 => {
+            let command = Command::Configuration { firm: nobody, after: 0 };
+            Attempt::Command("configuration", command)
+        }
+        _ => {
+            let requirement = Requirement { root_fp: nobody, ..made.requirement(0) };
+            Attempt::Command("judge", Command::Judge { requirement, after: None })
         }
     }
 }

@@ -228,7 +228,42 @@ const SAMPLES: &[(&str, &str)] = &[
     ("sim fault", "--socket port/usb slow 0"),
     ("sim fault", "!--socket port/usb rain"),
     ("sim run", "!--state port/x --socket port/x --profile rusty"),
+    ("container identify", ""),
+    ("container identify", "!--seconds 200"),
+    ("container inventory", ""),
+    ("container inventory", "--out lists --dry-run"),
+    ("container inventory", "--firm acme --out lists"),
+    ("container inventory", "!--firm acme --out lists"),
+    ("vendor inventory", "LISTED --vendor acme"),
+    ("vendor inventory", "!plain --vendor acme"),
+    ("inspect", "LISTED"),
+    ("doctor", "--replay bundle"),
+    ("doctor", "!--replay plain"),
+    ("container decommission", "--dry-run"),
+    ("container decommission", "!"),
+    ("container decommission", "--yes"),
+    ("container decommission", "--out final"),
+    ("container show", ""),
+    ("vendor receipt", "ENDED --vendor acme --dry-run"),
+    ("vendor receipt", "ENDED --vendor acme"),
+    ("inspect", "ENDED"),
+    ("vendor show", "--vendor acme"),
 ];
+
+/// Files whose names begin with the vendor's fingerprint, as they stand in the lines.
+const NAMED_BY_VENDOR: [(&str, &str); 2] = [("LISTED", "lists"), ("ENDED", "final")];
+
+/// A line with the names of such files.
+fn with_names(world: &World, line: &str) -> String {
+    NAMED_BY_VENDOR.iter().fold(line.to_owned(), |line, (word, folder)| match line.contains(word) {
+        true => {
+            let shown = world.cli("vendor show --vendor acme --json").ok().data();
+            let root_fp = shown["root_fp"].as_str().expect("a fingerprint");
+            line.replace(word, &format!("{folder}/{root_fp}.strgroom"))
+        }
+        false => line,
+    })
+}
 
 /// A world in which all the samples mean something.
 fn world() -> World {
@@ -278,6 +313,7 @@ fn every_command_prints_one_envelope_of_a_known_shape() {
     for (command, rest) in SAMPLES {
         let refused = rest.strip_prefix('!');
         let line = format!("{command} {} --json", refused.unwrap_or(rest));
+        let line = with_names(&world, &line);
         let got = world.cli(&line);
         let envelope = envelope(&line, &got);
         match refused {
@@ -421,6 +457,11 @@ const DRY: &[(&str, Dry)] = &[
     ("license open", Run("sealed/file -o opened")),
     ("completions", Without("writes to stdout only")),
     ("man", Run("--out man")),
+    ("container identify", Without("changes nothing that lasts")),
+    ("container inventory", Run("--out lists")),
+    ("vendor inventory", Without("reads")),
+    // The last: nothing is left for others.
+    ("container decommission", Run("--yes --out final")),
 ];
 
 #[test]
@@ -478,6 +519,8 @@ fn a_dry_run_is_refused_where_the_real_one_would_be() {
         ("protect app /bin/busybox -o dry --vendor acme --product 7", 2),
         ("protect app plain -o dry --vendor acme --product 7", 2),
         ("doctor --bundle context", 7),
+        ("container inventory -o context", 7),
+        ("container decommission --yes -o context", 7),
     ] {
         world.cli(&format!("{line} --dry-run")).refused(code, &[]);
         world.cli(line).refused(code, &[]);
@@ -545,6 +588,6 @@ fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
         }
     }
     files.sort();
-    let used = world.cli("license show 7 --json").ok().stdout;
+    let used = world.cli("license show 7 --json").stdout;
     (files, world.state() + &used)
 }

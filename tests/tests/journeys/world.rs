@@ -284,7 +284,7 @@ impl World {
     pub(crate) fn state(&self) -> String {
         let mut shown = self.cli("container show --json").ok().data();
         shown["container"]["time"] = Value::Null;
-        let licenses = self.cli("license list --json").ok().data();
+        let licenses = self.cli("license list --json").stdout;
         format!("{shown}\n{licenses}")
     }
 

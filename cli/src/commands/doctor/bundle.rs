@@ -1,17 +1,17 @@
 //! The support bundle: what was found, without what names the machine, its users or their folders.
 
-use container::Error;
+use container::{Container, Error, UserKey};
 use protocol::codec;
-use protocol::objects::license::Requirement;
-use protocol::signed::UnverifiedObject;
+use protocol::command::Judgement;
+use protocol::objects::license::{ItemRef, ProductItem, Requirement, user_id};
 use serde_json::Value;
 
 use super::probe::{FirmProbe, ItemProbe, Probe, Probed};
 use crate::clock;
 use crate::commands::shown;
 use crate::support::{
-    Asker, Attempt, Bundle, ContainerSeen, Finding, FirmSeen, ItemSeen, Refusal, SCHEMA,
-    SourceSeen, TimeSeen, Versions,
+    Asker, Attempt, Bundle, ContainerSeen, Finding, FirmSeen, GroundsSeen, ItemSeen, Judged,
+    Refusal, SCHEMA, SourceSeen, TimeSeen, TrappedSeen, Versions,
 };
 use crate::times;
 
@@ -39,18 +39,44 @@ pub(super) fn bundle(
     }
 }
 
-/// An attempt as it stands in the bundle.
+/// An attempt as it stands in the bundle. `items` are the firm's entries.
 pub(super) fn attempt(
-    serial: String,
+    container: &Container,
     requirement: &Requirement,
+    judged: &[Judgement],
+    items: &[&ProductItem],
     outcome: &Result<(), Error>,
 ) -> Attempt {
+    let who = container.who();
+    let judged = judged.iter().map(|judged| {
+        let wanted = ItemRef { product: requirement.product, entry: judged.entry };
+        let item = effective(items, wanted);
+        let user = item.as_ref().and_then(|item| item.named_user().map(user_id));
+        let key = item.as_ref().and_then(ProductItem::named_user_key);
+        Judged {
+            entry: judged.entry.0,
+            refusal: judged.refusal.map(|failure| refusal(&failure.into())),
+            is_named_user: user.is_some_and(|user| user == who.client.user),
+            has_named_key: key.is_some() && key == who.key.as_ref().map(UserKey::public),
+            by: GroundsSeen::of(&judged.by, shown::clock(judged.by.class)),
+        }
+    });
     Attempt {
-        serial,
+        serial: container.serial().to_string(),
         requirement: shown::requirement_json(requirement),
-        canonical_hex: hex(&codec::encode(requirement)),
+        canonical_hex: shown::hex(&codec::encode(requirement)),
+        judged: judged.collect(),
         refusal: outcome.as_ref().err().map(refusal),
     }
+}
+
+/// An entry with what it takes over as a module.
+pub(super) fn effective(items: &[&ProductItem], wanted: ItemRef) -> Option<ProductItem> {
+    let find = |wanted: ItemRef| items.iter().find(|item| item.item == wanted).copied();
+    let native = find(wanted)?;
+    Some(
+        native.module_of().and_then(find).map_or(native.clone(), |parent| native.effective(parent)),
+    )
 }
 
 fn versions() -> Versions {
@@ -69,7 +95,8 @@ fn versions() -> Versions {
 fn asker() -> Asker {
     let market = backends::configured_market().ok().flatten();
     let runtime = container::RUNTIME_VERSION.to_string();
-    Asker { runtime, market: market.map(|market| market.to_string()) }
+    let is_station_known = container::Who::here(None).client.station != Default::default();
+    Asker { runtime, market: market.map(|market| market.to_string()), is_station_known }
 }
 
 /// The row and its values only: what the system said may name anything.
@@ -120,24 +147,24 @@ fn container(probe: &Probe, source: &str) -> ContainerSeen {
         },
         seats: info.seats,
         locked: info.locked,
-        certificate_hex: hex(probe.container.certificate()),
+        certificate_hex: shown::hex(probe.container.certificate()),
         firms: probe.firms.iter().map(firm).collect(),
     }
 }
 
 fn firm(probe: &FirmProbe) -> FirmSeen {
     let firm = &probe.firm;
-    let context = UnverifiedObject::read(&probe.context, protocol::limits::STATEMENT_BODY_LEN_MAX);
-    let state = context.map_or_else(|_| String::new(), |(object, _)| hex(&object.header().state));
     FirmSeen {
         root_fp: firm.root_fp.to_string(),
         firm_code: firm.firm_code.0,
         name: firm.name.to_string(),
         mode: shown::mode(firm.mode).into(),
         seq: firm.seq,
-        state_hash: state,
-        nonce_hex: hex(&probe.nonce),
-        context_hex: hex(&probe.context),
+        state_hash: shown::hex(&probe.inventory.state),
+        nonce_hex: shown::hex(&probe.nonce),
+        context_hex: shown::hex(&probe.inventory.context),
+        configuration_hex: shown::hex(&probe.inventory.configuration),
+        trapped: firm.trapped.map(TrappedSeen::of),
         items: probe.items.iter().map(item).collect(),
     }
 }
@@ -148,15 +175,11 @@ fn item(probe: &ItemProbe) -> ItemSeen {
         product: item.item.product.0,
         entry: item.item.entry.0,
         options: shown::item_json(item).get("options").cloned().unwrap_or(Value::Null),
-        canonical_hex: hex(&codec::encode(item)),
+        canonical_hex: shown::hex(&codec::encode(item)),
         first_use_s: probe.state.first_use_s,
         seats: probe.state.seats,
-        state_hex: hex(&codec::encode(&probe.state)),
+        state_hex: shown::hex(&codec::encode(&probe.state)),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What names this machine and its user, and what stands in its place.

@@ -12,6 +12,7 @@ use protocol::objects::license::ProductItem;
 use super::machine::failed;
 use super::probe::{Answer, FirmProbe, ItemProbe, Probe, Probed};
 use crate::commands::shown;
+use crate::commands::shown::DECOMMISSIONED;
 use crate::error::CliError;
 use crate::support::Finding;
 use crate::times;
@@ -78,6 +79,12 @@ fn state(about: &str, info: &ContainerInfo) -> Finding {
     );
     match info.locked {
         0 => Finding::ok("container", seen),
+        DECOMMISSIONED => {
+            let row = ErrorCode::Decommissioned.row();
+            let seen = format!("{seen}; decommissioned, nothing is left in it");
+            let code = protocol::errors::shown_code(row.number);
+            Finding::problem("container", seen, row.next).coded(code)
+        }
         reason => {
             let seen = format!("{seen}; LOCKED, reason {reason}");
             let next = ErrorCode::ContainerLocked.row().next;
@@ -230,6 +237,9 @@ mod tests {
         let locked = super::state("D: test", &info);
         assert_eq!((locked.state, locked.code.as_deref()), (State::Problem, Some("S0301")));
         assert!(locked.seen.contains("reason 4"), "{}", locked.seen);
+        info.locked = crate::commands::shown::DECOMMISSIONED;
+        let ended = super::state("D: test", &info);
+        assert_eq!((ended.state, ended.code.as_deref()), (State::Problem, Some("S060B")));
     }
 
     #[test]

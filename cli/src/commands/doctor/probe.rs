@@ -12,6 +12,8 @@ use protocol::errors::ErrorCode;
 use protocol::objects::license::{AccessMode, ProductItem, Requirement};
 
 use crate::clock;
+use crate::commands::container::{Inventory, fetch};
+use crate::commands::shown::DECOMMISSIONED;
 use crate::output::Output;
 
 /// How often a person who waits is shown that something goes on.
@@ -75,8 +77,8 @@ pub(super) struct FirmProbe {
     pub(super) firm: FirmInfo,
     /// Drawn for the context.
     pub(super) nonce: [u8; 32],
-    /// The signed context.
-    pub(super) context: Vec<u8>,
+    /// The signed context, and the records whose hash stands in it.
+    pub(super) inventory: Inventory,
     /// Entries.
     pub(super) items: Vec<ItemProbe>,
 }
@@ -124,9 +126,13 @@ fn ask(source: &Source) -> std::result::Result<Answer, Error> {
 fn probe(container: Container) -> std::result::Result<Probe, Error> {
     let info = container.info()?;
     let mut firms = Vec::new();
-    for firm in container.firms()? {
+    let known = match info.locked == DECOMMISSIONED {
+        true => Vec::new(),
+        false => container.firms()?,
+    };
+    for firm in known {
         let nonce = fresh_nonce()?;
-        let context = container.context(firm.root_fp, nonce)?;
+        let inventory = fetch(&container, firm.root_fp, nonce)?;
         let mut items = Vec::new();
         for item in container.items(firm.root_fp)? {
             let state = container.item_state(firm.root_fp, item.item)?;
@@ -134,7 +140,7 @@ fn probe(container: Container) -> std::result::Result<Probe, Error> {
             let use_now = container.check_mode(firm.mode).and_then(|()| container.why(&plainest));
             items.push(ItemProbe { item, state, use_now });
         }
-        firms.push(FirmProbe { firm, nonce, context, items });
+        firms.push(FirmProbe { firm, nonce, inventory, items });
     }
     Ok(Probe { container, info, firms })
 }

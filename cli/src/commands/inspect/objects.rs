@@ -1,6 +1,7 @@
 //! Each kind of object with all that it holds.
 
 use protocol::codec::{self, DecodeError};
+use protocol::crypto::hash::sha256;
 use protocol::ids::{ArtifactId, ContainerId};
 use protocol::limits::{
     ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX,
@@ -9,13 +10,14 @@ use protocol::limits::{
 use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot,
 };
+use protocol::objects::configuration::read_configuration;
 use protocol::objects::delegation::DelegationBody;
 use protocol::objects::device::{Device, DeviceBody};
 use protocol::objects::file::{TIME_REQUEST_LEN, split_time_request};
 use protocol::objects::proof::ProofBody;
 use protocol::objects::revocation::RevocationBody;
 use protocol::objects::root::{NextBody, RoleKeys, Root};
-use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo, TimeTokenBody};
+use protocol::objects::statement::{ContextBody, FinalBody, ReceiptBody, TimeInfo, TimeTokenBody};
 use protocol::objects::test_root;
 use protocol::objects::update::read_ops;
 use protocol::objects::usage::{UsageHeadBody, read_entries};
@@ -23,7 +25,7 @@ use protocol::signed::{Kind, Proof, UnverifiedObject};
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use crate::commands::{shown, update};
+use crate::commands::{container, shown, update};
 use crate::error::CliError;
 use crate::{blocks, trust};
 
@@ -48,6 +50,7 @@ pub(super) fn describe(object: &UnverifiedObject<'_>) -> Fields {
             Kind::TimeToken => time_token(object, body),
             Kind::UsageHead => usage_head(object, body),
             Kind::Proof => proof_of_use(object, body),
+            Kind::Final => last(object, body),
             Kind::UsageAck => place(Fields::of("acknowledgement of a usage log"), object),
             _ => Fields::of("of a newer version"),
         },
@@ -272,6 +275,38 @@ fn receipt(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
             .hex("update_hash", body.update_hash.0)
             .hex("config_hash", body.config_hash.0),
         Err(error) => unreadable(fields, error),
+    }
+}
+
+/// What a container that is decommissioned left.
+fn last(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
+    let fields = place(Fields::of("final statement"), object);
+    match codec::decode::<FinalBody>(body, STATEMENT_BODY_LEN_MAX) {
+        Ok(body) => time(fields, &body.time)
+            .number("entries", body.entries)
+            .number("commits", body.commits)
+            .number("last_log_entry", body.log_seq)
+            .hex("log_head", body.log_head.0)
+            .hex("config_hash", body.config_hash.0),
+        Err(error) => unreadable(fields, error),
+    }
+}
+
+/// The records behind the context of an inventory, and whether they are those that it names.
+pub(super) fn configuration(bytes: &[u8], signed: Option<&str>) -> Fields {
+    let hash = sha256(bytes);
+    let fields = Fields::of("configuration").hex("hash", hash);
+    let fields = match signed == Some(&*shown::hex(&hash)) {
+        true => fields.text("matches", "yes: it is the one that the context names"),
+        false => return fields.text("matches", "NO: it was changed, or is of another context"),
+    };
+    match read_configuration(bytes) {
+        Some(records) => {
+            let (lines, rows) = container::records(&records);
+            let lines = lines.into_iter().map(|line| line.trim_start().to_owned());
+            fields.list("records", rows.into_iter().zip(lines).collect())
+        }
+        None => fields.text("unreadable", "no container writes such records"),
     }
 }
 

@@ -70,3 +70,17 @@ fn trap() {
     assert!(is_trap(&item_key, artifact, &requirement, &trap));
     assert!(!is_trap(&item_key, ArtifactId::default(), &requirement, &trap));
 }
+
+/// Commands of empty fields.
+pub(super) fn block() -> Command {
+    let (source, way) = (KeySource::ItemKey, BlockWay::Decrypt);
+    Command::Block { handle: SeatHandle(0), source, way, bytes: Default::default() }
+}
+
+pub(super) fn key() -> Command {
+    Command::Key(KeyCommand::Make { name: Default::default(), usage: KeyUsage::Sign })
+}
+
+pub(super) fn prove() -> Command {
+    Command::Prove { handle: SeatHandle(0), challenge: Fixed([0; 32]), purpose: 0 }
+}

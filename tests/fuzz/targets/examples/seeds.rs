@@ -12,6 +12,7 @@ use protocol::objects::artifact::{
     ArtifactBody, ArtifactKind, LossPolicy, ProgramOptions, RefusalText, Slot, WrappedKey,
 };
 use protocol::objects::block::{BlockWay, KeySource, SealedBlock};
+use protocol::objects::configuration::ConfigurationRecord;
 use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::file::{self, FileKind};
@@ -21,7 +22,7 @@ use protocol::objects::license::{
 use protocol::objects::proof::ProofBody;
 use protocol::objects::revocation::{FirmwareRange, Revocation, RevocationBody};
 use protocol::objects::root::{Mode, NextBody};
-use protocol::objects::statement::{ContextBody, ReceiptBody, TimeInfo};
+use protocol::objects::statement::{ContextBody, FinalBody, ReceiptBody, TimeInfo};
 use protocol::objects::test_root;
 use protocol::objects::update::{ProductRange, SealedKey, UpdateOp, write_ops};
 use std::path::Path;
@@ -46,7 +47,9 @@ fn main() {
     write("trust", &[objects[..2].concat(), objects[2..].concat(), root.clone()]);
     write("device", &[codec::encode(&device())]);
     write("statement", &[codec::encode(&context()), codec::encode(&proof()), block()]);
-    write("receipt", &[codec::encode(&receipt())]);
+    write("receipt", &[codec::encode(&receipt()), codec::encode(&last())]);
+    let inventory = file::write(FileKind::Inventory, &[&root, &next, &configuration()]);
+    write("inventory", &[configuration(), inventory]);
     write("update_ops", &[write_ops(&ops()).expect("small operations"), Vec::new()]);
     write("report", &[reports(10), reports(300)]);
     write("handshake", &[first_message()]);
@@ -167,6 +170,9 @@ fn commands() -> Vec<Vec<u8>> {
         },
         Command::Prove { handle: SeatHandle(1), challenge: Fixed([8; 32]), purpose: 1 },
         Command::Key(KeyCommand::Make { name: KeyName::new([7; 7]), usage: KeyUsage::Sign }),
+        Command::Identify { for_s: 5 },
+        Command::Configuration { firm, after: 0x20 << 56 },
+        Command::Judge { requirement: requirement(), after: Some(ITEM.entry) },
     ];
     commands.iter().map(codec::encode).collect()
 }
@@ -185,8 +191,24 @@ fn replies() -> Vec<Vec<u8>> {
         Reply::Failed(Failure { code: 0x201, a: 1, b: 2 }),
         Reply::Items(List::new(vec![item()]).expect("one")),
         Reply::Receipt(Bytes::new([1; 40]).expect("short")),
+        Reply::FinalStatement(Bytes::new([1; 40]).expect("short")),
+        Reply::Configuration(List::new(vec![record()]).expect("one")),
     ];
     replies.iter().map(codec::encode).collect()
+}
+
+fn record() -> ConfigurationRecord {
+    let key = 0x20 << 56 | u64::from(ITEM.product.0) << 16 | u64::from(ITEM.entry.0);
+    ConfigurationRecord { key, value: Bytes::new(codec::encode(&item())).expect("short") }
+}
+
+/// An entry and its key, as they are hashed.
+fn configuration() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record().write(&mut bytes);
+    let key = 0x21 << 56 | u64::from(ITEM.product.0) << 16;
+    ConfigurationRecord { key, value: Bytes::default() }.write(&mut bytes);
+    bytes
 }
 
 fn artifact() -> ArtifactBody {
@@ -278,6 +300,11 @@ fn context() -> ContextBody {
 fn receipt() -> ReceiptBody {
     let (update_hash, config_hash) = (Fixed([1; 32]), Fixed([2; 32]));
     ReceiptBody { update_hash, config_hash, ops: 3, time: TIME, commits: 6 }
+}
+
+fn last() -> FinalBody {
+    let (config_hash, log_head) = (Fixed([2; 32]), Fixed([3; 32]));
+    FinalBody { config_hash, entries: 1, time: TIME, commits: 6, log_seq: 7, log_head }
 }
 
 fn ops() -> Vec<UpdateOp> {

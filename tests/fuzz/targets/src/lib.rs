@@ -27,7 +27,7 @@ use protocol::objects::device::DeviceBody;
 use protocol::objects::proof::ProofBody;
 use protocol::objects::revocation::{Revocation, RevocationBody};
 use protocol::objects::root::{NextBody, Root, RootBody};
-use protocol::objects::statement::{ContextBody, ReceiptBody};
+use protocol::objects::statement::{ContextBody, FinalBody, ReceiptBody};
 use protocol::objects::update::{read_ops, write_ops};
 use protocol::objects::{file, test_root};
 use protocol::signed::{Role, UnverifiedObject, write_object};
@@ -42,6 +42,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("arguments", arguments),
     ("artifact", artifact),
+    ("bundle", bundle),
     ("command", command),
     ("configuration", configuration),
     ("content", content),
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     ("fault", fault),
     ("file", file),
     ("handshake", handshake),
+    ("inventory", inventory),
     ("journal", journal),
     ("key_store", key_store),
     ("ledger", ledger),
@@ -101,9 +103,10 @@ pub fn statement(bytes: &[u8]) {
     canonical::<SealedBlock>(bytes, SEALED_BLOCK_FILE_LEN_MAX);
 }
 
-/// The body of a receipt.
+/// The body of a receipt, or of a final statement.
 pub fn receipt(bytes: &[u8]) {
     canonical::<ReceiptBody>(bytes, STATEMENT_BODY_LEN_MAX);
+    canonical::<FinalBody>(bytes, STATEMENT_BODY_LEN_MAX);
 }
 
 /// The body of a root, a whole root v1, and a root that would follow the test root.

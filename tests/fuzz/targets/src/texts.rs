@@ -10,6 +10,9 @@ use firmware_sim::keys::SimKeys;
 use protocol::crypto::hash::sha256;
 use protocol::errors::{ErrorCode, shown_code};
 use protocol::ids::{ContainerId, ContainerKind, RootFp};
+use protocol::limits::{DEVICE_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX};
+use protocol::objects::configuration::read_configuration;
+use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::OptionKind;
 
 /// The configuration file.
@@ -56,6 +59,24 @@ pub fn template(bytes: &[u8]) {
 /// A vendor's record of a container, and where it says that the next update follows.
 pub fn ledger(bytes: &[u8]) {
     round_trip(bytes, parsers::read_ledger);
+}
+
+/// A support bundle, which is judged again by what stands in it.
+pub fn bundle(bytes: &[u8]) {
+    if let Some(uses) = parsers::replay_bundle(bytes) {
+        assert!(uses > 0, "nothing was replayed");
+    }
+}
+
+/// An inventory, for the firm that its context names; and the records alone.
+pub fn inventory(bytes: &[u8]) {
+    if let Some(records) = read_configuration(bytes) {
+        assert!(records.len() <= bytes.len() / 12, "a record of no bytes");
+    }
+    let Ok(rest) = file::expect(bytes, FileKind::Inventory) else { return };
+    let Ok((_, rest)) = file::next_object(rest, DEVICE_BODY_LEN_MAX) else { return };
+    let Ok((context, _)) = file::next_object(rest, STATEMENT_BODY_LEN_MAX) else { return };
+    let _ = parsers::read_inventory(bytes, context.header().root_fp);
 }
 
 /// A vendor's key store as it is before a passphrase is tried, and a passphrase file.

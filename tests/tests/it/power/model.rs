@@ -19,7 +19,12 @@ use strongroom_tests::vendor::Update;
 pub(super) struct State {
     pub(super) name: String,
     pub(super) firms: BTreeMap<RootFp, FirmState>,
+    /// Number and state hash in the final statements of one that is decommissioned.
+    pub(super) finals: Option<BTreeMap<RootFp, (u64, [u8; 32])>>,
 }
+
+/// Why a container that is decommissioned is locked.
+pub(super) const DECOMMISSIONED: u8 = 2;
 
 /// What it holds of a firm.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,6 +82,9 @@ impl State {
 /// Everything that a container shows. A container that is locked, or hides a receipt, is an error.
 pub(super) fn observe<F: Flash + Clone>(bench: &mut Bench<F>) -> Result<State, String> {
     let Reply::Info(info) = bench.command(Command::Info) else { return Err("no info".into()) };
+    if info.locked == DECOMMISSIONED {
+        return observe_end(bench, info.name.to_string());
+    }
     if info.locked != 0 {
         return Err(format!("locked: {}", info.locked));
     }
@@ -96,6 +104,24 @@ pub(super) fn observe<F: Flash + Clone>(bench: &mut Bench<F>) -> Result<State, S
         state.firms.insert(firm.root_fp, seen);
     }
     Ok(state)
+}
+
+/// What is left of one that is decommissioned: its name, and a final statement for each firm.
+fn observe_end<F: Flash + Clone>(bench: &mut Bench<F>, name: String) -> Result<State, String> {
+    let mut finals = BTreeMap::new();
+    for at in 0.. {
+        let Reply::FinalStatement(object) = bench.command(Command::FinalStatement { at }) else {
+            return Err("no final statement".into());
+        };
+        if object.is_empty() {
+            break;
+        }
+        let (object, _) = UnverifiedObject::read(&object, STATEMENT_BODY_LEN_MAX)
+            .map_err(|error| error.to_string())?;
+        let header = object.header();
+        finals.insert(header.root_fp, (header.seq, header.state));
+    }
+    Ok(State { name, finals: Some(finals), ..State::default() })
 }
 
 fn observe_firm<F: Flash + Clone>(bench: &mut Bench<F>, firm: RootFp) -> Result<FirmState, String> {

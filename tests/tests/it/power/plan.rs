@@ -294,6 +294,23 @@ fn rename(state: &State, dice: &mut Dice) -> Plan {
     }
 }
 
+/// The end of everything but name and final statements.
+pub(super) fn decommission(state: &State) -> Plan {
+    let last = |firm: &FirmState| (firm.seq, firm.state);
+    let finals = state.firms.iter().map(|(fp, firm)| (*fp, last(firm))).collect();
+    Plan {
+        covers: vec!["decommission"],
+        commands: vec![Command::Decommission],
+        succeeds: true,
+        after: State { name: state.name.clone(), finals: Some(finals), ..State::default() },
+    }
+}
+
+/// Whether a record is still there behind the end: counts, running time, the mark, statements.
+pub(super) fn outlives(key: u64) -> bool {
+    matches!(key >> 56, 0x01 | 0x02 | 0x06 | 0x13)
+}
+
 /// A seat for a product whose first entry has a usage period that has not begun, if there is one.
 fn first_use(state: &State, dice: &mut Dice) -> Option<Plan> {
     let mut after = state.clone();
