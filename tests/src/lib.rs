@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod costs;
 pub mod dice;
+pub mod home;
 pub mod memory;
 pub mod mutate;
 pub mod samples;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod attacks;
+mod costs;
 mod heap;
 mod isolation;
 mod keys;
