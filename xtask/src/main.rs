@@ -7,6 +7,8 @@ mod errors;
 mod firmware;
 mod fuzz;
 mod header;
+mod mirror;
+mod mutants;
 mod repo;
 mod source;
 mod spdx;
@@ -62,6 +64,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "build the bare-metal image, print its text and static RAM sizes",
         run: firmware::run,
+    },
+    Command {
+        name: "mutants",
+        arguments: "[--go-on] [PART…]",
+        about: "change the code that judges, one place at a time; a test must notice",
+        run: mutants::run,
     },
     Command {
         name: "fuzz",

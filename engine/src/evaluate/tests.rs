@@ -213,6 +213,15 @@ fn without_time_only_entries_without_times_are_usable() {
     }
 }
 
+#[test]
+fn maintenance_covers_its_first_second_and_not_the_second_of_its_end() {
+    let covered = item(vec![ItemOption::MaintenancePeriod(Period { from_s: 700, until_s: 800 })]);
+    let released = |release_s| judge(&covered, &Requirement { release_s, ..REQUIREMENT }, NOON);
+    assert_eq!(released(699), Some(ErrorCode::MaintenanceNotYet));
+    assert_eq!((released(700), released(799)), (None, None));
+    assert_eq!(released(800), Some(ErrorCode::MaintenanceOver));
+}
+
 /// Which clock decides under which rule: the entry expires at 1500.
 #[test]
 fn a_time_rule_says_which_clock_counts() {
@@ -232,8 +241,10 @@ fn a_time_rule_says_which_clock_counts() {
     assert_eq!(rule(host_ok, host(1600)), expired);
     assert_eq!(rule(host_ok, host(1701)), Some(ErrorCode::HostTimeFar));
     assert_eq!(rule(host_ok, host(0)), Some(ErrorCode::HostTimeMissing));
+    assert_eq!(rule(host_ok, host(1700)), expired, "as far as the slack goes");
     // A container with a clock follows no host.
-    assert_eq!(rule(host_ok, TimeView { clock_s: 1400, ..rtc }), None);
+    assert_eq!(rule(host_ok, TimeView { clock_s: 1400, host_s: 1600, ..rtc }), None);
+    assert_eq!(rule(host_ok, TimeView { host_s: 1400, ..rtc }), expired);
     let never = TimeView { certified_s: 0, ..TIME };
     let sync = Some(TimeRule::MustSyncEvery { every_s: 100 });
     assert_eq!(rule(sync, TIME), None);
@@ -279,6 +290,7 @@ fn stations_share_a_seat_or_have_it_alone() {
     assert_eq!(ask(&quantity(1), share, 1, here), None);
     assert_eq!(ask(&quantity(1), share, 1, elsewhere), Some(ErrorCode::NoSeat));
     assert_eq!(ask(&quantity(2), share, 1, elsewhere), None);
+    assert_eq!(ask(&quantity(0), share, 1, elsewhere), None, "local use is not counted");
     assert_eq!(ask(&quantity(0), alone, 1, here), Some(ErrorCode::StationBusy));
     assert_eq!(ask(&quantity(1), alone, 1, elsewhere), Some(ErrorCode::NoSeat));
     assert_eq!(ask(&quantity(2), alone, 1, elsewhere), None);

@@ -55,6 +55,18 @@ fn a_clock_set_back_does_not_turn_time_back() {
 }
 
 #[test]
+fn what_was_known_goes_on_by_ticks_and_loses_no_part_of_a_second() {
+    let mut known = Known::at(1000, 5000);
+    assert_eq!((known.carried_s(5999), known.carried_s(6000)), (1000, 1001));
+    // The same second told again does not begin anew.
+    assert_eq!(known.raise(1001, 6500), 1001);
+    assert_eq!(known.carried_s(7000), 1002);
+    assert_eq!(known.raise(1003, 7000), 1003);
+    assert_eq!(known.carried_s(7999), 1003);
+    assert_eq!(Known::at(0, 0).carried_s(9000), 0, "nothing was known");
+}
+
+#[test]
 fn without_a_clock_time_goes_on_from_what_was_certified_as_the_container_runs() {
     let mut clock = Fake { ticks_ms: 0, rtc_s: None };
     let mut time = Timekeeper::new(ClockClass::Session, 100, &mut clock);
@@ -133,6 +145,9 @@ fn what_was_certified_never_falls() {
     // the time that it ran since.
     firm.certify(550, 10, 600, 100);
     assert_eq!((firm.floor_s, firm.floor_ran_s, firm.certified_s), (500, 0, 550));
+    // What the container knew already is no news either.
+    firm.certify(590, 10, 600, 100);
+    assert_eq!((firm.floor_s, firm.floor_ran_s, firm.certified_s), (500, 0, 590));
     firm.certify(700, 10, 600, 100);
     assert_eq!((firm.floor_s, firm.floor_ran_s, firm.certified_s), (710, 100, 700));
 }

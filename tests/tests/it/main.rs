@@ -2,6 +2,7 @@
 
 mod answers;
 mod attacks;
+mod bounds;
 mod costs;
 mod heap;
 mod isolation;
@@ -12,6 +13,7 @@ mod parsers;
 mod pin;
 mod power;
 mod put_back;
+mod receiving;
 mod refusals;
 mod reports;
 mod retire;

@@ -2,12 +2,15 @@
 
 use protocol::command::{Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::errors::ErrorCode;
-use protocol::ids::{OpId, SeatHandle, SeatToken};
+use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
 use protocol::limits::{QUICK_MOVES_MAX, SEAT_GRACE_S, SETTLE_S};
-use protocol::objects::license::{ItemOption, Status};
+use protocol::objects::license::{
+    AccessMode, ItemOption, LostUnits, Requirement, Status, UnitRule,
+};
+use protocol::objects::update::{UnitsChange, UpdateOp};
 use strongroom_tests::dice::Dice;
 
-use crate::license::{Licensed, op, station};
+use crate::license::{ITEM, Licensed, op, station};
 
 /// Seconds after which a dongle of the bench frees a seat: its time-out of 30, and the grace.
 const FREE_AFTER_S: u64 = 30 + SEAT_GRACE_S as u64;
@@ -151,6 +154,34 @@ fn a_container_that_was_left_in_order_keeps_nobody_waiting() {
     granted(free.open(1, op(1), 0));
     free.power_cycle();
     granted(free.open(2, op(2), 0));
+}
+
+/// The mark of seats costs a commit, so it is for those that somebody could have twice.
+#[test]
+fn only_a_seat_that_counts_leaves_a_mark() {
+    let marked = |quantity, access| {
+        let mut made = licensed(quantity);
+        let before = made.bench.records();
+        let requirement = Requirement { access, ..made.requirement(0) };
+        let artifact = ArtifactId::default();
+        granted(made.seat(1, SeatCommand::Open { op: op(1), requirement, artifact }));
+        made.bench.records() != before
+    };
+    assert!(marked(2, AccessMode::UserLimit));
+    assert!(!marked(0, AccessMode::UserLimit) && !marked(2, AccessMode::NoUserLimit));
+}
+
+/// Local use is not counted, but where it was paid for it goes on as well.
+#[test]
+fn what_was_paid_for_goes_on_after_a_power_cut_where_seats_do_not_count() {
+    let rule = UnitRule { reserve_max: 10, lost: LostUnits::Held };
+    let mut made = Licensed::new(vec![ItemOption::UnitCounter(rule)]);
+    let units = UpdateOp::Units { item: ITEM, change: UnitsChange::Add(5) };
+    assert!(matches!(made.apply(&[units]), Reply::Receipt(_)));
+    let token = granted(made.open(1, op(1), 2)).token;
+    made.power_cycle();
+    assert_eq!(granted(made.open(1, as_op(token), 2)).token, token);
+    assert_eq!(made.state().units.expect("a counter").left, 3);
 }
 
 #[test]

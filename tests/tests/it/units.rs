@@ -364,3 +364,33 @@ fn a_full_log_stops_what_it_could_not_book_and_nothing_else() {
     let kinds: Vec<UsageKind> = log(&mut made).2.iter().map(|entry| entry.leaf.kind).collect();
     assert_eq!(kinds, [UsageKind::Taken]);
 }
+
+/// What the vendor books has the log to its last entry, and what does not fit is refused whole.
+#[test]
+fn an_update_books_what_it_changes_as_far_as_the_log_goes() {
+    let mut made = counted(1);
+    let adds = |count| vec![UpdateOp::Units { item: ITEM, change: UnitsChange::Add(1) }; count];
+    let half = LOG_ENTRIES_MAX as usize / 2;
+    assert!(matches!(made.apply(&adds(half - 1)), Reply::Receipt(_)));
+    let remove = UpdateOp::Units { item: ITEM, change: UnitsChange::Remove(half as u64) };
+    assert!(matches!(made.apply(&[adds(half - 1), vec![remove]].concat()), Reply::Receipt(_)));
+    let (head, body, entries) = log(&mut made);
+    let kinds = |entries: &[UsageEntry]| -> Vec<UsageKind> {
+        entries.iter().map(|entry| entry.leaf.kind).collect()
+    };
+    assert_eq!(entries.len() as u64, LOG_ENTRIES_MAX);
+    assert_eq!(kinds(&entries[entries.len() - 2..]), [UsageKind::Added, UsageKind::Removed]);
+    let left = units(&mut made).left;
+    assert_eq!((left, entries[entries.len() - 1].leaf.left), (half as u64 - 1, left));
+    let Reply::UpdateRefused { failure, .. } = made.apply(&adds(1)) else { panic!("booked") };
+    assert_eq!(failure.known(), Some(ErrorCode::UsageLogFull));
+    assert_eq!(units(&mut made).left, left);
+    let logged = chain(body.acked_head.0, body.acked_seq, &entries);
+    let last = logged.last().expect("many").head;
+    assert!(matches!(ack(&mut made, head.seq, last), Reply::Done));
+    assert!(matches!(made.apply(&adds(1)), Reply::Receipt(_)));
+    assert!(matches!(made.apply(&[UpdateOp::RemoveItem(ITEM)]), Reply::Receipt(_)));
+    let after = log(&mut made).2;
+    assert_eq!(kinds(&after), [UsageKind::Added, UsageKind::Removed]);
+    assert_eq!((after[1].leaf.units, after[1].leaf.left), (left + 1, 0));
+}

@@ -1,9 +1,8 @@
 //! The copy of the work tree in which patches are applied.
 
 use super::patch::Patch;
-use crate::{Outcome, repo};
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use crate::{Outcome, mirror, repo};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The copy.
@@ -11,10 +10,9 @@ pub(super) fn dir() -> PathBuf {
     repo::target().join("defeat/tree")
 }
 
-/// Makes the copy equal to the work tree. Equal files stay untouched, so that cargo builds only
-/// what differs.
+/// Makes the copy equal to the work tree.
 pub(super) fn restore() -> Outcome {
-    mirror(&repo::root(), &repo::files()?, &dir())
+    mirror::of_work_tree(&dir())
 }
 
 /// Applies the patch to the copy. `Err` holds what git said.
@@ -27,61 +25,4 @@ pub(super) fn apply(patch: &Patch) -> Outcome<Result<(), String>> {
     let done = git.output()?;
     let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
     Ok(if done.status.success() { Ok(()) } else { Err(said) })
-}
-
-fn mirror(from: &Path, files: &[PathBuf], to: &Path) -> Outcome {
-    let wanted: HashSet<&Path> = files.iter().map(PathBuf::as_path).collect();
-    for path in files_below(to)? {
-        if !wanted.contains(path.strip_prefix(to)?) {
-            std::fs::remove_file(&path)?;
-        }
-    }
-    for file in files {
-        copy_if_different(&from.join(file), &to.join(file))?;
-    }
-    Ok(())
-}
-
-fn copy_if_different(from: &Path, to: &Path) -> Outcome {
-    let bytes = std::fs::read(from)?;
-    if std::fs::read(to).is_ok_and(|present| present == bytes) {
-        return Ok(());
-    }
-    if let Some(parent) = to.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    std::fs::write(to, bytes)?;
-    std::fs::set_permissions(to, std::fs::metadata(from)?.permissions())?;
-    Ok(())
-}
-
-/// All files below a directory; none where it is absent.
-fn files_below(dir: &Path) -> Outcome<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).into_iter().flatten() {
-        let path = entry?.path();
-        if path.is_dir() { files.extend(files_below(&path)?) } else { files.push(path) }
-    }
-    Ok(files)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mirror_drops_what_is_gone_and_leaves_equal_files_alone() {
-        let base = std::env::temp_dir().join(format!("strongroom-mirror-{}", std::process::id()));
-        let (from, to) = (base.join("from"), base.join("to"));
-        std::fs::create_dir_all(from.join("a")).unwrap();
-        std::fs::create_dir_all(&to).unwrap();
-        std::fs::write(from.join("a/b"), "1").unwrap();
-        std::fs::write(to.join("gone"), "2").unwrap();
-        mirror(&from, &["a/b".into()], &to).unwrap();
-        assert_eq!(files_below(&to).unwrap(), [to.join("a/b")]);
-        let before = std::fs::metadata(to.join("a/b")).unwrap().modified().unwrap();
-        mirror(&from, &["a/b".into()], &to).unwrap();
-        assert_eq!(std::fs::metadata(to.join("a/b")).unwrap().modified().unwrap(), before);
-        std::fs::remove_dir_all(&base).unwrap();
-    }
 }
