@@ -70,7 +70,7 @@ fn a_refusal_by_seats_is_replayed() {
 fn a_refusal_by_several_entries_and_by_who_asks_is_replayed() {
     let world = World::licensed("plain", "--quantity 1 --user anna");
     world.license("--entry 2 --user bert --features 4 --expires +1d");
-    world.license("--entry 3 --module-of 7:1 --features 2");
+    world.license("--entry 3 --module-of 7:0 --features 2");
     let refused = bundle(&world, "", "S03C0");
     assert_eq!(refused["attempts"][0]["judged"].as_array().map(Vec::len), Some(3));
     comes_out_the_same(&world, &refused, "S03C0");
