@@ -1,14 +1,16 @@
 //! Seats over power cuts and moves between machines, and those who try to have more than there are.
 
+use protocol::codec::Text;
 use protocol::command::{Reply, SeatCommand, SeatGrant, SeatReply};
 use protocol::errors::ErrorCode;
 use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
 use protocol::limits::{QUICK_MOVES_MAX, SEAT_GRACE_S, SETTLE_S};
 use protocol::objects::license::{
-    AccessMode, ItemOption, LostUnits, Requirement, Status, UnitRule,
+    AccessMode, Client, ItemOption, LostUnits, Requirement, Status, UnitRule, user_id,
 };
 use protocol::objects::update::{UnitsChange, UpdateOp};
 use strongroom_tests::dice::Dice;
+use strongroom_tests::samples;
 
 use crate::license::{ITEM, Licensed, op, station};
 
@@ -46,6 +48,19 @@ fn after_a_power_cut_only_holders_have_seats_until_all_of_them_must_have_ended()
     assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::SeatQuarantine));
     made.bench.ticks.pass_ms(1000);
     granted(made.open(2, op(2), 0));
+}
+
+/// A child shares its parent's seat on a channel where nobody said who he is.
+#[test]
+fn who_joins_a_seat_uses_it_as_who_took_it() {
+    let anna = Client { user: user_id("anna"), ..samples::client() };
+    let mut made = Licensed::new(vec![ItemOption::NamedUser(Text::new("anna").expect("short"))]);
+    assert!(made.seat(1, SeatCommand::Introduce(anna)).is_ok());
+    let token = granted(made.open(1, op(1), 0)).token;
+    assert_eq!(made.open(2, op(2), 0).err(), Some(ErrorCode::OtherUser));
+    let handle = granted(made.seat(2, SeatCommand::Join { op: op(3), token })).handle;
+    let kept = made.seat(2, SeatCommand::Heartbeat { handle, n: 1 });
+    assert!(matches!(kept, Ok(SeatReply::Kept { n: 1 })));
 }
 
 /// K12: a seat is not had by guessing, by another's secret, by an old one, or by a late heartbeat.
