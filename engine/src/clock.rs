@@ -55,6 +55,7 @@ impl<P: Platform> Engine<P> {
     pub(crate) fn keep_running_time(&mut self) -> Result<(), Failure> {
         let ran_s = self.time.ran_to_keep(self.platform.parts().clock);
         let Some(ran_s) = ran_s else { return Ok(()) };
+        self.check_unlocked()?;
         self.commit(Writes::from([(records::RAN, Some(codec::encode(&ran_s)))]))?;
         self.time.kept(ran_s);
         Ok(())

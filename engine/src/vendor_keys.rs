@@ -41,7 +41,10 @@ impl<P: Platform> Engine<P> {
                 Ok(Reply::Key(KeyReply::Expanded(PartKey(Fixed(key)))))
             }
             KeyCommand::Destroy { name } => {
-                self.commit(Vec::from([(records::vendor_key_key(name), None)]))?;
+                let record = records::vendor_key_key(name);
+                if records::has(self.platform.parts().store, record).map_err(store_failure)? {
+                    self.commit(Vec::from([(record, None)]))?;
+                }
                 Ok(Reply::Done)
             }
             _ => Err(ErrorCode::UnknownCommand.failure()),
