@@ -59,27 +59,24 @@ impl Output {
     /// Asks before something that cannot be undone. Without a terminal it is refused with the flag
     /// to pass.
     pub(crate) fn confirm(&self, question: &str, yes: bool) -> Result<()> {
-        if yes {
-            return Ok(());
-        }
-        if self.json || !std::io::stdin().is_terminal() {
-            return Err(CliError::usage(
-                format!("this needs a confirmation: {question}"),
-                "Pass --yes to confirm without being asked.",
-            ));
-        }
-        let _ = write!(anstream::stderr(), "{question} [y/N] ");
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        match (read, answer.trim().to_lowercase().as_str()) {
-            (Ok(_), "y" | "yes") => Ok(()),
-            _ => Err(CliError::conflict("not confirmed", "Nothing was changed.")),
-        }
+        let agrees = |answer: &str| matches!(answer.to_lowercase().as_str(), "y" | "yes");
+        self.confirm_if(question, "[y/N]", yes, agrees)
     }
 
     /// Lets the word be typed before something that destroys. Without a terminal it is refused with
     /// the flag to pass.
     pub(crate) fn confirm_by(&self, question: &str, word: &str, yes: bool) -> Result<()> {
+        let agrees = |answer: &str| answer.eq_ignore_ascii_case(word);
+        self.confirm_if(question, &format!("Type {word} to go on:"), yes, agrees)
+    }
+
+    fn confirm_if(
+        &self,
+        question: &str,
+        prompt: &str,
+        yes: bool,
+        agrees: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         if yes {
             return Ok(());
         }
@@ -89,10 +86,10 @@ impl Output {
                 "Pass --yes to confirm without being asked.",
             ));
         }
-        let _ = write!(anstream::stderr(), "{question} Type {word} to go on: ");
+        let _ = write!(anstream::stderr(), "{question} {prompt} ");
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
-        match read.is_ok() && answer.trim().eq_ignore_ascii_case(word) {
+        match read.is_ok() && agrees(answer.trim()) {
             true => Ok(()),
             false => Err(CliError::conflict("not confirmed", "Nothing was changed.")),
         }
