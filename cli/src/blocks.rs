@@ -11,7 +11,7 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::Requirement;
 use zeroize::Zeroizing;
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::{files, vendor};
 
 /// Reads what shall be encrypted.
@@ -19,14 +19,14 @@ pub(crate) fn read_plain(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = Zeroizing::new(files::read(path)?);
     if bytes.len() > BLOCK_LEN_MAX {
         let failure = ErrorCode::TooLong.with(bytes.len() as u64, BLOCK_LEN_MAX as u64);
-        return Err(CliError::from(failure).about(path.display()));
+        return Err(Shown::from(failure).about(path.display()));
     }
     Ok(bytes)
 }
 
 /// Reads the file of a block.
 pub(crate) fn read(path: &Path) -> Result<SealedBlock> {
-    parse(&files::read(path)?).map_err(|failure| CliError::from(failure).about(path.display()))
+    parse(&files::read(path)?).map_err(|failure| Shown::from(failure).about(path.display()))
 }
 
 /// The block that a file holds.
@@ -55,7 +55,7 @@ pub(crate) fn source(text: &str) -> Result<KeySource> {
     match field {
         Ok(DataField::Hidden(number)) => Ok(KeySource::Hidden(number)),
         Ok(DataField::Secret(number)) => Ok(KeySource::Secret(number)),
-        _ => Err(CliError::usage(
+        _ => Err(Shown::usage(
             format!("{text:?} is no source of keys"),
             "Write item-key, hidden:N or secret:N: what others may read is no key.",
         )),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use protector::atomic::{self, AtomicFile, Existing, WriteError};
 use protocol::errors::ErrorCode;
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 
 /// Bytes of the largest file that is read as a whole: an update with everything around it, and
 /// some.
@@ -27,13 +27,13 @@ pub(crate) fn read_record(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn read_within(path: &Path, len_max: u64) -> Result<Vec<u8>> {
-    let failed = |error| CliError::io(path, &error);
+    let failed = |error| Shown::io(path, &error);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
     file.take(len_max + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > len_max {
         let failure = ErrorCode::TooLong.with(bytes.len() as u64, len_max);
-        return Err(CliError::from(failure).about(path.display()));
+        return Err(Shown::from(failure).about(path.display()));
     }
     Ok(bytes)
 }
@@ -42,7 +42,7 @@ fn read_within(path: &Path, len_max: u64) -> Result<Vec<u8>> {
 /// back.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes)
-        .map_err(|error| CliError::usage(error, "Save the file as text in UTF-8."))
+        .map_err(|error| Shown::usage(error, "Save the file as text in UTF-8."))
 }
 
 /// Writes a file whole or not at all. What is there already is kept, and that is an error.
@@ -58,7 +58,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 /// What [`write_new`] would meet, without writing: for `--dry-run`.
 pub(crate) fn check_new(path: &Path) -> Result<()> {
     if path.symlink_metadata().is_ok() {
-        return Err(CliError::conflict(
+        return Err(Shown::conflict(
             format!("{} is there already", path.display()),
             "Choose another name, or remove what is there.",
         ));
@@ -67,12 +67,12 @@ pub(crate) fn check_new(path: &Path) -> Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    std::fs::read_dir(folder).map(drop).map_err(|error| CliError::io(folder, &error))
+    std::fs::read_dir(folder).map(drop).map_err(|error| Shown::io(folder, &error))
 }
 
 /// A folder for new files, made if missing.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| CliError::io(path, &error))
+    std::fs::create_dir_all(path).map_err(|error| Shown::io(path, &error))
 }
 
 /// The same for what only its owner may read.
@@ -111,7 +111,7 @@ impl NewFile {
 
     /// Writes its contents.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| CliError::io(&self.path, &error))
+        self.file.write_all(bytes).map_err(|error| Shown::io(&self.path, &error))
     }
 
     /// Puts it in its place.
@@ -121,10 +121,10 @@ impl NewFile {
 }
 
 /// An atomic write that failed.
-pub(crate) fn write_error(path: &Path, error: WriteError) -> CliError {
+pub(crate) fn write_error(path: &Path, error: WriteError) -> Shown {
     match error {
-        WriteError::Io { path, source, .. } => CliError::io(&path, &source),
-        other => CliError::conflict(
+        WriteError::Io { path, source, .. } => Shown::io(&path, &source),
+        other => Shown::conflict(
             format!("{}: {other}", path.display()),
             "Choose another name, or remove what is there.",
         ),

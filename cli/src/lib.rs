@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Args;
-use error::CliError;
+use error::Shown;
 use output::Output;
 
 /// The program: reads its arguments, carries the command out, says how it ended.
@@ -49,7 +49,7 @@ fn not_understood(error: &clap::Error) -> ExitCode {
         let mut parts = text.trim_start_matches("error: ").splitn(2, "\n\n");
         let title = parts.next().unwrap_or_default().trim();
         let hint = parts.next().unwrap_or("See: strongroom --help.").trim();
-        Output::new(true).error(&CliError::usage(title, hint));
+        Output::new(true).error(&Shown::usage(title, hint));
     } else {
         // Nothing can be done if stderr is gone.
         let _ = error.print();

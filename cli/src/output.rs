@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
+use crate::times;
 
 /// Where a command speaks.
 pub(crate) struct Output {
@@ -45,15 +46,17 @@ impl Output {
     }
 
     /// Says what went wrong and what to do.
-    pub(crate) fn error(&self, error: &CliError) {
+    pub(crate) fn error(&self, error: &Shown) {
+        let (code, title) = (error.code(), error.title(&times::show));
+        let hint = error.hint(&times::show);
         if self.json {
-            let error = json!({ "code": error.code, "title": error.title, "hint": error.hint });
+            let error = json!({ "code": code, "title": title, "hint": hint });
             print(&json!({ "schema": "strongroom.error/v1", "error": error }));
             return;
         }
         let mut stderr = anstream::stderr();
-        let _ = writeln!(stderr, "\x1b[1;31merror\x1b[0m [{}]: {}", error.code, error.title);
-        let _ = writeln!(stderr, "  {}", error.hint);
+        let _ = writeln!(stderr, "\x1b[1;31merror\x1b[0m [{code}]: {title}");
+        let _ = writeln!(stderr, "  {hint}");
     }
 
     /// Asks before something that cannot be undone. Without a terminal it is refused with the flag
@@ -81,7 +84,7 @@ impl Output {
             return Ok(());
         }
         if self.json || !std::io::stdin().is_terminal() {
-            return Err(CliError::usage(
+            return Err(Shown::usage(
                 format!("this needs a confirmation: {question}"),
                 "Pass --yes to confirm without being asked.",
             ));
@@ -91,7 +94,7 @@ impl Output {
         let read = std::io::stdin().read_line(&mut answer);
         match read.is_ok() && agrees(answer.trim()) {
             true => Ok(()),
-            false => Err(CliError::conflict("not confirmed", "Nothing was changed.")),
+            false => Err(Shown::conflict("not confirmed", "Nothing was changed.")),
         }
     }
 

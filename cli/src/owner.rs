@@ -8,7 +8,7 @@ use protocol::errors::ErrorCode;
 use zeroize::Zeroizing;
 
 use crate::args::Args;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::{files, vendor};
 
 /// Enters the PIN where the container has one.
@@ -21,7 +21,7 @@ pub(crate) fn unlock(container: &Container, args: &Args) -> Result<()> {
         }
         Some(_) => {
             let pin = secret(args.pin_file.as_deref(), "STRONGROOM_CONTAINER_PIN", "PIN: ")?;
-            let pin = pin.ok_or_else(|| CliError::from(ErrorCode::PinNeeded.failure()))?;
+            let pin = pin.ok_or_else(|| Shown::from(ErrorCode::PinNeeded.failure()))?;
             Ok(container.enter_pin(&pin)?)
         }
     }

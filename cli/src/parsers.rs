@@ -10,7 +10,7 @@ use protocol::objects::root::Mode;
 
 use crate::commands::doctor::replay::replay;
 use crate::commands::protect::texts;
-use crate::error::CliError;
+use crate::error::Shown;
 use crate::support::Bundle;
 use crate::times;
 use crate::trust::Trust;
@@ -120,6 +120,9 @@ pub fn read_features(text: &str) -> Option<u64> {
 }
 
 /// What was read. A refusal has words, and never the exit code of success.
-fn shown<T>(read: Result<T, CliError>) -> Option<T> {
-    read.map_err(|error| assert!(error.exit() != 0 && !error.title.is_empty(), "{error:?}")).ok()
+fn shown<T>(read: Result<T, Shown>) -> Option<T> {
+    read.map_err(|error| {
+        assert!(error.exit() != 0 && !error.title(&times::show).is_empty(), "{error:?}")
+    })
+    .ok()
 }

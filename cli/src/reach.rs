@@ -13,7 +13,7 @@ use protocol::objects::statement::ContextBody;
 use protocol::signed::Header;
 
 use crate::args::Args;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::vendor::read_root;
 
 /// Sources in order: `--source`, else what environment and configuration say.
@@ -46,7 +46,7 @@ pub(crate) fn one(args: &Args) -> Result<Container> {
 
 /// The container of this serial.
 pub(crate) fn of_serial(named: &[String], serial: &str) -> Result<Container> {
-    among(named)?.find(Some(serial)).map_err(|error| CliError::from(error).about(serial))
+    among(named)?.find(Some(serial)).map_err(|error| Shown::from(error).about(serial))
 }
 
 /// What a container states of itself for a firm now. It is taken at its word: the statement came
@@ -82,12 +82,12 @@ pub(crate) fn firm(named: &str, container: Option<&Container>) -> Result<RootFp>
         .collect();
     match named_so.as_slice() {
         [fp] => Ok(*fp),
-        [] => Err(CliError::not_found(
+        [] => Err(Shown::not_found(
             format!("{named:?} names no vendor"),
             "Give the vendor's root file, its fingerprint (32 hexadecimal digits), or a name or \
              number that stands in the container.",
         )),
-        _ => Err(CliError::usage(
+        _ => Err(Shown::usage(
             format!("{named:?} names {} vendors", named_so.len()),
             "Numbers and names need not be unique: give the fingerprint. See: strongroom \
              container show",

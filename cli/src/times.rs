@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::clock;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 
 /// Unix seconds in local time, with the offset.
 pub(crate) fn show(unix_s: u64) -> String {
@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<u64> {
         let hint = "Write a date such as 2027-03-31, a time such as 2027-03-31T12:00:00Z, or a \
             span \
             such as +30d.";
-        CliError::usage(format!("{text:?} is no time"), hint)
+        Shown::usage(format!("{text:?} is no time"), hint)
     })
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn span_s(text: &str) -> Result<u32> {
     let length = end.map(|end| end.timestamp().as_second() - now.timestamp().as_second());
     length.and_then(|length_s| u32::try_from(length_s).ok()).ok_or_else(|| {
         let hint = "Write a number and a unit, such as 30d, 12h or 1y.";
-        CliError::usage(format!("{text:?} is no length of time"), hint)
+        Shown::usage(format!("{text:?} is no length of time"), hint)
     })
 }
 

@@ -39,7 +39,7 @@ use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use protocol::signed::Role;
 
 use crate::args::{KeyStoreArgs, NewKeyArgs, StoreArg};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::trust::Trust;
 use store::{StoreFile, TokenPlace};
@@ -107,7 +107,7 @@ impl Vendor {
         let object = Root::write_first(&body, crate::clock::now_s(), &signers, &keys::entropy()?)
             .ok_or_else(|| keys.refusal(ErrorCode::TooLong.failure()))?;
         std::fs::create_dir_all(dir.join(CONTAINERS_DIR))
-            .map_err(|error| CliError::io(dir, &error))?;
+            .map_err(|error| Shown::io(dir, &error))?;
         keys.write_home(dir, passphrase)?;
         files::write_new(&dir.join(PRODUCTS_FILE), b"")?;
         // Last, since it is what makes the folder a vendor directory.
@@ -119,13 +119,13 @@ impl Vendor {
     pub(crate) fn check_new(dir: &Path, name: &str) -> Result<Text<FIRM_NAME_LEN_MAX>> {
         let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
         if dir.exists() && !std::fs::read_dir(dir).is_ok_and(is_empty) {
-            return Err(CliError::conflict(
+            return Err(Shown::conflict(
                 format!("{} is there already, and is no empty folder", dir.display()),
                 "Choose another folder.",
             ));
         }
         Text::new(name).filter(|name| !name.is_empty()).ok_or_else(|| {
-            CliError::usage(format!("{name:?} cannot be a vendor's name"), "Use at most 64 bytes.")
+            Shown::usage(format!("{name:?} cannot be a vendor's name"), "Use at most 64 bytes.")
         })
     }
 
@@ -134,7 +134,7 @@ impl Vendor {
         let path = dir.join(ROOT_FILE);
         if !path.is_file() {
             let failure = ErrorCode::VendorDirectory.failure();
-            return Err(CliError::from(failure).about(dir.display()));
+            return Err(Shown::from(failure).about(dir.display()));
         }
         let trust = roots::read_trust(dir)?;
         let root = trust.root.clone().ok_or(ErrorCode::RootRefused.failure())?;
@@ -169,7 +169,7 @@ impl Vendor {
         if inside || module.is_relative() {
             let hint = "Install it where programs are, and write its whole path into store.toml.";
             let title = format!("{} is no place for a PKCS#11 module", module.display());
-            return Err(CliError::usage(title, hint));
+            return Err(Shown::usage(title, hint));
         }
         Ok(())
     }
@@ -222,7 +222,7 @@ impl Vendor {
         let (parted, own) = keys.take_role(&self.root.body, role);
         if parted.ids().is_empty() {
             let role = crate::trust::role_name(role);
-            return Err(CliError::not_found(
+            return Err(Shown::not_found(
                 format!("no private keys of the role {role} are in files here"),
                 "Name key files with --key-file; a token gives none of its keys away.",
             ));
@@ -259,7 +259,7 @@ impl Vendor {
     pub(crate) fn add_product(&self, product: Product, dry_run: bool) -> Result<()> {
         let mut products = self.products()?;
         if let Some(old) = products.iter().find(|old| old.code == product.code) {
-            let failure = CliError::from(ErrorCode::AlreadyThere.failure());
+            let failure = Shown::from(ErrorCode::AlreadyThere.failure());
             return Err(failure.about(format!("product {} ({})", old.code, old.name)));
         }
         products.push(product);
@@ -297,18 +297,18 @@ pub(crate) fn named_token(
     let module = match (new.store, &new.module) {
         (Some(StoreArg::Pkcs11), Some(module)) => {
             // Not the file behind a link: that changes with every update of the module.
-            Some(std::path::absolute(module).map_err(|error| CliError::io(module, &error))?)
+            Some(std::path::absolute(module).map_err(|error| Shown::io(module, &error))?)
         }
         (Some(StoreArg::Dongle), None) => None,
         (Some(StoreArg::Pkcs11), None) => {
-            return Err(CliError::usage("by which module is not said", "Name it with --module."));
+            return Err(Shown::usage("by which module is not said", "Name it with --module."));
         }
         (Some(StoreArg::Dongle), Some(_)) => {
-            return Err(CliError::usage("a dongle has no module", "Leave --module out."));
+            return Err(Shown::usage("a dongle has no module", "Leave --module out."));
         }
         _ => {
             let hint = "Say --store pkcs11 or --store dongle, or leave --token out.";
-            return Err(CliError::usage("a token is named, and no keys go into it", hint));
+            return Err(Shown::usage("a token is named, and no keys go into it", hint));
         }
     };
     let pin = Passphrase::pin(args, token)?;
@@ -326,5 +326,5 @@ pub(crate) fn read_root(path: &Path) -> Result<(Vec<u8>, Root)> {
         let root = Root::verify_first(&object).map_err(|_| ErrorCode::RootRefused.failure())?;
         Ok((rest.to_vec(), root))
     };
-    read().map_err(|failure| CliError::from(failure).about(path.display()))
+    read().map_err(|failure| Shown::from(failure).about(path.display()))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use protocol::errors::{ErrorCode, Failure};
+use protocol::errors::{ErrorCode, Failure, Shown};
 
 use crate::dongle::{LinkError, PipeError};
 
@@ -30,6 +30,12 @@ impl Error {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         Error { failure, detail: String::new() }
+    }
+}
+
+impl From<Error> for Shown {
+    fn from(error: Error) -> Self {
+        Shown::from(error.failure).detailed(error.detail)
     }
 }
 

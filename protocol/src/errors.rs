@@ -5,6 +5,8 @@
 //! likely, and what to do next. In texts `{a}` and `{b}` stand for the failure's values, `{a:x}`
 //! for one in hexadecimal, `{a:time}`, `{a:version}`, `{a:country}` for one that is such a thing.
 
+#[cfg(feature = "std")]
+mod shown;
 mod table;
 
 use alloc::string::String;
@@ -12,6 +14,8 @@ use core::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "std")]
+pub use shown::Shown;
 pub use table::ErrorCode;
 
 use crate::objects::option::{Country, Version};

@@ -8,7 +8,7 @@ use protocol::objects::license::{AccessMode, Requirement};
 use serde::Deserialize;
 
 use super::KeyStoreArgs;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 
 /// How a use is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -134,7 +134,7 @@ impl ChallengeArgs {
     pub(crate) fn read(&self) -> Result<([u8; 32], u8)> {
         let challenge = parse_hex(&self.challenge).ok_or_else(|| {
             let title = format!("{:?} is no challenge", self.challenge);
-            CliError::usage(title, "It is 64 hexadecimal digits, new for each proof.")
+            Shown::usage(title, "It is 64 hexadecimal digits, new for each proof.")
         })?;
         Ok((challenge, self.purpose))
     }

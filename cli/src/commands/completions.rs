@@ -4,14 +4,14 @@ use clap::CommandFactory;
 use serde_json::json;
 
 use crate::args::{Args, CompletionsArgs};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 
 pub(super) fn run(args: &CompletionsArgs, output: &Output) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "strongroom", &mut script);
     let script = String::from_utf8(script)
-        .map_err(|error| CliError::conflict(error, "This is a defect of Strongroom."))?;
+        .map_err(|error| Shown::conflict(error, "This is a defect of Strongroom."))?;
     let data = json!({ "shell": args.shell.to_string(), "script": script });
     output.data("completions", data, script.trim_end());
     Ok(())

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::shown;
 use super::shown::DECOMMISSIONED;
 use crate::args::{Args, ContainerCommand};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::{files, owner, reach, times};
 
@@ -39,7 +39,7 @@ fn list(args: &Args, output: &Output) -> Result<()> {
     let registry = reach::all(args)?;
     let found = registry.discover();
     if found.containers.is_empty() {
-        return registry.find(None).map(drop).map_err(CliError::from);
+        return registry.find(None).map(drop).map_err(Shown::from);
     }
     let mut lines = Vec::new();
     let mut rows = Vec::new();
@@ -53,13 +53,14 @@ fn list(args: &Args, output: &Output) -> Result<()> {
         }));
     }
     let broken: Vec<_> =
-        found.broken.into_iter().map(|(source, error)| (source, CliError::from(error))).collect();
+        found.broken.into_iter().map(|(source, error)| (source, Shown::from(error))).collect();
     for (source, error) in &broken {
-        output.say(format!("{source}: [{}] {}\n  {}", error.code, error.title, error.hint));
+        let (title, hint) = (error.title(&times::show), error.hint(&times::show));
+        output.say(format!("{source}: [{}] {title}\n  {hint}", error.code()));
     }
     let broken: Vec<_> = broken
         .iter()
-        .map(|(source, e)| json!({ "source": source, "code": e.code, "title": e.title }))
+        .map(|(source, e)| json!({ "source": source, "code": e.code(), "title": e.title(&times::show) }))
         .collect();
     output.data(
         "container-list",

@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::args::DemoArgs;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 
 pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<()> {
     let scratch =
-        tempfile::tempdir().map_err(|error| CliError::io(Path::new("temporary folder"), &error))?;
+        tempfile::tempdir().map_err(|error| Shown::io(Path::new("temporary folder"), &error))?;
     let dir = match &args.keep {
         Some(dir) => {
-            std::fs::create_dir_all(dir).map_err(|error| CliError::io(dir, &error))?;
-            std::path::absolute(dir).map_err(|error| CliError::io(dir, &error))?
+            std::fs::create_dir_all(dir).map_err(|error| Shown::io(dir, &error))?;
+            std::path::absolute(dir).map_err(|error| Shown::io(dir, &error))?
         }
         None => scratch.path().to_owned(),
     };
-    let program = std::env::current_exe().map_err(|error| CliError::io(&dir, &error))?;
+    let program = std::env::current_exe().map_err(|error| Shown::io(&dir, &error))?;
     let mut demo = Demo { dir, program, output, dongle: None };
     demo.vendor()?;
     demo.dongle()?;
@@ -73,7 +73,7 @@ impl Demo<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| CliError::io(&self.program, &error))?;
+            .map_err(|error| Shown::io(&self.program, &error))?;
         self.output.say(first_line(self.dongle.insert(child))?);
         self.show("export STRONGROOM_SOURCES=sim:usb-port");
         self.step("strongroom container list")
@@ -94,7 +94,7 @@ impl Demo<'_> {
     fn file(&mut self) -> Result<()> {
         self.title("4. Protect a data file, and open it with the license");
         let table = self.dir.join("table.csv");
-        std::fs::write(&table, TABLE).map_err(|error| CliError::io(&table, &error))?;
+        std::fs::write(&table, TABLE).map_err(|error| Shown::io(&table, &error))?;
         self.step(
             "strongroom protect file table.csv -o table.protected --vendor acme --product 7",
         )?;
@@ -162,7 +162,7 @@ impl Demo<'_> {
             .env("STRONGROOM_SOURCES", "sim:usb-port")
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| CliError::io(&program, &error))?;
+            .map_err(|error| Shown::io(&program, &error))?;
         let said = [run.stderr, run.stdout].map(|b| String::from_utf8_lossy(&b).into_owned());
         let said = said.iter().map(|text| text.trim_end()).filter(|text| !text.is_empty());
         said.for_each(|text| self.output.say(text));
@@ -186,7 +186,7 @@ fn first_line(dongle: &mut Child) -> Result<String> {
     let read = dongle.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
     match read {
         Some(Ok(len)) if len > 0 => Ok(line.trim_end().to_owned()),
-        _ => Err(CliError::not_found("the simulated dongle did not start", "See above.")),
+        _ => Err(Shown::not_found("the simulated dongle did not start", "See above.")),
     }
 }
 
@@ -198,7 +198,7 @@ fn check(line: &str, status: ExitStatus, expect: Expect) -> Result<()> {
     if status.code() == Some(wanted) {
         return Ok(());
     }
-    Err(CliError::conflict(
+    Err(Shown::conflict(
         format!("`{line}` ended with {status}, and not with code {wanted}"),
         "The demo stops here; this is a defect of Strongroom.",
     ))

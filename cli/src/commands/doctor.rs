@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::{license, shown};
 use crate::args::{Args, DoctorArgs};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::support::{Attempt, Bundle, Finding, State};
 use crate::{clock, files};
@@ -118,7 +118,7 @@ fn named(args: &Args, places: &Places) -> (Vec<Source>, Vec<Finding>) {
         }
     };
     if let (true, Err(error)) = (named("STRONGROOM_MARKET"), backends::configured_market()) {
-        findings.push(machine::failed(AREA, "STRONGROOM_MARKET", &CliError::from(error)));
+        findings.push(machine::failed(AREA, "STRONGROOM_MARKET", &Shown::from(error)));
     }
     (sources, findings)
 }
@@ -160,13 +160,13 @@ fn tried(probe: &Probe, doctor: &DoctorArgs, wait: Duration) -> (Finding, Option
     let pending = Pending::ask(move || {
         let required = license::requirement(&container, product, &uses)?;
         let judged = container.judge(&required);
-        Ok::<_, CliError>((required, judged))
+        Ok::<_, Shown>((required, judged))
     });
     let (required, judged) = match pending.answer(clock::start() + wait, &mut || ()) {
         Some(Ok(tried)) => tried,
         Some(Err(error)) => return (machine::failed(AREA, &serial, &error), None),
         None => {
-            let error = CliError::from(ErrorCode::DeviceSilent.failure());
+            let error = Shown::from(ErrorCode::DeviceSilent.failure());
             return (machine::failed(AREA, &serial, &error), None);
         }
     };
@@ -191,7 +191,7 @@ fn verdict(
     let about = format!("{serial}, {}", shown::requirement_text(required));
     match outcome {
         Ok(()) => Finding::ok("use", format!("{about}: allowed")),
-        Err(error) => machine::failed("use", &about, &CliError::from(error)),
+        Err(error) => machine::failed("use", &about, &Shown::from(error)),
     }
 }
 

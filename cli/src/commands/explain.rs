@@ -3,7 +3,7 @@
 use protocol::errors::{ErrorCode, ErrorRow, Fault, shown_code, without_values};
 use serde_json::{Value, json};
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 
 pub(super) fn run(code: Option<&str>, output: &Output) -> Result<()> {
@@ -18,7 +18,7 @@ pub(super) fn run(code: Option<&str>, output: &Output) -> Result<()> {
 
 fn one(code: &str, output: &Output) -> Result<()> {
     let code = ErrorCode::parse(code).ok_or_else(|| {
-        CliError::not_found(
+        Shown::not_found(
             format!("{code:?} is no known code"),
             "Codes look like S0380, and strongroom explain lists them; newer versions know more.",
         )

@@ -13,7 +13,7 @@ use protocol::objects::file::{self, FileKind};
 use protocol::signed::{Header, Kind};
 use serde_json::{Value, json};
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::output::Output;
 
@@ -26,12 +26,12 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
         bytes = files::read_record(path)?;
     }
     let (kind, mut rest) =
-        file::kind(&bytes).map_err(|failure| CliError::from(failure).about(path.display()))?;
+        file::kind(&bytes).map_err(|failure| Shown::from(failure).about(path.display()))?;
     let (mut objects, mut last) = (Vec::new(), None);
     let mut text = format!("{}: {}", path.display(), kind.name());
     while objects.len() < OBJECTS_MAX && goes_on(kind, last, rest) {
         let (object, behind) = file::next_object(rest, body_len_max(rest))
-            .map_err(|failure| CliError::from(failure).about(path.display()))?;
+            .map_err(|failure| Shown::from(failure).about(path.display()))?;
         let shown = objects::describe(&object);
         text.push_str(&format!("\n{}", shown.lines()));
         objects.push(shown.into_json());

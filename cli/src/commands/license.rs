@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::shown;
 use crate::args::{Args, LicenseCommand, UseArgs};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::reach;
 
@@ -89,7 +89,7 @@ fn list(args: &Args, product: Option<u32>, output: &Output) -> Result<()> {
         rows.push(json!({ "firm": shown::firm_json(&firm), "items": shown_items }));
     }
     if let (Some(code), 0) = (product, count) {
-        return Err(CliError::from(ErrorCode::ProductUnknown.with(code.into(), 0)));
+        return Err(Shown::from(ErrorCode::ProductUnknown.with(code.into(), 0)));
     }
     let schema = if product.is_some() { "license-show" } else { "license-list" };
     output.data(
@@ -115,7 +115,7 @@ fn firm_with(container: &Container, product: u32, named: Option<&str>) -> Result
         ([firm], _) => Ok(firm.root_fp),
         ([], [(firm, _)]) => Ok(firm.root_fp),
         ([], _) => Err(ErrorCode::ProductUnknown.with(product.into(), 0).into()),
-        _ => Err(CliError::usage(
+        _ => Err(Shown::usage(
             format!("product {product} of {} vendors is in the container", with.len()),
             "Name the vendor with --firm.",
         )),

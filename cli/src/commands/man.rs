@@ -7,7 +7,7 @@ use clap_mangen::Man;
 use serde_json::json;
 
 use crate::args::{Args, ManArgs};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::output::Output;
 
@@ -29,7 +29,7 @@ fn write(command: &Command, dir: &Path, dry_run: bool, output: &Output) -> Resul
     let mut pages = Vec::new();
     collect(command, &mut pages)?;
     if !dry_run {
-        std::fs::create_dir_all(dir).map_err(|error| CliError::io(dir, &error))?;
+        std::fs::create_dir_all(dir).map_err(|error| Shown::io(dir, &error))?;
         for (name, page) in &pages {
             files::replace(&dir.join(name), page.as_bytes(), 0o644)?;
         }
@@ -58,6 +58,6 @@ fn page(command: &Command) -> Result<String> {
     Man::new(command.clone())
         .source(concat!("strongroom ", env!("CARGO_PKG_VERSION")))
         .render(&mut roff)
-        .map_err(|error| CliError::conflict(error, defect))?;
-    String::from_utf8(roff).map_err(|error| CliError::conflict(error, defect))
+        .map_err(|error| Shown::conflict(error, defect))?;
+    String::from_utf8(roff).map_err(|error| Shown::conflict(error, defect))
 }

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::shown;
 use crate::args::{Loss, ProtectCommand, RequirementArgs};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::vendor::{KeyRing, SystemRandom, Token, Vendor};
 use crate::{clock, files, reach};
@@ -82,11 +82,11 @@ impl Desk {
     fn open(args: &RequirementArgs, input: &Path) -> Result<Self> {
         let vendor = Vendor::open(&args.vendor)?;
         let firm = Firm::new(&vendor.root_objects())
-            .map_err(|_| CliError::from(ErrorCode::RootRefused.failure()))?;
+            .map_err(|_| Shown::from(ErrorCode::RootRefused.failure()))?;
         let file_name = input.file_name().unwrap_or_default().to_string_lossy();
         let name = args.name.as_deref().unwrap_or(&file_name);
         let name = Text::new(name).ok_or_else(|| {
-            CliError::usage(format!("{name:?} cannot be shown"), "Give another name with --name.")
+            Shown::usage(format!("{name:?} cannot be shown"), "Give another name with --name.")
         })?;
         let requirements = requirements(&vendor, args)?;
         let keys = vendor.keys(&args.keys)?;
@@ -115,7 +115,7 @@ impl Desk {
     }
 
     /// Why nothing was protected: what the key store said goes first.
-    fn refused(&self, error: ProtectError) -> CliError {
+    fn refused(&self, error: ProtectError) -> Shown {
         self.keys.token().and_then(Token::failure).unwrap_or_else(|| protect_error(error))
     }
 }
@@ -224,14 +224,14 @@ fn done(desk: &Desk, made: &Protected, path: &Path, output: &Output) {
     output.data("protect", data, text);
 }
 
-fn protect_error(error: ProtectError) -> CliError {
+fn protect_error(error: ProtectError) -> Shown {
     if let Some(failure) = error.failure() {
-        return CliError::from(failure).about(error);
+        return Shown::from(failure).about(error);
     }
     match error {
-        ProtectError::Read { path, source } => CliError::io(&path, &source),
+        ProtectError::Read { path, source } => Shown::io(&path, &source),
         ProtectError::Write(error) => files::write_error(Path::new("output"), error),
-        other => CliError::conflict(other, "Nothing was written."),
+        other => Shown::conflict(other, "Nothing was written."),
     }
 }
 
@@ -248,7 +248,7 @@ fn read_loader(named: Option<&Path>) -> Result<Vec<u8>> {
         None => loader_places().into_iter().find(|path| path.is_file()),
     };
     let path = found.ok_or(ErrorCode::LoaderMissing.failure())?;
-    std::fs::read(&path).map_err(|error| CliError::io(&path, &error))
+    std::fs::read(&path).map_err(|error| Shown::io(&path, &error))
 }
 
 fn check(path: &Path, firm: Option<&str>, output: &Output) -> Result<()> {
@@ -282,10 +282,10 @@ fn check(path: &Path, firm: Option<&str>, output: &Output) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn verify_error(path: &Path, error: VerifyError) -> CliError {
+pub(super) fn verify_error(path: &Path, error: VerifyError) -> Shown {
     match error.failure() {
-        Some(failure) => CliError::from(failure).about(format!("{}: {error}", path.display())),
-        None => CliError::not_found(error, "Check the name.").about(path.display()),
+        Some(failure) => Shown::from(failure).about(format!("{}: {error}", path.display())),
+        None => Shown::not_found(error, "Check the name.").about(path.display()),
     }
 }
 
@@ -293,7 +293,7 @@ pub(super) fn verify_error(path: &Path, error: VerifyError) -> CliError {
 /// program, what stands behind its loader.
 pub(super) fn head_of(path: &Path) -> Result<(Vec<u8>, u64)> {
     use std::os::unix::fs::FileExt;
-    let failed = |error: std::io::Error| CliError::io(path, &error);
+    let failed = |error: std::io::Error| Shown::io(path, &error);
     let file = std::fs::File::open(path).map_err(failed)?;
     let file_len = file.metadata().map_err(failed)?.len();
     let (offset, all) = match protector::seal::find_artifact(&file) {

@@ -8,7 +8,7 @@ use firmware_sim::server::Server;
 use serde_json::json;
 
 use crate::args::SimCommand;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 
 pub(super) fn run(command: &SimCommand, output: &Output) -> Result<()> {
@@ -29,15 +29,15 @@ fn serve(
 ) -> Result<()> {
     let profile = SimProfile::named(profile).ok_or_else(|| {
         let known = SimProfile::NAMES.join(", ");
-        CliError::usage(format!("no profile is called {profile:?}"), format!("Known: {known}."))
+        Shown::usage(format!("no profile is called {profile:?}"), format!("Known: {known}."))
     })?;
-    let failed = |error: std::io::Error| CliError::io(state, &error);
+    let failed = |error: std::io::Error| Shown::io(state, &error);
     let mut dongle = Dongle::open(state, profile, seed).map_err(failed)?;
     dongle.power_up().map_err(failed)?;
     dongle.set_light(light(output.is_json()));
     let serial = dongle.serial().to_string();
     let device = SimDevice::new(dongle).map_err(failed)?;
-    let at_socket = |error: std::io::Error| CliError::io(socket, &error);
+    let at_socket = |error: std::io::Error| Shown::io(socket, &error);
     let (server, control) = Server::bind(socket, device).map_err(at_socket)?;
     let stopped = firmware_sim::fault::listen(socket, control.clone()).map_err(at_socket);
     stopped?;
@@ -67,7 +67,7 @@ fn light(is_json: bool) -> impl FnMut(u8) + Send + 'static {
 fn stop_on_signal(control: firmware_sim::server::control::Control<SimDevice>) -> Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
-        .map_err(|error| CliError::io(Path::new("signals"), &error))?;
+        .map_err(|error| Shown::io(Path::new("signals"), &error))?;
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
             // If the server has ended already there is nothing to stop.
@@ -80,8 +80,8 @@ fn stop_on_signal(control: firmware_sim::server::control::Control<SimDevice>) ->
 fn inflict(socket: &Path, text: &str, output: &Output) -> Result<()> {
     let fault: Fault = text
         .parse()
-        .map_err(|error| CliError::usage(error, "Write one of them behind --socket PATH."))?;
-    fault::request(socket, fault).map_err(|error| CliError::io(socket, &error))?;
+        .map_err(|error| Shown::usage(error, "Write one of them behind --socket PATH."))?;
+    fault::request(socket, fault).map_err(|error| Shown::io(socket, &error))?;
     output.data("sim-fault", json!({ "fault": fault.to_string() }), format!("done: {fault}"));
     Ok(())
 }

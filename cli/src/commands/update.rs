@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::shown;
 use crate::args::{Args, UpdateCommand};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files::NewFile;
 use crate::output::Output;
 use crate::trust::Trust;
@@ -113,7 +113,7 @@ fn trusted_body(update: &UnverifiedObject<'_>, trust: &Trust) -> Result<Vec<Upda
     };
     let body = body.ok_or(ErrorCode::UpdateBody.failure())?;
     read_ops(body).map_err(|error| {
-        let failure = CliError::from(ErrorCode::UpdateOp.failure());
+        let failure = Shown::from(ErrorCode::UpdateOp.failure());
         failure.about(error)
     })
 }
@@ -332,7 +332,7 @@ fn apply(
     }
     if let Some(receipt) = receipt_path.filter(|receipt| receipt.exists()) {
         let hint = "Choose another name for the receipt. Nothing was applied.";
-        return Err(CliError::conflict(format!("{} is there already", receipt.display()), hint));
+        return Err(Shown::conflict(format!("{} is there already", receipt.display()), hint));
     }
     output.say(&text);
     output.confirm("apply this update?", yes)?;

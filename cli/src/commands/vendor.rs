@@ -18,7 +18,7 @@ use crate::args::{
     IssueArgs, KeyStoreArgs, NewKeyArgs, PerpetuateArgs, ProductCommand, SettleUnits, StoreArg,
     UnlockArgs, VendorCommand,
 };
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files::{self, NewFile};
 use crate::output::Output;
 use crate::times;
@@ -82,13 +82,13 @@ fn init(
     output: &Output,
 ) -> Result<()> {
     if !keys.key_file.is_empty() {
-        return Err(CliError::usage("a new vendor makes its own keys", "Leave --key-file out."));
+        return Err(Shown::usage("a new vendor makes its own keys", "Leave --key-file out."));
     }
     Vendor::check_new(dir, name)?;
     let mode = if test { Mode::Test } else { Mode::Live };
     if new.store.is_some_and(|store| store != StoreArg::File) && new.token.is_none() {
         let hint = "Name the dongle's serial, or the token's label and its --module, with --token.";
-        return Err(CliError::usage("which token must be said", hint));
+        return Err(Shown::usage("which token must be said", hint));
     }
     let token = named_token(new, keys, mode)?;
     let in_token = token.as_ref().map(Token::derives).transpose()?;
@@ -175,7 +175,7 @@ fn issue(args: &IssueArgs, output: &Output) -> Result<()> {
             let template = args.template.as_deref().map(read_template).transpose()?;
             let given = args.options.clone().over(template.unwrap_or_default());
             let item = ProductItem { item, options: given.options()? };
-            item.check().map_err(|why| CliError::usage(why, "Change the options."))?;
+            item.check().map_err(|why| Shown::usage(why, "Change the options."))?;
             Change::Set(Box::new(setting(args, item, &given)?))
         }
     };
@@ -203,7 +203,7 @@ fn setting(args: &IssueArgs, item: ProductItem, given: &OptionArgs) -> Result<Se
     ];
     let units: Vec<UnitsChange> = changes.into_iter().flatten().collect();
     if !units.is_empty() && item.units().is_none() {
-        return Err(CliError::usage(
+        return Err(Shown::usage(
             "units are changed of an entry that has none",
             "Say --units 0 to go on counting.",
         ));
@@ -283,7 +283,7 @@ impl Delivery<'_> {
         }
         if path.exists() {
             let hint = "Choose another name. Nothing was issued.";
-            return Err(CliError::conflict(format!("{} is there already", path.display()), hint));
+            return Err(Shown::conflict(format!("{} is there already", path.display()), hint));
         }
         let keys = issue.vendor.keys(self.keys)?;
         // Written, then recorded, then in its place: what cannot be written was not issued.

@@ -19,7 +19,7 @@ use protocol::signed::{Header, Kind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 
 /// A statement whose certificate and signature held.
@@ -42,7 +42,7 @@ pub(crate) fn read_statement<B: DeserializeOwned + Serialize>(
     let bytes = files::read(path)?;
     verify(&bytes, kind, root_fp, mode)
         .and_then(|(statement, rest)| file::finish(rest).map(|()| statement))
-        .map_err(|failure| CliError::from(failure).about(path.display()))
+        .map_err(|failure| Shown::from(failure).about(path.display()))
 }
 
 /// Reads an inventory for the firm `root_fp` of `mode`: its signed context, then the configuration,

@@ -9,7 +9,7 @@ use protocol::objects::data::DataField;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 
 /// What is written into one field; empty takes it away.
@@ -76,14 +76,14 @@ fn parse(bytes: &[u8], beside: &Path) -> Result<Vec<DataInput>> {
         let hint = "Keys are: protected = \"text\", [extended] 0 = \"text\", [hidden.0] \
             access_code = 1 and content = \"text\", [secret] 0 = { hex = \"00\" } or { file = \
             \"name\" }.";
-        CliError::usage(error.message(), hint)
+        Shown::usage(error.message(), hint)
     })?;
     let mut fields = Vec::new();
     let mut add = |field, access_code, content: &Content| -> Result<()> {
         let bytes = content.bytes(beside)?;
         if bytes.len() > DATA_LEN_MAX {
             let why = format!("{} bytes, where a field holds {DATA_LEN_MAX}", bytes.len());
-            return Err(CliError::usage(why, "Split it over several fields."));
+            return Err(Shown::usage(why, "Split it over several fields."));
         }
         fields.push(DataInput { field, access_code, bytes });
         Ok(())
@@ -110,7 +110,7 @@ pub(crate) fn field(text: &str) -> Result<DataField> {
         let hint = format!(
             "Write user, protected, extended:N, hidden:N or secret:N, N below {DATA_FIELDS_MAX}."
         );
-        CliError::usage(format!("{text:?} is no data field"), hint)
+        Shown::usage(format!("{text:?} is no data field"), hint)
     };
     match text.split_once(':') {
         None if text == "user" => Ok(DataField::User),
@@ -125,7 +125,7 @@ pub(crate) fn field(text: &str) -> Result<DataField> {
 fn number(text: &str) -> Result<u8> {
     text.trim().parse().ok().filter(|index| *index < DATA_FIELDS_MAX).ok_or_else(|| {
         let hint = format!("Write a number from 0 to {}.", DATA_FIELDS_MAX - 1);
-        CliError::usage(format!("{text:?} is no number of a field"), hint)
+        Shown::usage(format!("{text:?} is no number of a field"), hint)
     })
 }
 
@@ -140,7 +140,7 @@ impl Content {
 }
 
 fn from_hex(text: &str) -> Result<Zeroizing<Vec<u8>>> {
-    let wrong = || CliError::usage("this is no hexadecimal", "Write two digits for each byte.");
+    let wrong = || Shown::usage("this is no hexadecimal", "Write two digits for each byte.");
     if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return Err(wrong());
     }

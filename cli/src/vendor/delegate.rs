@@ -18,7 +18,7 @@ use super::{
     ROOTS_DIR, TRUST_FILE, Vendor, products,
 };
 use crate::clock;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::trust::Trust;
 
@@ -43,7 +43,7 @@ impl Vendor {
         };
         let range = grant.scope.products;
         if !narrower || range.first > range.last {
-            return Err(CliError::usage(
+            return Err(Shown::usage(
                 "more would be handed on than there is to hand on",
                 "Give a smaller range, quantity or depth.",
             ));
@@ -64,7 +64,7 @@ impl Vendor {
         let key = new_key()?;
         let name = Text::new(&grant.name).filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| {
-            CliError::usage(format!("{:?} cannot be a name", grant.name), "Use at most 64 bytes.")
+            Shown::usage(format!("{:?} cannot be a name", grant.name), "Use at most 64 bytes.")
         })?;
         let point = Fixed(key.verifying_key().to_bytes());
         let body = DelegationBody { name, key: point, scope: grant.scope };
@@ -78,7 +78,7 @@ impl Vendor {
         self.copy_public(dir, grant)?;
         ring.write(&dir.join(KEYS_FILE), passphrase)?;
         let folder = self.dir.join(DELEGATIONS_DIR);
-        std::fs::create_dir_all(&folder).map_err(|error| CliError::io(&folder, &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| Shown::io(&folder, &error))?;
         files::write_new(&folder.join(format!("{id}.strgroom")), &file)?;
         files::write_new(&dir.join(DELEGATION_FILE), &file)?;
         Vendor::open(dir)
@@ -97,7 +97,7 @@ impl Vendor {
         let folder = self.dir.join(DELEGATIONS_DIR);
         let mut paths = Vec::new();
         if folder.is_dir() {
-            let failed = |error: std::io::Error| CliError::io(&folder, &error);
+            let failed = |error: std::io::Error| Shown::io(&folder, &error);
             for entry in std::fs::read_dir(&folder).map_err(failed)? {
                 paths.push(entry.map_err(failed)?.path());
             }
@@ -106,8 +106,7 @@ impl Vendor {
         let read = |path: &std::path::PathBuf| {
             let bytes = files::read(path)?;
             let taken = file::expect(&bytes, FileKind::Delegation).and_then(Trust::take);
-            let (trust, _) =
-                taken.map_err(|failure| CliError::from(failure).about(path.display()))?;
+            let (trust, _) = taken.map_err(|failure| Shown::from(failure).about(path.display()))?;
             Ok(trust)
         };
         paths.iter().map(read).collect()
@@ -134,7 +133,7 @@ impl Vendor {
         }
         // A file of keys is bounded.
         if items.len() > 256 {
-            return Err(CliError::usage(
+            return Err(Shown::usage(
                 format!("{} item keys are too many for one directory", items.len()),
                 "Give a smaller range of products, or fewer generations.",
             ));
@@ -151,7 +150,7 @@ impl Vendor {
     fn copy_public(&self, dir: &Path, grant: &Grant) -> Result<()> {
         let roots = dir.join(ROOTS_DIR);
         for folder in [&dir.join(CONTAINERS_DIR), &roots] {
-            std::fs::create_dir_all(folder).map_err(|error| CliError::io(folder, &error))?;
+            std::fs::create_dir_all(folder).map_err(|error| Shown::io(folder, &error))?;
         }
         for part in &self.trust.roots {
             let path = match part.header.seq {

@@ -21,7 +21,7 @@ use super::keys::{KeyRing, SystemRandom, entropy};
 use super::ledger::{Issued, Ledger, Point};
 use super::{DataInput, Vendor, read_statement};
 use crate::clock;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::trust::Part;
 
 /// What an update changes.
@@ -123,7 +123,7 @@ impl<'a> Issue<'a> {
         };
         self.vendor.check_scope(&ops)?;
         let body = write_ops(&ops).map_err(|error| {
-            CliError::usage(error, "Nothing was issued. Change the options and try again.")
+            Shown::usage(error, "Nothing was issued. Change the options and try again.")
         })?;
         let issued_s = clock::now_s();
         let header = Header {

@@ -24,7 +24,7 @@ use super::passphrase::Passphrase;
 use super::store::StoreFile;
 use super::token::Token;
 use super::{KEYS_FILE, STORE_FILE};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::trust::role_name;
 
@@ -96,7 +96,7 @@ impl KeyRing {
     }
 
     /// Why nothing was signed: what the token said, or else this.
-    pub(crate) fn refusal(&self, otherwise: Failure) -> CliError {
+    pub(crate) fn refusal(&self, otherwise: Failure) -> Shown {
         self.token().and_then(Token::failure).unwrap_or_else(|| otherwise.into())
     }
 
@@ -187,7 +187,7 @@ impl KeyRing {
         let mut items = self.items.iter();
         let found = items.find(|(p, g, _)| *p == product && *g == generation);
         found.map(|(_, _, key)| key.clone()).ok_or_else(|| {
-            CliError::not_found(
+            Shown::not_found(
                 format!("there is no item key of product {product}, generation {generation}, here"),
                 "Ask the vendor for a delegation with this product and generation.",
             )
@@ -260,14 +260,14 @@ impl KeyRing {
 
     /// Reads them back.
     pub(crate) fn read(path: &Path, passphrase: &Passphrase) -> Result<Self> {
-        let damaged = || CliError::from(ErrorCode::Malformed.failure()).about(path.display());
+        let damaged = || Shown::from(ErrorCode::Malformed.failure()).about(path.display());
         let sealed =
             Sealed::parse(&files::read(path)?).map_err(|error| error.about(path.display()))?;
         let key = stretch(passphrase, &sealed.salt)?;
         let (bytes, tag) = sealed.sealed.split_last_chunk::<TAG_LEN>().ok_or_else(damaged)?;
         let mut plain = Zeroizing::new(bytes.to_vec());
         aead::open_in_place(&key, &sealed.nonce, sealed.aad(), &mut plain, tag).map_err(|_| {
-            CliError::from(ErrorCode::VendorPassphrase.failure()).about(path.display())
+            Shown::from(ErrorCode::VendorPassphrase.failure()).about(path.display())
         })?;
         let read = if sealed.version == 1 { from_version_1(&plain) } else { from_records(&plain) };
         read.ok_or_else(damaged)
@@ -343,17 +343,17 @@ fn secret(bytes: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     Some(secret)
 }
 
-fn missing(role: Role, found: usize, needed: usize) -> CliError {
+fn missing(role: Role, found: usize, needed: usize) -> Shown {
     let role = role_name(role);
-    CliError::not_found(
+    Shown::not_found(
         format!("{found} private keys of the role {role} are here, {needed} must sign"),
         "Name the files that hold them with --key-file, once for each.",
     )
 }
 
-fn no_role(role: Role) -> CliError {
+fn no_role(role: Role) -> Shown {
     let role = role_name(role);
-    CliError::not_found(
+    Shown::not_found(
         format!("this vendor has no keys for the role {role}"),
         format!("Make them: strongroom vendor key rotate --role {role}"),
     )
@@ -370,7 +370,7 @@ pub(crate) struct Sealed {
 impl Sealed {
     /// Takes a file's bytes apart.
     pub(crate) fn parse(file: &[u8]) -> Result<Self> {
-        let damaged = || CliError::from(ErrorCode::Malformed.failure());
+        let damaged = || Shown::from(ErrorCode::Malformed.failure());
         let (version, rest) =
             file.strip_prefix(MAGIC).and_then(<[u8]>::split_first).ok_or_else(damaged)?;
         if *version > VERSION {
@@ -404,7 +404,7 @@ pub(super) fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroiz
     let mut key = Zeroizing::new([0; 32]);
     Argon2::default()
         .hash_password_into(passphrase.bytes(), salt, &mut key[..])
-        .map_err(|error| CliError::usage(error, "Use another passphrase."))?;
+        .map_err(|error| Shown::usage(error, "Use another passphrase."))?;
     Ok(key)
 }
 

@@ -11,7 +11,7 @@ use protocol::ids::{ContainerId, parse_hex};
 use protocol::limits::UPDATES_OUTSTANDING_MAX;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 
 /// The record of one container.
@@ -99,7 +99,7 @@ impl Ledger {
     /// Reads a record's bytes.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes)
-            .map_err(|error| CliError::usage(error, "Put a backup of it back."))
+            .map_err(|error| Shown::usage(error, "Put a backup of it back."))
     }
 
     /// The record's bytes.
@@ -167,7 +167,7 @@ impl Ledger {
         self.check_alive()?;
         let point = self.place(supersede)?;
         if point.seq == u64::MAX {
-            return Err(CliError::conflict(
+            return Err(Shown::conflict(
                 "no number is left for an update: the record or the container is damaged",
                 "Put a backup of the record back, or ask the user for a new context file.",
             ));
@@ -180,7 +180,7 @@ impl Ledger {
         if let Some(seq) = supersede {
             let target = self.outstanding.iter().rfind(|i| i.after.seq == seq && !i.superseded);
             let target = target.ok_or_else(|| {
-                CliError::not_found(
+                Shown::not_found(
                     format!("no update of number {seq} is without a receipt"),
                     "See which are: strongroom vendor show --vendor DIR",
                 )
@@ -222,8 +222,8 @@ impl Ledger {
     }
 }
 
-fn unsettled_error(seq: u64) -> CliError {
-    CliError::conflict(
+fn unsettled_error(seq: u64) -> Shown {
+    Shown::conflict(
         format!("update number {seq} was issued twice, and it is not known which one was applied"),
         "Ask the user for the receipt, or for a new context file.",
     )
@@ -231,7 +231,7 @@ fn unsettled_error(seq: u64) -> CliError {
 
 /// The records' files, in order.
 fn paths(dir: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error: std::io::Error| CliError::io(dir, &error);
+    let failed = |error: std::io::Error| Shown::io(dir, &error);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         paths.push(entry.map_err(failed)?.path());

@@ -12,7 +12,7 @@ use protocol::objects::license::{
 use serde::Deserialize;
 
 use crate::args::Access;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::{files, times};
 
 /// One field for each option, or part of one. A template has the same names.
@@ -147,7 +147,7 @@ pub(crate) fn parse_template(bytes: &[u8]) -> Result<OptionArgs> {
     toml::from_str(files::text(bytes)?).map_err(|error| {
         let hint = "Keys are those of the flags of `vendor issue`, such as quantity = 3 or \
             expires = \"+1y\".";
-        CliError::usage(error, hint)
+        Shown::usage(error, hint)
     })
 }
 
@@ -243,7 +243,7 @@ impl OptionArgs {
         if self.units.is_none() {
             return match (self.unit_reserve, self.unit_loss) {
                 (None, None) => Ok(None),
-                _ => Err(CliError::usage(
+                _ => Err(Shown::usage(
                     "a rule for units without units",
                     "Say with --units how many are granted; 0 only goes on counting.",
                 )),
@@ -263,7 +263,7 @@ impl OptionArgs {
                 || self.max_borrow.is_some();
             return match says_more {
                 false => Ok(None),
-                true => Err(CliError::usage(
+                true => Err(Shown::usage(
                     "rules for moving a license that may not move",
                     "Say with --transfer in which ways it may.",
                 )),
@@ -287,7 +287,7 @@ impl OptionArgs {
         let most = protocol::limits::TRANSFER_TARGETS_MAX;
         let targets = List::new(targets).ok_or_else(|| {
             let hint = "Leave --transfer-to out for any container.";
-            CliError::usage(format!("more than {most} targets"), hint)
+            Shown::usage(format!("more than {most} targets"), hint)
         })?;
         let borrow_max_s = self.max_borrow.as_deref().map(times::span_s).transpose()?;
         Ok(Some(Transfer {
@@ -307,12 +307,12 @@ impl OptionArgs {
             let hint = "Write a container's id and a time, such as ID@2026-12-31.";
             let (id, until) = text
                 .split_once('@')
-                .ok_or_else(|| CliError::usage(format!("{text:?} names no holder"), hint))?;
+                .ok_or_else(|| Shown::usage(format!("{text:?} names no holder"), hint))?;
             holders.push(Held { by: container_id(id)?, until_s: times::parse(until)? });
         }
         let most = protocol::limits::HISTORY_MAX;
         let holders = List::new(holders).ok_or_else(|| {
-            CliError::usage(format!("more than {most} earlier holders"), "Name the last ones.")
+            Shown::usage(format!("more than {most} earlier holders"), "Name the last ones.")
         })?;
         Ok(Some(holders))
     }
@@ -323,7 +323,7 @@ impl OptionArgs {
         let Some(period) = &self.checkpoint else {
             return match renew_s.or(grace_s) {
                 None => Ok(None),
-                Some(_) => Err(CliError::usage(
+                Some(_) => Err(Shown::usage(
                     "a renew window or grace without a checkpoint",
                     "Say with --checkpoint after which span the license lapses.",
                 )),
@@ -343,7 +343,7 @@ impl OptionArgs {
         let mut countries = Vec::new();
         for text in &self.region {
             countries.push(Country::parse(text.trim()).ok_or_else(|| {
-                CliError::usage(
+                Shown::usage(
                     format!("{text:?} is no country"),
                     "Write two capital letters as in ISO 3166-1: AT,DE.",
                 )
@@ -353,7 +353,7 @@ impl OptionArgs {
         countries.dedup();
         let most = protocol::limits::REGIONS_MAX;
         let list = List::new(countries).ok_or_else(|| {
-            CliError::usage(format!("more than {most} countries"), "Leave --region out for all.")
+            Shown::usage(format!("more than {most} countries"), "Leave --region out for all.")
         })?;
         Ok(Some(list))
     }
@@ -362,7 +362,7 @@ impl OptionArgs {
 fn text<const MAX: usize>(text: &str) -> Result<Text<MAX>> {
     Text::new(text).ok_or_else(|| {
         let why = format!("{text:?} is longer than {MAX} bytes, or holds control characters");
-        CliError::usage(why, "Shorten it.")
+        Shown::usage(why, "Shorten it.")
     })
 }
 
@@ -373,12 +373,12 @@ pub(crate) fn features(text: &str) -> Result<u64> {
         None => text.parse().ok(),
     };
     let hint = "Write a number of at most 64 bits, such as 5 or 0x5.";
-    number.ok_or_else(|| CliError::usage(format!("{text:?} is no feature map"), hint))
+    number.ok_or_else(|| Shown::usage(format!("{text:?} is no feature map"), hint))
 }
 
 fn version(text: &str) -> Result<Version> {
     let hint = "Write up to three numbers, such as 0.2.1.";
-    Version::parse(text).ok_or_else(|| CliError::usage(format!("{text:?} is no version"), hint))
+    Version::parse(text).ok_or_else(|| Shown::usage(format!("{text:?} is no version"), hint))
 }
 
 fn time_rule(text: &str) -> Result<TimeRule> {
@@ -388,7 +388,7 @@ fn time_rule(text: &str) -> Result<TimeRule> {
         None if text == "fresh-token" => Ok(TimeRule::FreshToken),
         Some(("must-sync", span)) => Ok(TimeRule::MustSyncEvery { every_s: times::span_s(span)? }),
         Some(("host-ok", span)) => Ok(TimeRule::HostOk { slack_s: times::span_s(span)? }),
-        _ => Err(CliError::usage(format!("{text:?} is no time rule"), hint)),
+        _ => Err(Shown::usage(format!("{text:?} is no time rule"), hint)),
     }
 }
 
@@ -399,7 +399,7 @@ fn entry(text: &str) -> Result<ItemRef> {
         (Ok(product), Ok(entry)) => {
             Ok(ItemRef { product: ProductCode(product), entry: EntryNumber(entry) })
         }
-        _ => Err(CliError::usage(
+        _ => Err(Shown::usage(
             format!("{text:?} names no entry"),
             "Write a product, or a product and an entry: 7 or 7:1.",
         )),
@@ -409,14 +409,14 @@ fn entry(text: &str) -> Result<ItemRef> {
 fn container_id(text: &str) -> Result<ContainerId> {
     let hint = "Write the 32 hexadecimal digits that `strongroom container show` prints.";
     ContainerId::from_hex(text.trim())
-        .ok_or_else(|| CliError::usage(format!("{text:?} is no container's id"), hint))
+        .ok_or_else(|| Shown::usage(format!("{text:?} is no container's id"), hint))
 }
 
 fn user_key(text: &str) -> Result<Fixed<33>> {
     let key = protocol::ids::parse_hex::<33>(text.trim());
     let key = key.filter(|key| VerifyingKey::from_bytes(key).is_ok()).ok_or_else(|| {
         let hint = "Write the 66 hexadecimal digits that `strongroom user show` prints.";
-        CliError::usage(format!("{text:?} is no user's key"), hint)
+        Shown::usage(format!("{text:?} is no user's key"), hint)
     })?;
     Ok(Fixed(key))
 }
@@ -425,7 +425,7 @@ fn period(text: &str) -> Result<Period> {
     let hint = "Write two times, such as 2026-01-01..2027-01-01.";
     let (from, until) = text
         .split_once("..")
-        .ok_or_else(|| CliError::usage(format!("{text:?} is no period"), hint))?;
+        .ok_or_else(|| Shown::usage(format!("{text:?} is no period"), hint))?;
     Ok(Period { from_s: times::parse(from.trim())?, until_s: times::parse(until.trim())? })
 }
 

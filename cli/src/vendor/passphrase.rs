@@ -6,7 +6,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::args::KeyStoreArgs;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 
 /// A passphrase. Wiped on drop, never shown.
@@ -24,17 +24,17 @@ impl Passphrase {
             return Ok(Self::empty());
         }
         if !std::io::stdin().is_terminal() {
-            return Err(CliError::usage(
+            return Err(Shown::usage(
                 "the key store's passphrase is needed",
                 "Name the file that holds it with --passphrase-file, or set STRONGROOM_PASSPHRASE.",
             ));
         }
         let first = ask("Passphrase: ")?;
         if new && *first != *ask("Once more: ")? {
-            return Err(CliError::usage("the two differ", "Try again."));
+            return Err(Shown::usage("the two differ", "Try again."));
         }
         if new && first.is_empty() {
-            return Err(CliError::usage("an empty passphrase protects nothing", "Choose one."));
+            return Err(Shown::usage("an empty passphrase protects nothing", "Choose one."));
         }
         Ok(Passphrase(first))
     }
@@ -45,7 +45,7 @@ impl Passphrase {
             return Ok(pin);
         }
         if !std::io::stdin().is_terminal() {
-            return Err(CliError::usage(
+            return Err(Shown::usage(
                 format!("the PIN of the token {token:?} is needed"),
                 "Name the file that holds it with --pin-file, or set STRONGROOM_PIN.",
             ));
@@ -67,14 +67,14 @@ impl Passphrase {
         let share = share.display();
         if !std::io::stdin().is_terminal() {
             let flag = if new { "--new-passphrase-file" } else { "--share-passphrase-file" };
-            return Err(CliError::usage(
+            return Err(Shown::usage(
                 format!("the passphrase of the share {share} is needed"),
                 format!("Name the file that holds it with {flag}, once for each share."),
             ));
         }
         let first = ask(&format!("Passphrase of {share}: "))?;
         if new && (first.is_empty() || *first != *ask("Once more: ")?) {
-            return Err(CliError::usage("it is empty, or the two differ", "Try again."));
+            return Err(Shown::usage("it is empty, or the two differ", "Try again."));
         }
         Ok(Passphrase(first))
     }
@@ -89,9 +89,9 @@ impl Passphrase {
             return Self::empty().of_file(path).map(Some);
         }
         let Some(text) = std::env::var_os(variable) else { return Ok(None) };
-        let text = text.into_string().map_err(|_| {
-            CliError::usage(format!("{variable} is no text in UTF-8"), "Set it anew.")
-        })?;
+        let text = text
+            .into_string()
+            .map_err(|_| Shown::usage(format!("{variable} is no text in UTF-8"), "Set it anew."))?;
         Ok(Some(Passphrase(Zeroizing::new(text))))
     }
 
@@ -129,7 +129,7 @@ pub(crate) fn ask(prompt: &str) -> Result<Zeroizing<String>> {
     let _ = write!(anstream::stderr(), "{prompt}");
     let _ = anstream::stderr().flush();
     let typed = rpassword::read_password();
-    typed.map(Zeroizing::new).map_err(|error| CliError::io(Path::new("terminal"), &error))
+    typed.map(Zeroizing::new).map_err(|error| Shown::io(Path::new("terminal"), &error))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 
 /// A product.
@@ -26,14 +26,14 @@ struct Products {
 /// Reads the file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Product>> {
     let products: Products = toml::from_str(files::text(bytes)?)
-        .map_err(|error| CliError::usage(error, "Mend the file."))?;
+        .map_err(|error| Shown::usage(error, "Mend the file."))?;
     Ok(products.product)
 }
 
 /// The file of these products.
 pub(crate) fn write(products: Vec<Product>) -> Result<String> {
     toml::to_string(&Products { product: products })
-        .map_err(|error| CliError::usage(error, "Use a plain name."))
+        .map_err(|error| Shown::usage(error, "Use a plain name."))
 }
 
 #[cfg(test)]

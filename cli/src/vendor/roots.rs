@@ -18,7 +18,7 @@ use super::keys::{Home, KeyRing, entropy};
 use super::passphrase::Passphrase;
 use super::{DELEGATION_FILE, ROOT_FILE, ROOTS_DIR, TRUST_FILE, Vendor};
 use crate::clock;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::trust::{Part, Trust, role_name};
 
@@ -61,7 +61,7 @@ impl Rotation {
         let now = root.body.role(role);
         let keys = keys.or(now.map(|now| now.keys.len() as u8)).unwrap_or(1);
         let threshold = threshold.or(now.map(|now| now.threshold.min(keys))).unwrap_or(1);
-        let refused = |why: &str| Err(CliError::usage(why, "Change --keys or --threshold."));
+        let refused = |why: &str| Err(Shown::usage(why, "Change --keys or --threshold."));
         if keys == 0 || usize::from(keys) > protocol::limits::ROLE_KEYS_MAX {
             return refused("a role has one key to five");
         }
@@ -103,7 +103,7 @@ impl Vendor {
             None => keys.write_home(&self.dir, passphrase)?,
         }
         let folder = self.dir.join(ROOTS_DIR);
-        std::fs::create_dir_all(&folder).map_err(|error| CliError::io(&folder, &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| Shown::io(&folder, &error))?;
         let path = folder.join(format!("{}.strgroom", next.version));
         files::write_new(&path, &file::write(FileKind::Root, &[&object]))?;
         let mut roots = self.root_objects();
@@ -128,7 +128,7 @@ impl Vendor {
     pub(crate) fn check_own(&self) -> Result<()> {
         match &self.trust.delegate {
             None => Ok(()),
-            Some(_) => Err(CliError::usage(
+            Some(_) => Err(Shown::usage(
                 "this directory was handed on: its vendor's keys are not here",
                 "Ask the vendor.",
             )),
@@ -156,7 +156,7 @@ impl Vendor {
         }
         let Some(part) = &self.trust.revocation else { return Ok(warnings) };
         let revocation = Revocation::verify(&self.root, &part.unverified()?).map_err(|_| {
-            let failure = CliError::from(ErrorCode::RevocationRefused.failure());
+            let failure = Shown::from(ErrorCode::RevocationRefused.failure());
             failure.hinting("Make them again for the newest root: strongroom vendor key revoke.")
         })?;
         let (body, epoch) = (&revocation.body, u64::from(revocation.epoch));
@@ -191,7 +191,7 @@ impl Vendor {
         roles.sort_by_key(|role| role.role);
         let roles = List::new(roles).ok_or(ErrorCode::TooLong.failure())?;
         let body = RootBody { roles, ..self.root.body.clone() };
-        body.check().map_err(|why| CliError::usage(why, "Change --keys or --threshold."))?;
+        body.check().map_err(|why| Shown::usage(why, "Change --keys or --threshold."))?;
         // With other keys for revocations containers begin to count anew; nobody who was revoked
         // may issue before they know of it again.
         let min_epoch = match (rotation.role, self.revocations()) {
@@ -235,7 +235,7 @@ pub(super) fn read_trust(dir: &Path) -> Result<Trust> {
         let (trust, rest) = Trust::take(objects)?;
         file::finish(rest).map(|()| trust)
     };
-    let about = |failure| CliError::from(failure).about(dir.display());
+    let about = |failure| Shown::from(failure).about(dir.display());
     let roots = parse(&objects).map_err(about)?;
     for (name, kind) in [(TRUST_FILE, FileKind::Trust), (DELEGATION_FILE, FileKind::Delegation)] {
         let path = dir.join(name);
@@ -265,7 +265,7 @@ fn behind_roots(objects: &[u8]) -> Result<Vec<u8>> {
 fn objects_of(path: &Path, kind: FileKind) -> Result<Vec<u8>> {
     let bytes = files::read(path)?;
     let objects = file::expect(&bytes, kind);
-    Ok(objects.map_err(|failure| CliError::from(failure).about(path.display()))?.to_vec())
+    Ok(objects.map_err(|failure| Shown::from(failure).about(path.display()))?.to_vec())
 }
 
 /// The signers of the root before, and those of the new one, each once.
@@ -293,7 +293,7 @@ fn write_apart(
     drawn: &[[u8; 33]],
     (folder, passphrase): (&Path, &Passphrase),
 ) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| CliError::io(folder, &error))?;
+    std::fs::create_dir_all(folder).map_err(|error| Shown::io(folder, &error))?;
     for (id, alone) in keys.split_off(drawn) {
         alone.write(&folder.join(format!("{}-{id}.key", role_name(role))), passphrase)?;
     }
@@ -352,7 +352,7 @@ fn put<T: Ord + Clone, const MAX: usize>(
         _ => false,
     };
     *list = List::new(values).ok_or_else(|| {
-        CliError::conflict(
+        Shown::conflict(
             format!("more than {MAX} of a kind cannot be revoked at a time"),
             "Keys that no root names need not be: rotate the role, then take them out with \
              --restore.",

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::keys::{KeyRing, fill, stretch};
 use super::passphrase::Passphrase;
 use crate::args::KeyStoreArgs;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 
 const MAGIC: &[u8; 8] = b"STRGSHAR";
@@ -100,7 +100,7 @@ pub(crate) fn join(args: &KeyStoreArgs, test: bool) -> Result<KeyRing> {
         let passphrase = args.share_passphrase_file.get(at).map(|path| path.as_path());
         let first = shares.first().map(|(first, ..)| first);
         if first.is_some_and(|first| !first.is_of_one_set_with(&share)) {
-            return Err(CliError::from(ErrorCode::ShareOther.failure()).about(path.display()));
+            return Err(Shown::from(ErrorCode::ShareOther.failure()).about(path.display()));
         }
         // One share twice is one share.
         if shares.iter().all(|(known, ..)| known.number != share.number) {
@@ -122,7 +122,7 @@ pub(crate) fn join(args: &KeyStoreArgs, test: bool) -> Result<KeyRing> {
 
 /// The keys, if the shares are of one split and enough.
 fn recover(shares: &[Share], needed: usize) -> Result<KeyRing> {
-    let damaged = || CliError::from(ErrorCode::ShareDamaged.failure());
+    let damaged = || Shown::from(ErrorCode::ShareDamaged.failure());
     let threshold = u8::try_from(needed).map_err(|_| damaged())?;
     let records = Sharks(threshold).recover(shares).map_err(|_| damaged())?;
     KeyRing::from_records(&Zeroizing::new(records)).ok_or_else(damaged)
@@ -131,7 +131,7 @@ fn recover(shares: &[Share], needed: usize) -> Result<KeyRing> {
 impl SealedShare {
     /// Takes a file's bytes apart.
     pub(crate) fn parse(file: &[u8]) -> Result<Self> {
-        let damaged = || CliError::from(ErrorCode::ShareDamaged.failure());
+        let damaged = || Shown::from(ErrorCode::ShareDamaged.failure());
         let (whole, check) = file.split_last_chunk::<CHECK_LEN>().ok_or_else(damaged)?;
         let rest = whole.strip_prefix(MAGIC).ok_or_else(damaged)?;
         if sha256(whole)[..CHECK_LEN] != check[..] {
@@ -191,12 +191,12 @@ impl SealedShare {
     }
 
     fn open(&self, passphrase: &Passphrase) -> Result<Share> {
-        let damaged = || CliError::from(ErrorCode::ShareDamaged.failure());
+        let damaged = || Shown::from(ErrorCode::ShareDamaged.failure());
         let key = stretch(passphrase, &self.salt)?;
         let (bytes, tag) = self.sealed.split_last_chunk::<TAG_LEN>().ok_or_else(damaged)?;
         let mut plain = Zeroizing::new(bytes.to_vec());
         aead::open_in_place(&key, &self.nonce, &self.head(), &mut plain, tag).map_err(|_| {
-            let failure = CliError::from(ErrorCode::VendorPassphrase.failure());
+            let failure = Shown::from(ErrorCode::VendorPassphrase.failure());
             failure.hinting("Name the file that holds it with --share-passphrase-file.")
         })?;
         let share = Share::try_from(&plain[..]).map_err(|_| damaged())?;
@@ -253,7 +253,7 @@ mod tests {
         for bit in 0..8 * bytes.len() {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            let refused = SealedShare::parse(&changed).map_err(|error| error.code);
+            let refused = SealedShare::parse(&changed).map_err(|error| error.code());
             assert_eq!(refused, Err("S0A11".into()), "bit {bit}");
         }
         for len in 0..bytes.len() {

@@ -20,7 +20,7 @@ use protocol::crypto::ecdsa::{VERIFYING_KEY_LEN, VerifyingKey};
 use protocol::signed::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::trust::role_name;
 
@@ -122,6 +122,6 @@ impl TokenKeyPlace {
     }
 }
 
-fn refused(why: impl std::fmt::Display) -> CliError {
-    CliError::usage(why.to_string().trim_end(), "Mend the file, or take it from a copy.")
+fn refused(why: impl std::fmt::Display) -> Shown {
+    Shown::usage(why.to_string().trim_end(), "Mend the file, or take it from a copy.")
 }

@@ -23,7 +23,7 @@ use protocol::signed::Role;
 use super::keys::fill;
 use super::passphrase::Passphrase;
 use super::store::{TokenKeyPlace, TokenPlace};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::trust::role_name;
 
 /// What a new key signs first, to show that it can. No object's preimage begins so.
@@ -56,7 +56,7 @@ pub(crate) struct Token {
     /// Labels of keys that were made and are not written down yet: destroyed on drop.
     fresh: Vec<String>,
     /// Why the last signature was not made.
-    failure: Rc<RefCell<Option<CliError>>>,
+    failure: Rc<RefCell<Option<Shown>>>,
 }
 
 /// A key that signs.
@@ -64,7 +64,7 @@ pub(crate) struct TokenKey {
     desk: Rc<dyn Desk>,
     place: TokenKeyPlace,
     public: VerifyingKey,
-    failure: Rc<RefCell<Option<CliError>>>,
+    failure: Rc<RefCell<Option<Shown>>>,
 }
 
 impl Token {
@@ -80,7 +80,7 @@ impl Token {
         let desk: Rc<dyn Desk> = match module {
             Some(module) => {
                 let about =
-                    |error: CliError| error.about(format!("{} token {token:?}", module.display()));
+                    |error: Shown| error.about(format!("{} token {token:?}", module.display()));
                 Rc::new(pkcs11::Module::open(module, token, pin).map_err(about)?)
             }
             None => Rc::new(dongle::SecurityBox::open(token, pin, sources, mode)?),
@@ -158,7 +158,7 @@ impl Token {
     }
 
     /// Why the last signature was not made, if one was not.
-    pub(crate) fn failure(&self) -> Option<CliError> {
+    pub(crate) fn failure(&self) -> Option<Shown> {
         self.failure.take()
     }
 }

@@ -12,7 +12,7 @@ use protocol::objects::usage::{LoggedEntry, UsageHeadBody, check_chain, genesis_
 use protocol::signed::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 
 /// What a vendor has of one container's log.
@@ -86,7 +86,7 @@ impl UsageLog {
 
     /// Writes it.
     pub(crate) fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
-        std::fs::create_dir_all(dir).map_err(|error| CliError::io(dir, &error))?;
+        std::fs::create_dir_all(dir).map_err(|error| Shown::io(dir, &error))?;
         let path = path_of(dir, id);
         let text = serde_json::to_vec_pretty(self).map_err(|error| damaged(&path, &error))?;
         files::replace(&path, &text, 0o600)
@@ -118,9 +118,9 @@ fn path_of(dir: &Path, id: ContainerId) -> PathBuf {
     dir.join(format!("{id}.json"))
 }
 
-fn damaged(path: &Path, error: &dyn std::fmt::Display) -> CliError {
+fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Shown {
     let hint = "Put a copy of the vendor directory back.";
-    CliError::conflict(format!("{} is damaged: {error}", path.display()), hint)
+    Shown::conflict(format!("{} is damaged: {error}", path.display()), hint)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::args::{Args, NewPinArgs, PinCommand};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::{files, owner, reach, vendor};
 
@@ -31,7 +31,7 @@ pub(super) fn run(command: &PinCommand, args: &Args, output: &Output) -> Result<
             let code = code.ok_or_else(|| {
                 let hint = "Name the file that holds it with --recovery-file, or set \
                     STRONGROOM_RECOVERY_CODE.";
-                CliError::usage("the recovery code is needed", hint)
+                Shown::usage("the recovery code is needed", hint)
             })?;
             set(&container, &pin, Some(parse_code(&code)?), new, output)
         }
@@ -88,13 +88,13 @@ fn new_pin(new: &NewPinArgs) -> Result<Zeroizing<String>> {
     let pin = owner::secret(new.new_pin_file.as_deref(), "STRONGROOM_NEW_PIN", "New PIN: ")?;
     let pin = pin.ok_or_else(|| {
         let hint = "Name the file that holds it with --new-pin-file, or set STRONGROOM_NEW_PIN.";
-        CliError::usage("the new PIN is needed", hint)
+        Shown::usage("the new PIN is needed", hint)
     })?;
     if asked && *pin != *vendor::ask("Once more: ")? {
-        return Err(CliError::usage("the two differ", "Try again."));
+        return Err(Shown::usage("the two differ", "Try again."));
     }
     if pin.is_empty() {
-        return Err(CliError::usage(
+        return Err(Shown::usage(
             "an empty PIN protects nothing",
             "To take the PIN away: strongroom container pin remove.",
         ));
@@ -114,7 +114,7 @@ fn parse_code(text: &str) -> Result<[u8; 16]> {
         Zeroizing::new(text.chars().filter(char::is_ascii_hexdigit).collect());
     protocol::ids::parse_hex(&digits).ok_or_else(|| {
         let hint = "It has eight groups of four digits from 0 to 9 and A to F.";
-        CliError::usage("this is no recovery code", hint)
+        Shown::usage("this is no recovery code", hint)
     })
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Args, TimeArgs};
 use crate::commands::shown;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::{files, reach, times};
 
@@ -111,7 +111,7 @@ fn read_token(bytes: &[u8]) -> Result<&[u8]> {
     let (_, rest) = file::next_object(token, STATEMENT_BODY_LEN_MAX)?;
     file::finish(rest)?;
     match token.is_empty() {
-        true => Err(CliError::from(ErrorCode::CutShort.with(1, 0))),
+        true => Err(Shown::from(ErrorCode::CutShort.with(1, 0))),
         false => Ok(token),
     }
 }

@@ -13,7 +13,7 @@ use super::machine::failed;
 use super::probe::{Answer, FirmProbe, ItemProbe, Probe, Probed};
 use crate::commands::shown;
 use crate::commands::shown::DECOMMISSIONED;
-use crate::error::CliError;
+use crate::error::Shown;
 use crate::support::Finding;
 use crate::times;
 
@@ -53,7 +53,7 @@ fn answered(name: &str, answer: &Answer, now_s: u64) -> Vec<Finding> {
 }
 
 fn broken(name: &str, error: &Error) -> Finding {
-    failed("source", name, &CliError::from(error.clone()))
+    failed("source", name, &Shown::from(error.clone()))
 }
 
 fn container(probe: &Probe, now_s: u64) -> Vec<Finding> {
@@ -163,7 +163,7 @@ fn refused(about: &str, error: &Error) -> Finding {
         ErrorCode::StationBusy,
         ErrorCode::StationUnknown,
     ];
-    let finding = failed("license", about, &CliError::from(error.clone()));
+    let finding = failed("license", about, &Shown::from(error.clone()));
     match passes.into_iter().any(|code| error.is(code)) {
         true => Finding { state: crate::support::State::Note, ..finding },
         false => finding,

@@ -7,7 +7,7 @@ use protocol::errors::ErrorCode;
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 
 use super::places::Places;
-use crate::error::CliError;
+use crate::error::Shown;
 use crate::support::Finding;
 use crate::times;
 
@@ -19,8 +19,9 @@ const SANE_UNTIL_S: u64 = 4_102_444_800;
 const ROOM_LEN_MIN: u64 = 16 << 20;
 
 /// An error as a finding.
-pub(super) fn failed(area: &str, seen: &str, error: &CliError) -> Finding {
-    Finding::problem(area, format!("{seen}: {}", error.title), &error.hint).coded(&error.code)
+pub(super) fn failed(area: &str, seen: &str, error: &Shown) -> Finding {
+    let (title, hint) = (error.title(&times::show), error.hint(&times::show));
+    Finding::problem(area, format!("{seen}: {title}"), hint).coded(error.code())
 }
 
 /// The configuration file that counts, and those behind it.
@@ -56,7 +57,7 @@ fn blocked(path: &Path) -> Option<Finding> {
     Some(Finding::problem("configuration", seen, row.next).coded("S0807"))
 }
 
-fn read(path: &Path) -> Result<String, CliError> {
+fn read(path: &Path) -> Result<String, Shown> {
     let bytes = crate::files::read(path)?;
     let configuration = backends::parse_configuration(&bytes)?;
     let sources: Vec<String> = configuration.sources.iter().map(ToString::to_string).collect();

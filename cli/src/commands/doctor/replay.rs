@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::bundle::effective;
 use crate::commands::shown::{self, DECOMMISSIONED};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::output::Output;
 use crate::support::{
@@ -51,7 +51,7 @@ pub(crate) struct Replayed {
 pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
     let bundle = Bundle::parse(&files::read_record(path)?);
     let all = bundle.and_then(|bundle| replay(&bundle));
-    let all = all.map_err(|failure| CliError::from(failure).about(path.display()))?;
+    let all = all.map_err(|failure| Shown::from(failure).about(path.display()))?;
     let lines: Vec<String> = all.iter().map(line).collect();
     let rows: Vec<_> = all.iter().map(row).collect();
     output.data("doctor-replay", json!({ "uses": rows }), lines.join("\n"));

@@ -26,7 +26,8 @@ use serde_json::{Value, json};
 
 use super::fields::Fields;
 use crate::commands::{container, shown, update};
-use crate::error::CliError;
+use crate::error::Shown;
+use crate::times;
 use crate::{blocks, trust};
 
 /// Bytes of the key commitment behind the salt of encrypted content.
@@ -433,7 +434,7 @@ pub(super) fn block(bytes: &[u8]) -> Fields {
             .text("opens_with", shown::requirement_text(&block.requirement))
             .text("key", shown::key_source(block.source))
             .number("bytes", block.bytes.len()),
-        Err(failure) => fields.text("unreadable", CliError::from(failure).title),
+        Err(failure) => fields.text("unreadable", Shown::from(failure).title(&times::show)),
     }
 }
 

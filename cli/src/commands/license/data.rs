@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::super::shown;
 use crate::args::{Args, DataArgs};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::{files, owner, reach, vendor};
 
@@ -23,7 +23,7 @@ pub(super) fn run(command: &DataArgs, args: &Args, output: &Output) -> Result<()
     let name = shown::field(field);
     if let Some(path) = &command.write {
         if field != DataField::User {
-            return Err(CliError::usage(
+            return Err(Shown::usage(
                 format!("{name} is written by the vendor alone"),
                 "Only the field `user` is yours to write.",
             ));
@@ -71,14 +71,14 @@ fn access_code(path: Option<&Path>) -> Result<u32> {
         (None, Ok(text)) => Zeroizing::new(text),
         (None, Err(_)) if std::io::stdin().is_terminal() => vendor::ask("Access code: ")?,
         (None, Err(_)) => {
-            return Err(CliError::usage(
+            return Err(Shown::usage(
                 "the access code of this field is needed",
                 "Name the file that holds it with --access-code-file, or set \
                  STRONGROOM_ACCESS_CODE.",
             ));
         }
     };
-    text.trim().parse().map_err(|_| {
-        CliError::usage("this is no access code", "It is a number from 0 to 4294967295.")
-    })
+    text.trim()
+        .parse()
+        .map_err(|_| Shown::usage("this is no access code", "It is a number from 0 to 4294967295."))
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Args, LogArgs};
 use crate::commands::shown;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::vendor::fresh_nonce;
 use crate::{files, reach};
@@ -50,7 +50,7 @@ fn only_firm(container: &Container) -> Result<RootFp> {
     match container.firms()?.as_slice() {
         [firm] => Ok(firm.root_fp),
         [] => Err(ErrorCode::FirmUnknown.failure().into()),
-        firms => Err(CliError::usage(
+        firms => Err(Shown::usage(
             format!("{} vendors are in the container", firms.len()),
             "Name one with --firm.",
         )),
@@ -121,8 +121,7 @@ fn acknowledge(container: &Container, path: &Path, dry_run: bool, output: &Outpu
         file::finish(rest)?;
         Ok((object, *ack.header()))
     };
-    let (object, header) =
-        read().map_err(|failure| CliError::from(failure).about(path.display()))?;
+    let (object, header) = read().map_err(|failure| Shown::from(failure).about(path.display()))?;
     let serial = container.serial().to_string();
     if !dry_run {
         container.usage_ack(object)?;

@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::verify_error;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::output::Output;
 
@@ -35,7 +35,7 @@ pub(in crate::commands) fn open_file(
     let key = seat.release_key(&slot.wrapped, MAIN_PART)?;
     let content = protected
         .into_content(&key)
-        .map_err(|error| CliError::from(ErrorCode::ContentBroken.failure()).about(error))?;
+        .map_err(|error| Shown::from(ErrorCode::ContentBroken.failure()).about(error))?;
     let total = content.plaintext_len();
     if to_stdout {
         copy(&content, &mut io::stdout(), output, Path::new("stdout"))?;
@@ -84,7 +84,7 @@ pub(in crate::commands) fn would_open(
 fn to_stdout(path: &Path, output: &Output) -> Result<bool> {
     let wanted = path.as_os_str() == "-";
     if wanted && output.is_json() {
-        return Err(CliError::usage(
+        return Err(Shown::usage(
             "the contents and the JSON envelope cannot both go to stdout",
             "Leave --json out, or name a file with -o FILE.",
         ));
@@ -100,8 +100,8 @@ fn copy(content: &FileContent, out: &mut dyn Write, output: &Output, path: &Path
     while done < total {
         let len = content
             .read_at(done, &mut buf)
-            .map_err(|error| CliError::from(ErrorCode::ContentBroken.failure()).about(error))?;
-        out.write_all(&buf[..len]).map_err(|error| CliError::io(path, &error))?;
+            .map_err(|error| Shown::from(ErrorCode::ContentBroken.failure()).about(error))?;
+        out.write_all(&buf[..len]).map_err(|error| Shown::io(path, &error))?;
         done += len as u64;
         progress.update(done, total);
     }

@@ -6,7 +6,7 @@ use protocol::codec::{List, Text};
 use protocol::objects::artifact::RefusalText;
 use serde::Deserialize;
 
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 
 /// The file: one `[[text]]` for each language; the one without a language serves all others.
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path) -> Result<List<RefusalText, 8>> {
 pub(crate) fn parse(bytes: &[u8]) -> Result<List<RefusalText, 8>> {
     let wrong = |why: &dyn std::fmt::Display| {
         let hint = "Write [[text]] with text, and if wanted language, shop and support.";
-        CliError::usage(why, hint)
+        Shown::usage(why, hint)
     };
     let texts: Texts = toml::from_str(files::text(bytes)?).map_err(|error| wrong(&error))?;
     let convert = |entry: Entry| {

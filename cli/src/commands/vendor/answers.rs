@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::{KeyStoreArgs, ProofArgs, VendorDecryptArgs, VendorEncryptArgs};
 use crate::commands::shown;
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::vendor::{Vendor, VerifiedStatement, fresh_nonce, read_data, read_statement};
 use crate::{blocks, files, times};
@@ -47,7 +47,7 @@ pub(super) fn encrypt(args: &VendorEncryptArgs, output: &Output) -> Result<()> {
 pub(super) fn decrypt(args: &VendorDecryptArgs, output: &Output) -> Result<()> {
     let block = blocks::read(&args.input)?;
     let vendor = Vendor::open(&args.vendor)?;
-    let refused = || CliError::from(ErrorCode::BlockRefused.failure()).about(args.input.display());
+    let refused = || Shown::from(ErrorCode::BlockRefused.failure()).about(args.input.display());
     if block.requirement.root_fp != vendor.root.root_fp {
         return Err(refused());
     }
@@ -83,7 +83,7 @@ fn key(
     let name = shown::field(field);
     let missing = || {
         let hint = "Name the file that the license was issued with, with --data.";
-        CliError::usage(format!("the key comes from {name}, which is not given"), hint)
+        Shown::usage(format!("the key comes from {name}, which is not given"), hint)
     };
     let fields = read_data(data.ok_or_else(missing)?)?;
     let input = fields.iter().find(|input| input.field == field).ok_or_else(missing)?;
@@ -101,12 +101,12 @@ pub(super) fn proof(args: &ProofArgs, output: &Output) -> Result<()> {
     let VerifiedStatement { device, header, body } = statement;
     if body.challenge.0 != challenge || body.purpose != purpose {
         let failure = ErrorCode::ProofOther.failure();
-        return Err(CliError::from(failure).about(args.file.display()));
+        return Err(Shown::from(failure).about(args.file.display()));
     }
     if body.requirement != requirement {
         let (was, asked) =
             (shown::requirement_text(&body.requirement), shown::requirement_text(&requirement));
-        let error = CliError::from(ErrorCode::ProofOther.failure());
+        let error = Shown::from(ErrorCode::ProofOther.failure());
         return Err(error.about(format!("in use is {was}; asked was {asked}")));
     }
     for warning in vendor.check_issue(device.id, body.firmware)? {

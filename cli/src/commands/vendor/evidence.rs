@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::args::VendorInventoryArgs;
 use crate::commands::{container, shown};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::output::Output;
 use crate::times;
@@ -95,7 +95,7 @@ pub(super) fn inventory(args: &VendorInventoryArgs, output: &Output) -> Result<(
     let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
     let bytes = files::read_record(&args.file)?;
     let (statement, records) = read_inventory(&bytes, root_fp, mode)
-        .map_err(|failure| CliError::from(failure).about(args.file.display()))?;
+        .map_err(|failure| Shown::from(failure).about(args.file.display()))?;
     let (ledger, serial, point) = ledger(&vendor, &statement)?;
     let (stands, words) = standing(&ledger, point)?;
     let (lines, rows) = container::records(&records);

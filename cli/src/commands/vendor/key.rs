@@ -16,7 +16,7 @@ use protocol::signed::Role;
 use serde_json::{Value, json};
 
 use crate::args::{DelegateArgs, KeyCommand, RevokeArgs, RotateArgs, StoreArg};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::trust::{Part, delegation_text, revocation_lines, role_name};
 use crate::vendor::store::TokenPlace;
@@ -163,11 +163,11 @@ fn home(vendor: &Vendor, args: &RotateArgs) -> Result<Home> {
     let known = store.token();
     let into_token = args.new.store.is_some_and(|store| store != StoreArg::File);
     match (known, &args.new.token) {
-        (Some(place), Some(_)) => Err(CliError::conflict(
+        (Some(place), Some(_)) => Err(Shown::conflict(
             format!("the keys of this directory are in the token {:?} already", place.token),
             "Leave --module and --token out. Another module is written into store.toml.",
         )),
-        (None, None) if into_token => Err(CliError::usage(
+        (None, None) if into_token => Err(Shown::usage(
             "this directory has no token yet",
             "Name it with --token, and the module of one with PKCS#11 with --module.",
         )),
@@ -251,7 +251,7 @@ fn delegate(args: &DelegateArgs, output: &Output) -> Result<()> {
     let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
     if args.output.exists() && !std::fs::read_dir(&args.output).is_ok_and(is_empty) {
         let title = format!("{} is there already, and is no empty folder", args.output.display());
-        return Err(CliError::conflict(title, "Choose another folder."));
+        return Err(Shown::conflict(title, "Choose another folder."));
     }
     let passphrase = vendor.passphrase(&args.store, args.new_passphrase_file.is_none())?;
     let keys = vendor.keys_under(&args.store, &passphrase)?;
@@ -360,7 +360,7 @@ fn put(
         (Some(key), ..) => next.put_key(key, revoked),
         (_, Some((first, last)), _) => next.put_firmware(FirmwareRange { first, last }, revoked),
         (.., Some((id, _))) => next.put_container(*id, revoked),
-        _ => Err(CliError::not_found(
+        _ => Err(Shown::not_found(
             format!("{text:?} is {}", named.what()),
             "See the serials with vendor show, and the key ids with vendor key list.",
         )),
@@ -399,7 +399,7 @@ fn end_of(text: Option<&str>) -> Result<u64> {
 pub(super) fn products(text: &str) -> Result<ProductRange> {
     let number = |text: &str| text.parse().ok().map(ProductCode);
     range(text, number).map(|(first, last)| ProductRange { first, last }).ok_or_else(|| {
-        CliError::usage(
+        Shown::usage(
             format!("{text:?} is no range of products"),
             "Give a number, or two of them as in 7..9, the smaller first.",
         )

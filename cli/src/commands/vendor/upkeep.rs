@@ -12,7 +12,7 @@ use protocol::signed::{Header, Kind, sign_batch, write_object};
 use serde_json::json;
 
 use crate::args::{VendorLogArgs, VendorTimeArgs};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::output::Output;
 use crate::times;
@@ -22,7 +22,7 @@ pub(super) fn time(args: &VendorTimeArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
     let bytes = files::read(&args.request)?;
     let (device, nonce) = read_request(&vendor, &bytes)
-        .map_err(|failure| CliError::from(failure).about(args.request.display()))?;
+        .map_err(|failure| Shown::from(failure).about(args.request.display()))?;
     let serial = device.id.serial(device.body.kind).to_string();
     let now_s = crate::clock::now_s();
     let data = json!({
@@ -64,7 +64,7 @@ fn read_request(vendor: &Vendor, bytes: &[u8]) -> std::result::Result<(Device, [
 pub(super) fn log(args: &VendorLogArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
     let bytes = files::read(&args.file)?;
-    let about = |failure: Failure| CliError::from(failure).about(args.file.display());
+    let about = |failure: Failure| Shown::from(failure).about(args.file.display());
     let (statement, entries) = read_log(&vendor, &bytes).map_err(about)?;
     let (id, header) = (statement.device.id, statement.header);
     let serial = id.serial(statement.device.body.kind).to_string();

@@ -19,7 +19,7 @@ use protocol::objects::artifact::SecretKey;
 use zeroize::Zeroizing;
 
 use super::{Desk, LABEL_ID_LEN};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::vendor::passphrase::Passphrase;
 
 /// OBJECT IDENTIFIER prime256v1, in DER.
@@ -34,8 +34,7 @@ pub(super) struct Module {
 
 impl Module {
     pub(super) fn open(path: &Path, label: &str, pin: &Passphrase) -> Result<Self> {
-        let not_loaded =
-            |error: Error| CliError::from(ErrorCode::TokenModule.failure()).about(error);
+        let not_loaded = |error: Error| Shown::from(ErrorCode::TokenModule.failure()).about(error);
         let module = Pkcs11::new(path).map_err(not_loaded)?;
         module
             .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
@@ -156,7 +155,7 @@ fn slot_of(module: &Pkcs11, label: &str) -> Result<Slot> {
     match found[..] {
         [slot] => Ok(slot),
         [] => Err(ErrorCode::TokenMissing.failure().into()),
-        _ => Err(CliError::conflict(
+        _ => Err(Shown::conflict(
             format!("{} tokens have the label {label:?}", found.len()),
             "Leave the right one plugged in only, or give them different labels.",
         )),
@@ -178,7 +177,7 @@ fn compressed(point: &[u8]) -> Option<[u8; 33]> {
 }
 
 /// What a token said, as a row of the error table.
-fn failed(error: Error) -> CliError {
+fn failed(error: Error) -> Shown {
     let code = match &error {
         Error::Pkcs11(why, _) => match why {
             RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => {
@@ -194,7 +193,7 @@ fn failed(error: Error) -> CliError {
         },
         _ => ErrorCode::TokenFailed,
     };
-    let shown = CliError::from(code.failure());
+    let shown = Shown::from(code.failure());
     if code == ErrorCode::TokenFailed { shown.about(error) } else { shown }
 }
 

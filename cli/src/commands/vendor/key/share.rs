@@ -8,7 +8,7 @@ use protocol::signed::Role;
 use serde_json::json;
 
 use crate::args::{JoinArgs, SplitArgs};
-use crate::error::{CliError, Result};
+use crate::error::{Result, Shown};
 use crate::files;
 use crate::output::Output;
 use crate::trust::role_name;
@@ -18,10 +18,7 @@ pub(super) fn split(args: &SplitArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
     vendor.check_own()?;
     if args.threshold > args.shares {
-        return Err(CliError::usage(
-            "more shares would be needed than there are",
-            "Change K or N.",
-        ));
+        return Err(Shown::usage("more shares would be needed than there are", "Change K or N."));
     }
     let role = role_name(Role::from(args.role));
     // A name says which root it goes with: the root before had other keys.
@@ -45,7 +42,7 @@ pub(super) fn split(args: &SplitArgs, output: &Output) -> Result<()> {
     let passphrase = vendor.passphrase(&args.store, false)?;
     let keys = vendor.keys_under(&args.store, &passphrase)?;
     let files = with_passphrases(paths, args, vendor.root.body.mode == Mode::Test)?;
-    std::fs::create_dir_all(&args.out).map_err(|error| CliError::io(&args.out, &error))?;
+    std::fs::create_dir_all(&args.out).map_err(|error| Shown::io(&args.out, &error))?;
     let role = Role::from(args.role);
     let (parted, own) = vendor.split(role, args.threshold, &files, keys, &passphrase)?;
     data["keys"] = json!(parted.ids().iter().map(KeyId::to_string).collect::<Vec<_>>());
@@ -66,7 +63,7 @@ pub(super) fn split(args: &SplitArgs, output: &Output) -> Result<()> {
 pub(super) fn join(args: &JoinArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
     if args.store.share.is_empty() {
-        return Err(CliError::usage("no shares are named", "Name them with --share."));
+        return Err(Shown::usage("no shares are named", "Name them with --share."));
     }
     files::check_new(&args.output)?;
     let test = vendor.root.body.mode == Mode::Test;
