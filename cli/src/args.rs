@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use protocol::limits::IDENTIFY_S_MAX;
+use vendor::OptionArgs;
 
 pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
@@ -19,11 +20,9 @@ pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
 pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
 pub(crate) use uses::{
-    Access, ConditionArgs, DecryptArgs, EncryptArgs, ProofArgs, ProveArgs, UnlockArgs, UseArgs,
+    ConditionArgs, DecryptArgs, EncryptArgs, ProofArgs, ProveArgs, UnlockArgs, UseArgs,
     VendorDecryptArgs, VendorEncryptArgs,
 };
-
-use crate::vendor::OptionArgs;
 
 /// Hardware-bound software licenses: protect programs, issue licenses, use them.
 #[derive(Debug, Parser)]

@@ -9,10 +9,8 @@ use protocol::objects::block::{KeySource, SealedBlock};
 use protocol::objects::data::DataField;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::Requirement;
+use vendor::{Result, Shown, files};
 use zeroize::Zeroizing;
-
-use crate::error::{Result, Shown};
-use crate::{files, vendor};
 
 /// Reads what shall be encrypted.
 pub(crate) fn read_plain(path: &Path) -> Result<Zeroizing<Vec<u8>>> {

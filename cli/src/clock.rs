@@ -1,18 +1,8 @@
-//! The command line's clocks: the one place that reads them.
+//! The command line's clocks: the vendor's, and one for what lasts.
 
 use std::time::Instant;
 
-use jiff::{Timestamp, Zoned};
-
-/// The present, Unix seconds.
-pub(crate) fn now_s() -> u64 {
-    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
-}
-
-/// The present with the local time zone.
-pub(crate) fn now_here() -> Zoned {
-    Zoned::now()
-}
+pub(crate) use vendor::clock::now_s;
 
 /// The beginning of something whose duration matters.
 pub(crate) fn start() -> Instant {

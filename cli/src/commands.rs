@@ -15,8 +15,9 @@ mod update;
 mod user;
 mod vendor;
 
+use ::vendor::Result;
+
 use crate::args::{Args, Command};
-use crate::error::Result;
 use crate::output::Output;
 
 /// Carries a command out; the exit code of one that did not fail is 0, but for what `doctor` found.

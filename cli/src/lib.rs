@@ -5,24 +5,21 @@ mod args;
 mod blocks;
 mod clock;
 mod commands;
-mod error;
-mod files;
 pub mod grammar;
 mod output;
 mod owner;
 pub mod parsers;
 mod reach;
+mod secrets;
+mod security_box;
 mod support;
-mod times;
-mod trust;
-mod vendor;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use vendor::Shown;
 
 use args::Args;
-use error::Shown;
 use output::Output;
 
 /// The program: reads its arguments, carries the command out, says how it ended.

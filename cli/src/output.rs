@@ -8,9 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
-
-use crate::error::{Result, Shown};
-use crate::times;
+use vendor::{Result, Shown, times};
 
 /// Where a command speaks.
 pub(crate) struct Output {

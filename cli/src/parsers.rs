@@ -7,19 +7,16 @@ use std::fmt::Debug;
 
 use protocol::ids::RootFp;
 use protocol::objects::root::Mode;
+use vendor::keys::Sealed;
+use vendor::ledger::Ledger;
+use vendor::shares::SealedShare;
+use vendor::store::StoreFile;
+use vendor::trust::Trust;
+use vendor::{Passphrase, Shown, features, parse_template, products, times};
 
 use crate::commands::doctor::replay::replay;
 use crate::commands::protect::texts;
-use crate::error::Shown;
 use crate::support::Bundle;
-use crate::times;
-use crate::trust::Trust;
-use crate::vendor::keys::Sealed;
-use crate::vendor::ledger::Ledger;
-use crate::vendor::passphrase::Passphrase;
-use crate::vendor::shares::SealedShare;
-use crate::vendor::store::StoreFile;
-use crate::vendor::{self, features, parse_template, products};
 
 /// The list of products.
 pub fn read_products(bytes: &[u8]) -> Option<(impl PartialEq + Debug + use<>, Vec<u8>)> {

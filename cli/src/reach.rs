@@ -11,10 +11,9 @@ use protocol::limits::STATEMENT_BODY_LEN_MAX;
 use protocol::objects::file;
 use protocol::objects::statement::ContextBody;
 use protocol::signed::Header;
+use vendor::{Result, Shown, read_root};
 
 use crate::args::Args;
-use crate::error::{Result, Shown};
-use crate::vendor::read_root;
 
 /// Sources in order: `--source`, else what environment and configuration say.
 pub(crate) fn sources(named: &[String]) -> Result<Vec<Source>> {
@@ -52,7 +51,7 @@ pub(crate) fn of_serial(named: &[String], serial: &str) -> Result<Container> {
 /// What a container states of itself for a firm now. It is taken at its word: the statement came
 /// through its own channel.
 pub(crate) fn context(container: &Container, firm: RootFp) -> Result<(Header, ContextBody)> {
-    let context = container.context(firm, crate::vendor::fresh_nonce()?)?;
+    let context = container.context(firm, vendor::fresh_nonce()?)?;
     let (context, _) = file::next_object(&context, STATEMENT_BODY_LEN_MAX)?;
     let refused = ErrorCode::ContextRefused.failure();
     let body = context.body_if_intact().ok_or(refused)?;
@@ -70,8 +69,8 @@ pub(crate) fn firm(named: &str, container: Option<&Container>) -> Result<RootFp>
     if path.is_file() {
         return Ok(read_root(&path)?.1.root_fp);
     }
-    if path.join(crate::vendor::ROOT_FILE).is_file() {
-        return Ok(read_root(&path.join(crate::vendor::ROOT_FILE))?.1.root_fp);
+    if path.join(vendor::ROOT_FILE).is_file() {
+        return Ok(read_root(&path.join(vendor::ROOT_FILE))?.1.root_fp);
     }
     let firms = container.map(Container::firms).transpose()?.unwrap_or_default();
     let code = named.parse().ok().map(FirmCode);

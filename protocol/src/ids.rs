@@ -1,6 +1,7 @@
 //! Identifiers, each a type of its own.
 
-use core::fmt;
+use alloc::string::String;
+use core::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -230,6 +231,14 @@ impl StripPrefixIgnoringCase for str {
 /// Writes `bytes` as lower-case hexadecimal.
 pub fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// `bytes` as lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(2 * bytes.len());
+    // Writing to a string cannot fail.
+    let _ = bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"));
+    out
 }
 
 /// Parses hexadecimal of exactly `N` bytes.

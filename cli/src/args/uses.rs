@@ -2,38 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use protocol::ids::{Generation, ProductCode, RootFp, parse_hex};
-use protocol::objects::license::{AccessMode, Requirement};
-use serde::Deserialize;
+use protocol::objects::license::Requirement;
+use vendor::options::Access;
+use vendor::{Result, Shown};
 
 use super::KeyStoreArgs;
-use crate::error::{Result, Shown};
-
-/// How a use is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Access {
-    /// One seat for each running program
-    UserLimit,
-    /// One seat for each machine, terminal session, container or pod
-    StationShare,
-    /// One seat for each running program, and one running program on each station
-    Exclusive,
-    /// Not counted
-    NoUserLimit,
-}
-
-impl From<Access> for AccessMode {
-    fn from(access: Access) -> Self {
-        match access {
-            Access::UserLimit => AccessMode::UserLimit,
-            Access::StationShare => AccessMode::StationShare,
-            Access::Exclusive => AccessMode::Exclusive,
-            Access::NoUserLimit => AccessMode::NoUserLimit,
-        }
-    }
-}
 
 /// What a use asks for beside the product.
 #[derive(Debug, Clone, ClapArgs)]
@@ -62,8 +37,8 @@ pub(crate) struct ConditionArgs {
 impl ConditionArgs {
     /// The use of a product as a whole.
     pub(crate) fn of(&self, root_fp: RootFp, product: ProductCode) -> Result<Requirement> {
-        let features = self.features.as_deref().map(crate::vendor::features).transpose()?;
-        let release_s = self.release.as_deref().map(crate::times::parse).transpose()?;
+        let features = self.features.as_deref().map(vendor::features).transpose()?;
+        let release_s = self.release.as_deref().map(vendor::times::parse).transpose()?;
         Ok(Requirement {
             root_fp,
             product,

@@ -2,9 +2,9 @@
 
 use clap::CommandFactory;
 use serde_json::json;
+use vendor::{Result, Shown};
 
 use crate::args::{Args, CompletionsArgs};
-use crate::error::{Result, Shown};
 use crate::output::Output;
 
 pub(super) fn run(args: &CompletionsArgs, output: &Output) -> Result<()> {

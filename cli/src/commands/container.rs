@@ -11,13 +11,13 @@ use std::path::Path;
 
 use protocol::objects::file::{self, FileKind};
 use serde_json::json;
+use vendor::{Result, Shown, files, times};
 
 use super::shown;
 use super::shown::DECOMMISSIONED;
 use crate::args::{Args, ContainerCommand};
-use crate::error::{Result, Shown};
 use crate::output::Output;
-use crate::{files, owner, reach, times};
+use crate::{owner, reach};
 
 pub(super) fn run(command: &ContainerCommand, args: &Args, output: &Output) -> Result<()> {
     match command {
@@ -120,7 +120,7 @@ fn show(args: &Args, output: &Output) -> Result<()> {
 fn context(args: &Args, firm: &str, path: &Path, dry_run: bool, output: &Output) -> Result<()> {
     let container = reach::one(args)?;
     let root_fp = reach::firm(firm, Some(&container))?;
-    let context = container.context(root_fp, crate::vendor::fresh_nonce()?)?;
+    let context = container.context(root_fp, vendor::fresh_nonce()?)?;
     let bytes = file::write(FileKind::Context, &[container.certificate(), &context]);
     if dry_run {
         files::check_new(path)?;

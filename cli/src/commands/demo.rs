@@ -6,8 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use vendor::{Result, Shown, files};
+
 use crate::args::DemoArgs;
-use crate::error::{Result, Shown};
 use crate::output::Output;
 
 pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<()> {
@@ -15,7 +16,7 @@ pub(super) fn run(args: &DemoArgs, output: &Output) -> Result<()> {
         tempfile::tempdir().map_err(|error| Shown::io(Path::new("temporary folder"), &error))?;
     let dir = match &args.keep {
         Some(dir) => {
-            std::fs::create_dir_all(dir).map_err(|error| Shown::io(dir, &error))?;
+            files::make_folder(dir)?;
             std::path::absolute(dir).map_err(|error| Shown::io(dir, &error))?
         }
         None => scratch.path().to_owned(),

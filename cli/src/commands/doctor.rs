@@ -20,12 +20,12 @@ use serde_json::json;
 
 use super::{license, shown};
 use crate::args::{Args, DoctorArgs};
-use crate::error::{Result, Shown};
+use crate::clock;
 use crate::output::Output;
 use crate::support::{Attempt, Bundle, Finding, State};
-use crate::{clock, files};
 use places::Places;
 use probe::{Pending, Probe, Probed};
+use vendor::{Result, Shown, files};
 
 /// Exit code when there are problems.
 const PROBLEMS: u8 = 10;

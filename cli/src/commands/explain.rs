@@ -2,8 +2,8 @@
 
 use protocol::errors::{ErrorCode, ErrorRow, Fault, shown_code, without_values};
 use serde_json::{Value, json};
+use vendor::{Result, Shown};
 
-use crate::error::{Result, Shown};
 use crate::output::Output;
 
 pub(super) fn run(code: Option<&str>, output: &Output) -> Result<()> {

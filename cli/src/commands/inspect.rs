@@ -12,9 +12,8 @@ use protocol::limits::{
 use protocol::objects::file::{self, FileKind};
 use protocol::signed::{Header, Kind};
 use serde_json::{Value, json};
+use vendor::{Result, Shown, files};
 
-use crate::error::{Result, Shown};
-use crate::files;
 use crate::output::Output;
 
 /// Objects of one file that are shown.

@@ -10,10 +10,10 @@ use protocol::errors::ErrorCode;
 use protocol::ids::{ProductCode, RootFp};
 use protocol::objects::license::{ProductItem, Requirement};
 use serde_json::json;
+use vendor::{Result, Shown};
 
 use super::shown;
 use crate::args::{Args, LicenseCommand, UseArgs};
-use crate::error::{Result, Shown};
 use crate::output::Output;
 use crate::reach;
 

@@ -5,10 +5,9 @@ use std::path::Path;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use serde_json::json;
+use vendor::{Result, Shown, files};
 
 use crate::args::{Args, ManArgs};
-use crate::error::{Result, Shown};
-use crate::files;
 use crate::output::Output;
 
 pub(super) fn run(args: &ManArgs, output: &Output) -> Result<()> {
@@ -29,7 +28,7 @@ fn write(command: &Command, dir: &Path, dry_run: bool, output: &Output) -> Resul
     let mut pages = Vec::new();
     collect(command, &mut pages)?;
     if !dry_run {
-        std::fs::create_dir_all(dir).map_err(|error| Shown::io(dir, &error))?;
+        files::make_folder(dir)?;
         for (name, page) in &pages {
             files::replace(&dir.join(name), page.as_bytes(), 0o644)?;
         }

@@ -19,13 +19,12 @@ use protocol::objects::artifact::{LossPolicy, ProgramOptions};
 use protocol::objects::license::Requirement;
 use protocol::signed::Role;
 use serde_json::json;
+use vendor::{KeyRing, Result, Shown, SystemRandom, Token, Vendor, files};
 
 use super::shown;
 use crate::args::{Loss, ProtectCommand, RequirementArgs};
-use crate::error::{Result, Shown};
 use crate::output::Output;
-use crate::vendor::{KeyRing, SystemRandom, Token, Vendor};
-use crate::{clock, files, reach};
+use crate::{clock, reach};
 
 pub(super) use open::{open_file, would_open};
 

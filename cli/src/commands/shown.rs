@@ -13,8 +13,9 @@ use protocol::objects::root::Mode;
 use protocol::objects::update::UnitsChange;
 use protocol::objects::usage::{UsageEntry, UsageKind};
 use serde_json::{Value, json};
+use vendor::times;
 
-use crate::times;
+pub(super) use protocol::ids::hex;
 
 /// [`ContainerInfo::locked`] of a container that is decommissioned.
 pub(super) const DECOMMISSIONED: u8 = 2;
@@ -351,10 +352,6 @@ pub(super) fn effective(item: &ProductItem, all: &[ProductItem]) -> (String, Val
     }
     data["effective"] = item_json(&effective)["options"].take();
     (text, data)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn firm_json(firm: &FirmInfo) -> Value {

@@ -6,9 +6,9 @@ use firmware_sim::device::{Dongle, SimDevice, SimProfile};
 use firmware_sim::fault::{self, Fault};
 use firmware_sim::server::Server;
 use serde_json::json;
+use vendor::{Result, Shown};
 
 use crate::args::SimCommand;
-use crate::error::{Result, Shown};
 use crate::output::Output;
 
 pub(super) fn run(command: &SimCommand, output: &Output) -> Result<()> {

@@ -5,6 +5,7 @@ mod fits;
 use std::path::Path;
 
 use container::{Container, UpdateError};
+use protocol::command::FirmInfo;
 use protocol::errors::ErrorCode;
 use protocol::ids::{ContainerId, RootFp};
 use protocol::limits::UPDATE_BODY_LEN_MAX;
@@ -15,14 +16,14 @@ use protocol::objects::revocation::StalePolicy;
 use protocol::objects::update::{UpdateOp, read_ops};
 use protocol::signed::{Header, Kind, Role, UnverifiedObject};
 use serde_json::{Value, json};
+use vendor::files::NewFile;
+use vendor::trust::Trust;
+use vendor::{Result, Shown, files, times};
 
 use super::shown;
 use crate::args::{Args, UpdateCommand};
-use crate::error::{Result, Shown};
-use crate::files::NewFile;
 use crate::output::Output;
-use crate::trust::Trust;
-use crate::{files, owner, reach, times};
+use crate::{owner, reach};
 
 pub(super) fn run(command: &UpdateCommand, args: &Args, output: &Output) -> Result<()> {
     match command {
@@ -390,10 +391,22 @@ fn bring_and_apply(
     if *container.device().id.bytes() == update.header.target {
         match file.trust.roots.first() {
             Some(first) if file.trust.is_first_root_alone() => root = &first.bytes,
-            _ => file.trust.bring(container, firm)?,
+            _ => bring(&file.trust, container, firm)?,
         }
     }
     container.apply_update(root, &update.head, &update.body, progress)
+}
+
+/// Brings a container what it does not know of whom to trust. `firm` is what it says of the firm.
+fn bring(
+    trust: &Trust,
+    container: &Container,
+    firm: Option<&FirmInfo>,
+) -> std::result::Result<(), container::Error> {
+    for part in trust.objects().filter(|part| trust.is_new(part, firm)) {
+        container.bring(&part.bytes)?;
+    }
+    Ok(())
 }
 
 /// Roots and revocations alone, for a vendor that is in the container.
@@ -406,7 +419,7 @@ fn apply_trust(
     let (root_fp, firms) = (file.root_fp()?, container.firms()?);
     let firm = firms.iter().find(|firm| firm.root_fp == root_fp);
     let firm = firm.ok_or(ErrorCode::FirmUnknown.failure())?;
-    file.trust.bring(container, Some(firm))?;
+    bring(&file.trust, container, Some(firm))?;
     let serial = container.serial().to_string();
     let data = json!({ "serial": serial, "number": null, "changes": changes });
     output.data("update-apply", data, format!("{serial} knows them now"));

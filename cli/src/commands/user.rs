@@ -4,10 +4,9 @@ use std::path::Path;
 
 use container::UserKey;
 use serde_json::json;
+use vendor::{Result, files};
 
 use crate::args::UserCommand;
-use crate::error::Result;
-use crate::files;
 use crate::output::Output;
 
 pub(super) fn run(command: &UserCommand, output: &Output) -> Result<()> {
@@ -29,7 +28,7 @@ fn new(path: &Path, dry_run: bool, output: &Output) -> Result<()> {
         return Ok(());
     }
     let key = UserKey::generate()?;
-    files::write_secret(path, key.to_text().as_bytes())?;
+    files::write_private(path, key.to_text().as_bytes())?;
     output.say("Keep this file to yourself. Give the vendor the public key:");
     show(path, &key, output);
     Ok(())

@@ -12,20 +12,19 @@ use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::root::Mode;
 use protocol::objects::update::UnitsChange;
 use serde_json::json;
+use vendor::files::NewFile;
+use vendor::{
+    Change, Issue, Ledger, OptionArgs, Passphrase, Product, Result, Setting, Shown, Token, Vendor,
+    files, parse_template, read_data, times,
+};
 
 use super::shown;
 use crate::args::{
     IssueArgs, KeyStoreArgs, NewKeyArgs, PerpetuateArgs, ProductCommand, SettleUnits, StoreArg,
     UnlockArgs, VendorCommand,
 };
-use crate::error::{Result, Shown};
-use crate::files::{self, NewFile};
 use crate::output::Output;
-use crate::times;
-use crate::vendor::{
-    Change, Issue, Ledger, OptionArgs, Passphrase, Product, Setting, Token, Vendor, named_token,
-    parse_template, read_data,
-};
+use crate::secrets;
 
 pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
     match command {
@@ -90,11 +89,11 @@ fn init(
         let hint = "Name the dongle's serial, or the token's label and its --module, with --token.";
         return Err(Shown::usage("which token must be said", hint));
     }
-    let token = named_token(new, keys, mode)?;
+    let token = secrets::named_token(new, keys, mode)?;
     let in_token = token.as_ref().map(Token::derives).transpose()?;
     let passphrase = match in_token {
         Some(true) => Passphrase::empty(),
-        _ => Passphrase::obtain(keys, test, true)?,
+        _ => secrets::passphrase(keys, mode, true)?,
     };
     let vendor = Vendor::init(dir, name, firm_code, mode, token, &passphrase)?;
     let root_fp = vendor.root.root_fp.to_string();

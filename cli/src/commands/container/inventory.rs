@@ -13,13 +13,12 @@ use protocol::objects::configuration::{Configured, read_configuration};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::ContextBody;
 use serde_json::{Value, json};
+use vendor::{Result, files, fresh_nonce};
 
 use crate::args::{Args, InventoryArgs};
 use crate::commands::shown;
-use crate::error::Result;
 use crate::output::Output;
-use crate::vendor::fresh_nonce;
-use crate::{files, reach};
+use crate::reach;
 
 /// Readings that may be disturbed by updates before it is given up.
 const READINGS_MAX: usize = 4;

@@ -3,12 +3,13 @@
 use container::Container;
 use protocol::errors::ErrorCode;
 use serde_json::json;
+use vendor::{Passphrase, Result, Shown, files};
 use zeroize::Zeroizing;
 
 use crate::args::{Args, NewPinArgs, PinCommand};
-use crate::error::{Result, Shown};
 use crate::output::Output;
-use crate::{files, owner, reach, vendor};
+use crate::secrets::{ask, secret};
+use crate::{owner, reach};
 
 pub(super) fn run(command: &PinCommand, args: &Args, output: &Output) -> Result<()> {
     let container = reach::one(args)?;
@@ -22,18 +23,18 @@ pub(super) fn run(command: &PinCommand, args: &Args, output: &Output) -> Result<
         PinCommand::Set { new, .. } => {
             let pin = new_pin(new)?;
             owner::unlock(&container, args)?;
-            set(&container, &pin, None, new, output)
+            set(&container, pin.text(), None, new, output)
         }
         PinCommand::Reset { new, recovery_file, .. } => {
             let pin = new_pin(new)?;
             let variable = "STRONGROOM_RECOVERY_CODE";
-            let code = owner::secret(recovery_file.as_deref(), variable, "Recovery code: ")?;
+            let code = secret(recovery_file.as_deref(), variable, "Recovery code: ")?;
             let code = code.ok_or_else(|| {
                 let hint = "Name the file that holds it with --recovery-file, or set \
                     STRONGROOM_RECOVERY_CODE.";
                 Shown::usage("the recovery code is needed", hint)
             })?;
-            set(&container, &pin, Some(parse_code(&code)?), new, output)
+            set(&container, pin.text(), Some(parse_code(code.text())?), new, output)
         }
         PinCommand::Remove { dry_run } => {
             if container.info()?.pin_tries.is_none() {
@@ -62,7 +63,7 @@ fn set(
     let code = code_text(&recovery);
     // Written first: a PIN without a way back would be worse than a code that opens nothing.
     if let Some(path) = &new.recovery_out {
-        files::write_secret(path, format!("{}\n", *code).as_bytes())?;
+        files::write_private(path, format!("{}\n", *code).as_bytes())?;
     }
     container.set_pin(pin, *recovery, forgotten)?;
     let shown = new.recovery_out.is_none().then_some(&**code);
@@ -83,17 +84,17 @@ fn done(container: &Container, what: &str, code: Option<&str>, dry_run: bool, ou
     output.data("container-pin", data, text);
 }
 
-fn new_pin(new: &NewPinArgs) -> Result<Zeroizing<String>> {
+fn new_pin(new: &NewPinArgs) -> Result<Passphrase> {
     let asked = new.new_pin_file.is_none() && std::env::var_os("STRONGROOM_NEW_PIN").is_none();
-    let pin = owner::secret(new.new_pin_file.as_deref(), "STRONGROOM_NEW_PIN", "New PIN: ")?;
+    let pin = secret(new.new_pin_file.as_deref(), "STRONGROOM_NEW_PIN", "New PIN: ")?;
     let pin = pin.ok_or_else(|| {
         let hint = "Name the file that holds it with --new-pin-file, or set STRONGROOM_NEW_PIN.";
         Shown::usage("the new PIN is needed", hint)
     })?;
-    if asked && *pin != *vendor::ask("Once more: ")? {
+    if asked && pin.text() != ask("Once more: ")?.text() {
         return Err(Shown::usage("the two differ", "Try again."));
     }
-    if pin.is_empty() {
+    if pin.text().is_empty() {
         return Err(Shown::usage(
             "an empty PIN protects nothing",
             "To take the PIN away: strongroom container pin remove.",

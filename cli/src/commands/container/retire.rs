@@ -8,13 +8,13 @@ use protocol::ids::RootFp;
 use protocol::limits::STATEMENT_BODY_LEN_MAX;
 use protocol::objects::file::{self, FileKind};
 use serde_json::{Value, json};
+use vendor::{Result, files};
 
 use super::inventory::place;
 use crate::args::{Args, DecommissionArgs};
 use crate::commands::shown::{self, DECOMMISSIONED};
-use crate::error::Result;
 use crate::output::Output;
-use crate::{files, owner, reach};
+use crate::{owner, reach};
 
 pub(super) fn run(command: &DecommissionArgs, args: &Args, output: &Output) -> Result<()> {
     let container = reach::one(args)?;

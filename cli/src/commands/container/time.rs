@@ -9,12 +9,12 @@ use protocol::limits::STATEMENT_BODY_LEN_MAX;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::TimeInfo;
 use serde_json::{Value, json};
+use vendor::{Result, Shown, files, times};
 
 use crate::args::{Args, TimeArgs};
 use crate::commands::shown;
-use crate::error::{Result, Shown};
 use crate::output::Output;
-use crate::{files, reach, times};
+use crate::reach;
 
 pub(super) fn run(command: &TimeArgs, args: &Args, output: &Output) -> Result<()> {
     let container = reach::one(args)?;

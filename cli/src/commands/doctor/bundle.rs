@@ -5,6 +5,7 @@ use protocol::codec;
 use protocol::command::Judgement;
 use protocol::objects::license::{ItemRef, ProductItem, Requirement, user_id};
 use serde_json::Value;
+use vendor::times;
 
 use super::probe::{FirmProbe, ItemProbe, Probe, Probed};
 use crate::clock;
@@ -13,7 +14,6 @@ use crate::support::{
     Asker, Attempt, Bundle, ContainerSeen, Finding, FirmSeen, GroundsSeen, ItemSeen, Judged,
     Refusal, SCHEMA, SourceSeen, TimeSeen, TrappedSeen, Versions,
 };
-use crate::times;
 
 /// Puts the bundle together.
 pub(super) fn bundle(

@@ -8,14 +8,13 @@ use protocol::command::ContainerInfo;
 use protocol::errors::ErrorCode;
 use protocol::objects::device::ClockClass;
 use protocol::objects::license::ProductItem;
+use vendor::{Shown, times};
 
 use super::machine::failed;
 use super::probe::{Answer, FirmProbe, ItemProbe, Probe, Probed};
 use crate::commands::shown;
 use crate::commands::shown::DECOMMISSIONED;
-use crate::error::Shown;
 use crate::support::Finding;
-use crate::times;
 
 /// What ends within this time is told.
 const SOON_S: u64 = 30 * 86_400;

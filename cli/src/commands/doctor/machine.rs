@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use protocol::errors::ErrorCode;
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
+use vendor::{Shown, times};
 
 use super::places::Places;
-use crate::error::Shown;
 use crate::support::Finding;
-use crate::times;
 
 /// Before this, a clock was never set: the beginning of 2025.
 const SANE_FROM_S: u64 = 1_735_689_600;
@@ -58,7 +57,7 @@ fn blocked(path: &Path) -> Option<Finding> {
 }
 
 fn read(path: &Path) -> Result<String, Shown> {
-    let bytes = crate::files::read(path)?;
+    let bytes = vendor::files::read(path)?;
     let configuration = backends::parse_configuration(&bytes)?;
     let sources: Vec<String> = configuration.sources.iter().map(ToString::to_string).collect();
     let market = configuration.market.map_or("not named".to_owned(), |market| market.to_string());

@@ -146,8 +146,8 @@ fn probe(container: Container) -> std::result::Result<Probe, Error> {
 }
 
 fn fresh_nonce() -> std::result::Result<[u8; 32], Error> {
-    crate::vendor::fresh_nonce()
-        .map_err(|error| Error::new(ErrorCode::RandomFailed, error.title(&crate::times::show)))
+    vendor::fresh_nonce()
+        .map_err(|error| Error::new(ErrorCode::RandomFailed, error.title(&vendor::times::show)))
 }
 
 /// A use that asks for nothing but the product, in a way that the entry does not deny, of software

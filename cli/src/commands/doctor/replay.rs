@@ -19,17 +19,14 @@ use protocol::objects::license::{
 };
 use protocol::objects::root::Mode;
 use serde_json::json;
+use vendor::{Result, Shown, VerifiedStatement, files, read_inventory, times};
 
 use super::bundle::effective;
 use crate::commands::shown::{self, DECOMMISSIONED};
-use crate::error::{Result, Shown};
-use crate::files;
 use crate::output::Output;
 use crate::support::{
     Asker, Attempt, Bundle, ContainerSeen, FirmSeen, Judged, Refusal, TrappedSeen,
 };
-use crate::times;
-use crate::vendor::{VerifiedStatement, read_inventory};
 
 /// Bytes of the largest encoded requirement.
 const REQUIREMENT_LEN_MAX: usize = 256;

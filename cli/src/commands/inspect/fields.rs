@@ -3,8 +3,7 @@
 use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
-
-use crate::times;
+use vendor::times;
 
 /// What is shown of an object.
 pub(super) struct Fields {

@@ -23,12 +23,11 @@ use protocol::objects::update::read_ops;
 use protocol::objects::usage::{UsageHeadBody, read_entries};
 use protocol::signed::{Kind, Proof, UnverifiedObject};
 use serde_json::{Value, json};
+use vendor::{Shown, times, trust};
 
 use super::fields::Fields;
+use crate::blocks;
 use crate::commands::{container, shown, update};
-use crate::error::Shown;
-use crate::times;
-use crate::{blocks, trust};
 
 /// Bytes of the key commitment behind the salt of encrypted content.
 const COMMITMENT_LEN: usize = content::HEADER_LEN - content::SALT_LEN;

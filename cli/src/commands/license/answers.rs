@@ -7,12 +7,12 @@ use protocol::ids::ArtifactId;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::Requirement;
 use serde_json::json;
+use vendor::{Result, files};
 
 use crate::args::{Args, DecryptArgs, EncryptArgs, ProveArgs};
 use crate::commands::shown;
-use crate::error::Result;
 use crate::output::Output;
-use crate::{blocks, files, reach};
+use crate::{blocks, reach};
 
 pub(super) fn encrypt(command: &EncryptArgs, args: &Args, output: &Output) -> Result<()> {
     let source = blocks::source(&command.key)?;

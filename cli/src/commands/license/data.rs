@@ -1,19 +1,18 @@
 //! `strongroom license data`: read a data field of an entry, or write the owner's.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
-use protocol::ids::{EntryNumber, ProductCode};
+use protocol::ids::{EntryNumber, ProductCode, hex};
 use protocol::objects::data::{DataField, DataKind};
 use protocol::objects::license::ItemRef;
 use serde_json::json;
-use zeroize::Zeroizing;
+use vendor::{Result, Shown, files};
 
 use super::super::shown;
 use crate::args::{Args, DataArgs};
-use crate::error::{Result, Shown};
 use crate::output::Output;
-use crate::{files, owner, reach, vendor};
+use crate::secrets::secret;
+use crate::{owner, reach};
 
 pub(super) fn run(command: &DataArgs, args: &Args, output: &Output) -> Result<()> {
     let field = vendor::data_field(&command.field)?;
@@ -55,7 +54,7 @@ fn show(name: &str, bytes: &[u8], path: Option<&Path>, output: &Output) -> Resul
         output.data("license-data", data, text);
         return Ok(());
     }
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(bytes);
     let text = std::str::from_utf8(bytes).ok();
     let is_plain = |text: &&str| text.chars().all(|c| c == '\n' || !c.is_control());
     let shown = text.filter(is_plain).map_or_else(|| hex.clone(), str::to_owned);
@@ -66,19 +65,14 @@ fn show(name: &str, bytes: &[u8], path: Option<&Path>, output: &Output) -> Resul
 
 /// From a file, the environment, or the terminal: a code is no argument.
 fn access_code(path: Option<&Path>) -> Result<u32> {
-    let text = match (path, std::env::var("STRONGROOM_ACCESS_CODE")) {
-        (Some(path), _) => Zeroizing::new(files::text(&files::read(path)?)?.to_owned()),
-        (None, Ok(text)) => Zeroizing::new(text),
-        (None, Err(_)) if std::io::stdin().is_terminal() => vendor::ask("Access code: ")?,
-        (None, Err(_)) => {
-            return Err(Shown::usage(
-                "the access code of this field is needed",
-                "Name the file that holds it with --access-code-file, or set \
-                 STRONGROOM_ACCESS_CODE.",
-            ));
-        }
-    };
-    text.trim()
+    let code = secret(path, "STRONGROOM_ACCESS_CODE", "Access code: ")?.ok_or_else(|| {
+        Shown::usage(
+            "the access code of this field is needed",
+            "Name the file that holds it with --access-code-file, or set STRONGROOM_ACCESS_CODE.",
+        )
+    })?;
+    code.text()
+        .trim()
         .parse()
         .map_err(|_| Shown::usage("this is no access code", "It is a number from 0 to 4294967295."))
 }

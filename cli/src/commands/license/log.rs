@@ -11,13 +11,12 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::usage::{LoggedEntry, UsageHeadBody, chain, check_chain, write_entries};
 use protocol::signed::UnverifiedObject;
 use serde_json::{Value, json};
+use vendor::{Result, Shown, files, fresh_nonce};
 
 use crate::args::{Args, LogArgs};
 use crate::commands::shown;
-use crate::error::{Result, Shown};
 use crate::output::Output;
-use crate::vendor::fresh_nonce;
-use crate::{files, reach};
+use crate::reach;
 
 /// The log of a firm as the container tells it.
 struct Log {

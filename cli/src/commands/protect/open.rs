@@ -10,11 +10,10 @@ use protocol::errors::ErrorCode;
 use protocol::ids::ArtifactId;
 use protocol::objects::artifact::MAIN_PART;
 use serde_json::json;
+use vendor::{Result, Shown, files};
 use zeroize::Zeroizing;
 
 use super::verify_error;
-use crate::error::{Result, Shown};
-use crate::files;
 use crate::output::Output;
 
 /// Bytes decrypted at once.

@@ -5,9 +5,7 @@ use std::path::Path;
 use protocol::codec::{List, Text};
 use protocol::objects::artifact::RefusalText;
 use serde::Deserialize;
-
-use crate::error::{Result, Shown};
-use crate::files;
+use vendor::{Result, Shown, files};
 
 /// The file: one `[[text]]` for each language; the one without a language serves all others.
 #[derive(Deserialize)]

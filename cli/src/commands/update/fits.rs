@@ -2,9 +2,9 @@
 
 use container::Container;
 use protocol::errors::ErrorCode;
+use vendor::Result;
 
 use super::{Update, UpdateFile};
-use crate::error::Result;
 use crate::reach;
 
 /// Compares the update's place in the vendor's chain with the one that the container states.

@@ -10,13 +10,14 @@ use protocol::objects::file::FileKind;
 use protocol::objects::license::Requirement;
 use protocol::objects::proof::ProofBody;
 use serde_json::json;
+use vendor::{
+    Result, Shown, Vendor, VerifiedStatement, files, fresh_nonce, read_data, read_statement, times,
+};
 
 use crate::args::{KeyStoreArgs, ProofArgs, VendorDecryptArgs, VendorEncryptArgs};
+use crate::blocks;
 use crate::commands::shown;
-use crate::error::{Result, Shown};
 use crate::output::Output;
-use crate::vendor::{Vendor, VerifiedStatement, fresh_nonce, read_data, read_statement};
-use crate::{blocks, files, times};
 
 pub(super) fn encrypt(args: &VendorEncryptArgs, output: &Output) -> Result<()> {
     let source = blocks::source(&args.key)?;

@@ -6,14 +6,14 @@ use protocol::errors::ErrorCode;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::{FinalBody, ReceiptBody};
 use serde_json::json;
+use vendor::{
+    Ledger, Point, Result, Shown, Vendor, VerifiedStatement, files, read_inventory, read_statement,
+    times,
+};
 
 use crate::args::VendorInventoryArgs;
 use crate::commands::{container, shown};
-use crate::error::{Result, Shown};
-use crate::files;
 use crate::output::Output;
-use crate::times;
-use crate::vendor::{Ledger, Point, Vendor, VerifiedStatement, read_inventory, read_statement};
 
 /// Takes in a receipt, or a final statement: the file says which.
 pub(super) fn receipt(file: &Path, dir: &Path, dry_run: bool, output: &Output) -> Result<()> {

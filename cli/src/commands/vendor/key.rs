@@ -14,14 +14,13 @@ use protocol::objects::root::RoleKeys;
 use protocol::objects::update::ProductRange;
 use protocol::signed::Role;
 use serde_json::{Value, json};
+use vendor::store::TokenPlace;
+use vendor::trust::{Part, delegation_text, revocation_lines, role_name};
+use vendor::{Grant, Home, Ledger, Result, Revocations, Rotation, Shown, Vendor, files, times};
 
 use crate::args::{DelegateArgs, KeyCommand, RevokeArgs, RotateArgs, StoreArg};
-use crate::error::{Result, Shown};
 use crate::output::Output;
-use crate::trust::{Part, delegation_text, revocation_lines, role_name};
-use crate::vendor::store::TokenPlace;
-use crate::vendor::{Grant, Home, Ledger, Revocations, Rotation, Vendor, named_token};
-use crate::{files, times};
+use crate::secrets;
 
 pub(super) fn run(command: &KeyCommand, output: &Output) -> Result<()> {
     match command {
@@ -137,7 +136,7 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
     output.confirm("make this root? It cannot be taken back", args.yes)?;
     let passphrase = vendor.passphrase(&args.store, home == Home::File)?;
     let mut keys = vendor.keys_under(&args.store, &passphrase)?;
-    if let Some(token) = named_token(&args.new, &args.store, vendor.root.body.mode)? {
+    if let Some(token) = secrets::named_token(&args.new, &args.store, vendor.root.body.mode)? {
         keys.attach(token);
     }
     let theirs = passphrase.of_file(args.out_passphrase_file.as_deref())?;
@@ -248,11 +247,7 @@ fn delegate(args: &DelegateArgs, output: &Output) -> Result<()> {
         output.data("vendor-key-delegate", data, format!("would hand on to {what}"));
         return Ok(());
     }
-    let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
-    if args.output.exists() && !std::fs::read_dir(&args.output).is_ok_and(is_empty) {
-        let title = format!("{} is there already, and is no empty folder", args.output.display());
-        return Err(Shown::conflict(title, "Choose another folder."));
-    }
+    files::check_empty(&args.output)?;
     let passphrase = vendor.passphrase(&args.store, args.new_passphrase_file.is_none())?;
     let keys = vendor.keys_under(&args.store, &passphrase)?;
     let theirs = passphrase.of_file(args.new_passphrase_file.as_deref())?;

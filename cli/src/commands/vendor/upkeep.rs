@@ -10,13 +10,13 @@ use protocol::objects::statement::TimeTokenBody;
 use protocol::objects::usage::{LoggedEntry, UsageHeadBody, UsageKind, read_entries};
 use protocol::signed::{Header, Kind, sign_batch, write_object};
 use serde_json::json;
+use vendor::{
+    KeyRing, Result, Shown, UsageLog, Vendor, VerifiedStatement, certified, files, fresh_nonce,
+    times, verify,
+};
 
 use crate::args::{VendorLogArgs, VendorTimeArgs};
-use crate::error::{Result, Shown};
-use crate::files;
 use crate::output::Output;
-use crate::times;
-use crate::vendor::{KeyRing, UsageLog, Vendor, VerifiedStatement, certified, fresh_nonce, verify};
 
 pub(super) fn time(args: &VendorTimeArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;

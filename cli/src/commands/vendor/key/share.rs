@@ -6,13 +6,12 @@ use protocol::ids::KeyId;
 use protocol::objects::root::Mode;
 use protocol::signed::Role;
 use serde_json::json;
+use vendor::trust::role_name;
+use vendor::{Passphrase, Result, Shown, Vendor, files, shares};
 
 use crate::args::{JoinArgs, SplitArgs};
-use crate::error::{Result, Shown};
-use crate::files;
 use crate::output::Output;
-use crate::trust::role_name;
-use crate::vendor::{Passphrase, Vendor, shares};
+use crate::secrets;
 
 pub(super) fn split(args: &SplitArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
@@ -41,8 +40,8 @@ pub(super) fn split(args: &SplitArgs, output: &Output) -> Result<()> {
     output.confirm(&format!("make {what}, and take the keys out of the directory?"), args.yes)?;
     let passphrase = vendor.passphrase(&args.store, false)?;
     let keys = vendor.keys_under(&args.store, &passphrase)?;
-    let files = with_passphrases(paths, args, vendor.root.body.mode == Mode::Test)?;
-    std::fs::create_dir_all(&args.out).map_err(|error| Shown::io(&args.out, &error))?;
+    let files = with_passphrases(paths, args, vendor.root.body.mode)?;
+    files::make_folder(&args.out)?;
     let role = Role::from(args.role);
     let (parted, own) = vendor.split(role, args.threshold, &files, keys, &passphrase)?;
     data["keys"] = json!(parted.ids().iter().map(KeyId::to_string).collect::<Vec<_>>());
@@ -66,8 +65,8 @@ pub(super) fn join(args: &JoinArgs, output: &Output) -> Result<()> {
         return Err(Shown::usage("no shares are named", "Name them with --share."));
     }
     files::check_new(&args.output)?;
-    let test = vendor.root.body.mode == Mode::Test;
-    let keys = shares::join(&args.store, test)?;
+    let mode = vendor.root.body.mode;
+    let keys = shares::join(&args.store, mode)?;
     let ids: Vec<String> = keys.ids().iter().map(KeyId::to_string).collect();
     let data = json!({ "file": args.output, "keys": ids, "dry_run": args.dry_run });
     let path = args.output.display();
@@ -76,7 +75,7 @@ pub(super) fn join(args: &JoinArgs, output: &Output) -> Result<()> {
         output.data("vendor-key-join", data, text);
         return Ok(());
     }
-    keys.write(&args.output, &Passphrase::obtain(&args.store, test, true)?)?;
+    keys.write(&args.output, &secrets::passphrase(&args.store, mode, true)?)?;
     let text = format!("the keys {} are in {path}: use them with --key-file", ids.join(", "));
     output.data("vendor-key-join", data, text);
     Ok(())
@@ -86,11 +85,11 @@ pub(super) fn join(args: &JoinArgs, output: &Output) -> Result<()> {
 fn with_passphrases(
     paths: Vec<PathBuf>,
     args: &SplitArgs,
-    test: bool,
+    mode: Mode,
 ) -> Result<Vec<(PathBuf, Passphrase)>> {
     let files = paths.into_iter().enumerate().map(|(at, path)| {
         let own = args.new_passphrase_file.get(at).map(PathBuf::as_path);
-        let passphrase = Passphrase::of_share(own, &path, test, true)?;
+        let passphrase = secrets::of_share(own, &path, mode, true)?;
         Ok((path, passphrase))
     });
     files.collect()

@@ -19,21 +19,21 @@ use protocol::signed::{Header, Kind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Result, Shown};
 use crate::files;
+use crate::{Result, Shown};
 
 /// A statement whose certificate and signature held.
-pub(crate) struct VerifiedStatement<B> {
+pub struct VerifiedStatement<B> {
     /// The container.
-    pub(crate) device: Device,
+    pub device: Device,
     /// Header of the statement.
-    pub(crate) header: Header,
+    pub header: Header,
     /// Its body.
-    pub(crate) body: B,
+    pub body: B,
 }
 
 /// Reads a context or receipt for the firm `root_fp` of `mode`.
-pub(crate) fn read_statement<B: DeserializeOwned + Serialize>(
+pub fn read_statement<B: DeserializeOwned + Serialize>(
     path: &Path,
     kind: FileKind,
     root_fp: RootFp,
@@ -47,7 +47,7 @@ pub(crate) fn read_statement<B: DeserializeOwned + Serialize>(
 
 /// Reads an inventory for the firm `root_fp` of `mode`: its signed context, then the configuration,
 /// which is compared with the hash in it before it is taken apart.
-pub(crate) fn read_inventory(
+pub fn read_inventory(
     bytes: &[u8],
     root_fp: RootFp,
     mode: Mode,
@@ -63,7 +63,7 @@ pub(crate) fn read_inventory(
 }
 
 /// Verifies certificate and statement of a file, and returns what follows them.
-pub(crate) fn verify<B: DeserializeOwned + Serialize>(
+pub fn verify<B: DeserializeOwned + Serialize>(
     bytes: &[u8],
     kind: FileKind,
     root_fp: RootFp,
@@ -96,7 +96,7 @@ pub(crate) fn verify<B: DeserializeOwned + Serialize>(
 
 /// A simulated container counts for a test vendor only; no maker of real ones is known to this
 /// version.
-pub(crate) fn certified(
+pub fn certified(
     certificate: &protocol::signed::UnverifiedObject<'_>,
     mode: Mode,
 ) -> std::result::Result<Device, Failure> {

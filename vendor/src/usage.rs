@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use protocol::codec;
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::{ContainerId, RootFp};
+use protocol::ids::{ContainerId, RootFp, hex, parse_hex};
 use protocol::objects::usage::{LoggedEntry, UsageHeadBody, check_chain, genesis_head};
 use protocol::signed::Header;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, Shown};
 use crate::files;
+use crate::{Result, Shown};
 
 /// What a vendor has of one container's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct UsageLog {
+pub struct UsageLog {
     /// The container's serial, for people.
-    pub(crate) serial: String,
+    pub serial: String,
     /// Entries from number 1 on, as they are encoded, in hexadecimal.
     entries: Vec<String>,
     /// The head after the last of them.
@@ -29,7 +29,7 @@ pub(crate) struct UsageLog {
 
 impl UsageLog {
     /// Reads what there is of a container's log, or begins it.
-    pub(crate) fn load(dir: &Path, root_fp: RootFp, id: ContainerId, serial: &str) -> Result<Self> {
+    pub fn load(dir: &Path, root_fp: RootFp, id: ContainerId, serial: &str) -> Result<Self> {
         let path = path_of(dir, id);
         if !path.is_file() {
             let head = hex(&genesis_head(root_fp, id));
@@ -44,17 +44,17 @@ impl UsageLog {
     }
 
     /// Number of the last entry.
-    pub(crate) fn seq(&self) -> u64 {
+    pub fn seq(&self) -> u64 {
         self.entries.len() as u64
     }
 
     /// The head after it.
-    pub(crate) fn head(&self) -> Option<[u8; 32]> {
-        protocol::ids::parse_hex(&self.head)
+    pub fn head(&self) -> Option<[u8; 32]> {
+        parse_hex(&self.head)
     }
 
     /// Takes over what is new in a log whose head was verified; returns how many entries are.
-    pub(crate) fn take(
+    pub fn take(
         &mut self,
         header: &Header,
         body: &UsageHeadBody,
@@ -85,8 +85,8 @@ impl UsageLog {
     }
 
     /// Writes it.
-    pub(crate) fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
-        std::fs::create_dir_all(dir).map_err(|error| Shown::io(dir, &error))?;
+    pub fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
+        files::make_folder(dir)?;
         let path = path_of(dir, id);
         let text = serde_json::to_vec_pretty(self).map_err(|error| damaged(&path, &error))?;
         files::replace(&path, &text, 0o600)
@@ -95,13 +95,24 @@ impl UsageLog {
 
 /// Why a log is not taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TakeError {
+pub enum TakeError {
     /// This entry does not follow from the one before it.
-    Broken { seq: u64 },
+    Broken {
+        /// Its number.
+        seq: u64,
+    },
     /// It does not go on from what is kept at this number.
-    Fork { seq: u64 },
+    Fork {
+        /// The number.
+        seq: u64,
+    },
     /// Entries between what is kept and its first are not there.
-    Missing { after: u64, first: u64 },
+    Missing {
+        /// The last that is kept.
+        after: u64,
+        /// The first that came.
+        first: u64,
+    },
 }
 
 impl From<TakeError> for Failure {
@@ -121,10 +132,6 @@ fn path_of(dir: &Path, id: ContainerId) -> PathBuf {
 fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Shown {
     let hint = "Put a copy of the vendor directory back.";
     Shown::conflict(format!("{} is damaged: {error}", path.display()), hint)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -19,21 +19,21 @@ use protocol::objects::artifact::SecretKey;
 use zeroize::Zeroizing;
 
 use super::{Desk, LABEL_ID_LEN};
-use crate::error::{Result, Shown};
-use crate::vendor::passphrase::Passphrase;
+use crate::passphrase::Passphrase;
+use crate::{Result, Shown};
 
 /// OBJECT IDENTIFIER prime256v1, in DER.
 const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
 /// The session that all keys share.
-pub(super) struct Module {
+pub(crate) struct Module {
     session: Session,
     module: Pkcs11,
     slot: Slot,
 }
 
 impl Module {
-    pub(super) fn open(path: &Path, label: &str, pin: &Passphrase) -> Result<Self> {
+    pub(crate) fn open(path: &Path, label: &str, pin: &Passphrase) -> Result<Self> {
         let not_loaded = |error: Error| Shown::from(ErrorCode::TokenModule.failure()).about(error);
         let module = Pkcs11::new(path).map_err(not_loaded)?;
         module

@@ -11,32 +11,33 @@ use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::file::{self, FileKind};
 use protocol::signed::Role;
 
-use super::keys::{KeyRing, entropy, new_key};
-use super::passphrase::Passphrase;
-use super::{
-    CONTAINERS_DIR, DELEGATION_FILE, DELEGATIONS_DIR, KEYS_FILE, PRODUCTS_FILE, ROOT_FILE,
-    ROOTS_DIR, TRUST_FILE, Vendor, products,
-};
 use crate::clock;
-use crate::error::{Result, Shown};
+use crate::directory::{
+    CONTAINERS_DIR, DELEGATION_FILE, DELEGATIONS_DIR, KEYS_FILE, PRODUCTS_FILE, ROOT_FILE,
+    ROOTS_DIR, TRUST_FILE, Vendor,
+};
 use crate::files;
+use crate::keys::{KeyRing, entropy, new_key};
+use crate::passphrase::Passphrase;
+use crate::products::{self, Product};
 use crate::trust::Trust;
+use crate::{Result, Shown};
 
 /// What is handed on.
-pub(crate) struct Grant {
+pub struct Grant {
     /// To whom.
-    pub(crate) name: String,
+    pub name: String,
     /// What.
-    pub(crate) scope: Scope,
+    pub scope: Scope,
     /// Last second; 0 = no end.
-    pub(crate) until_s: u64,
+    pub until_s: u64,
     /// Item keys of generations up to this one go along.
-    pub(crate) generation: u16,
+    pub generation: u16,
 }
 
 impl Vendor {
     /// Refuses what this directory cannot hand on.
-    pub(crate) fn check_grant(&self, grant: &Grant) -> Result<()> {
+    pub fn check_grant(&self, grant: &Grant) -> Result<()> {
         let narrower = match &self.trust.delegate {
             Some(own) => grant.scope.is_within(&own.scope),
             None => grant.scope.depth < DELEGATION_DEPTH_MAX,
@@ -53,7 +54,7 @@ impl Vendor {
 
     /// Makes a directory from which somebody else issues: all that is public here, a key of its
     /// own, the item keys of its products.
-    pub(crate) fn delegate(
+    pub fn delegate(
         &self,
         grant: &Grant,
         keys: &KeyRing,
@@ -78,14 +79,14 @@ impl Vendor {
         self.copy_public(dir, grant)?;
         ring.write(&dir.join(KEYS_FILE), passphrase)?;
         let folder = self.dir.join(DELEGATIONS_DIR);
-        std::fs::create_dir_all(&folder).map_err(|error| Shown::io(&folder, &error))?;
+        files::make_folder(&folder)?;
         files::write_new(&folder.join(format!("{id}.strgroom")), &file)?;
         files::write_new(&dir.join(DELEGATION_FILE), &file)?;
         Vendor::open(dir)
     }
 
     /// The key that signs updates and delegations here.
-    pub(crate) fn issuer_key<'a>(&self, keys: &'a KeyRing) -> Result<&'a dyn Sign> {
+    pub fn issuer_key<'a>(&self, keys: &'a KeyRing) -> Result<&'a dyn Sign> {
         match &self.trust.delegate {
             Some(delegate) => keys.by_id(delegate.key.id()),
             None => keys.signer(&self.root.body, Role::Licensing, &self.revoked_keys()),
@@ -93,7 +94,7 @@ impl Vendor {
     }
 
     /// Delegations that were made here, by the ids of their keys.
-    pub(crate) fn delegations(&self) -> Result<Vec<Trust>> {
+    pub fn delegations(&self) -> Result<Vec<Trust>> {
         let folder = self.dir.join(DELEGATIONS_DIR);
         let mut paths = Vec::new();
         if folder.is_dir() {
@@ -141,7 +142,7 @@ impl Vendor {
         Ok(items)
     }
 
-    fn granted_products(&self, grant: &Grant) -> Result<Vec<products::Product>> {
+    fn granted_products(&self, grant: &Grant) -> Result<Vec<Product>> {
         let mut granted = self.products()?;
         granted.retain(|product| grant.scope.products.contains(ProductCode(product.code)));
         Ok(granted)
@@ -150,7 +151,7 @@ impl Vendor {
     fn copy_public(&self, dir: &Path, grant: &Grant) -> Result<()> {
         let roots = dir.join(ROOTS_DIR);
         for folder in [&dir.join(CONTAINERS_DIR), &roots] {
-            std::fs::create_dir_all(folder).map_err(|error| Shown::io(folder, &error))?;
+            files::make_folder(folder)?;
         }
         for part in &self.trust.roots {
             let path = match part.header.seq {

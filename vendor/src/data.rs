@@ -9,17 +9,17 @@ use protocol::objects::data::DataField;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::error::{Result, Shown};
 use crate::files;
+use crate::{Result, Shown};
 
 /// What is written into one field; empty takes it away.
-pub(crate) struct DataInput {
+pub struct DataInput {
     /// Which field.
-    pub(crate) field: DataField,
+    pub field: DataField,
     /// Its code, for hidden data.
-    pub(crate) access_code: u32,
+    pub access_code: u32,
     /// Its contents.
-    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    pub bytes: Zeroizing<Vec<u8>>,
 }
 
 /// The file as it is written.
@@ -65,7 +65,7 @@ struct Hidden {
 }
 
 /// Reads a file of data fields. Files that it names are looked for beside it.
-pub(crate) fn read(path: &Path) -> Result<Vec<DataInput>> {
+pub fn read(path: &Path) -> Result<Vec<DataInput>> {
     let bytes = Zeroizing::new(files::read(path)?);
     let beside = path.parent().unwrap_or(Path::new("")).to_owned();
     parse(&bytes, &beside).map_err(|error| error.about(path.display()))
@@ -105,7 +105,7 @@ fn parse(bytes: &[u8], beside: &Path) -> Result<Vec<DataInput>> {
 
 /// Reads a field as it is named on the command line: `user`, `protected`, `extended:0`, `hidden:0`,
 /// `secret:0`.
-pub(crate) fn field(text: &str) -> Result<DataField> {
+pub fn field(text: &str) -> Result<DataField> {
     let wrong = || {
         let hint = format!(
             "Write user, protected, extended:N, hidden:N or secret:N, N below {DATA_FIELDS_MAX}."

@@ -11,63 +11,63 @@ use protocol::ids::{ContainerId, parse_hex};
 use protocol::limits::UPDATES_OUTSTANDING_MAX;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, Shown};
 use crate::files;
+use crate::{Result, Shown};
 
 /// The record of one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     /// The container's serial, for people.
-    pub(crate) serial: String,
+    pub serial: String,
     /// The last state that the container proved.
-    pub(crate) base: Point,
+    pub base: Point,
     /// Updates without a receipt, oldest first.
     #[serde(default)]
-    pub(crate) outstanding: Vec<Issued>,
+    pub outstanding: Vec<Issued>,
     /// When it was decommissioned, by its own clock; nothing follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) retired: Option<Retired>,
+    pub retired: Option<Retired>,
 }
 
 /// The end of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Retired {
+pub struct Retired {
     /// By the container's own clock, Unix seconds; 0 = it knew no time.
-    pub(crate) at_s: u64,
+    pub at_s: u64,
 }
 
 /// A place in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Point {
+pub struct Point {
     /// `firm_seq`.
-    pub(crate) seq: u64,
+    pub seq: u64,
     /// `firm_state_hash`.
     #[serde(with = "hex32")]
-    pub(crate) state: [u8; 32],
+    pub state: [u8; 32],
 }
 
 /// An update without a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Issued {
+pub struct Issued {
     /// State that it follows.
-    pub(crate) before: Point,
+    pub before: Point,
     /// State that it leads to.
-    pub(crate) after: Point,
+    pub after: Point,
     /// What it does, for people.
-    pub(crate) what: String,
+    pub what: String,
     /// Issued at, Unix seconds.
-    pub(crate) issued_s: u64,
+    pub issued_s: u64,
     /// Whether another update has taken its number. It may have been applied all the same.
     #[serde(default)]
-    pub(crate) superseded: bool,
+    pub superseded: bool,
 }
 
 impl Ledger {
     /// Reads the record of a container, or begins one at the state that it shows.
-    pub(crate) fn load(dir: &Path, id: ContainerId, serial: String, shown: Point) -> Result<Self> {
+    pub fn load(dir: &Path, id: ContainerId, serial: String, shown: Point) -> Result<Self> {
         let path = path_of(dir, id);
         if !path.is_file() {
             return Ok(Ledger { serial, base: shown, outstanding: Vec::new(), retired: None });
@@ -76,12 +76,12 @@ impl Ledger {
     }
 
     /// All records of a vendor.
-    pub(crate) fn all(dir: &Path) -> Result<Vec<Self>> {
+    pub fn all(dir: &Path) -> Result<Vec<Self>> {
         paths(dir)?.iter().map(|path| Self::read(path)).collect()
     }
 
     /// All records of a vendor, with the containers that they are of.
-    pub(crate) fn all_with_ids(dir: &Path) -> Result<Vec<(ContainerId, Self)>> {
+    pub fn all_with_ids(dir: &Path) -> Result<Vec<(ContainerId, Self)>> {
         let mut all = Vec::new();
         for path in paths(dir)? {
             let stem = path.file_stem().and_then(std::ffi::OsStr::to_str);
@@ -97,23 +97,23 @@ impl Ledger {
     }
 
     /// Reads a record's bytes.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes)
             .map_err(|error| Shown::usage(error, "Put a backup of it back."))
     }
 
     /// The record's bytes.
-    pub(crate) fn to_json(&self) -> Vec<u8> {
+    pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).unwrap_or_default()
     }
 
     /// Writes the record, before what it tells of goes out.
-    pub(crate) fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
+    pub fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
         files::replace(&path_of(dir, id), &self.to_json(), 0o600)
     }
 
     /// Takes in a state that the container signed. It settles everything up to its number.
-    pub(crate) fn settle(&mut self, shown: Point) -> std::result::Result<(), Failure> {
+    pub fn settle(&mut self, shown: Point) -> std::result::Result<(), Failure> {
         if shown == self.base {
             return Ok(());
         }
@@ -127,7 +127,7 @@ impl Ledger {
     }
 
     /// Goes on from a state that was not made here, never back.
-    pub(crate) fn adopt(&mut self, shown: Point) -> std::result::Result<(), Failure> {
+    pub fn adopt(&mut self, shown: Point) -> std::result::Result<(), Failure> {
         // Nothing follows a final statement: whoever shows more is not that container.
         if shown.seq < self.base.seq || self.retired.is_some() {
             return Err(ErrorCode::ContextDiffers.with(shown.seq, self.base.seq));
@@ -140,7 +140,7 @@ impl Ledger {
     /// Takes in a final statement. It ends whatever was outstanding: updates that were not applied
     /// never will be, and how many is returned. A state that was made elsewhere counts too, never
     /// one that is behind what the container proved; what of this record led there is not known.
-    pub(crate) fn retire(
+    pub fn retire(
         &mut self,
         shown: Point,
         at_s: u64,
@@ -154,7 +154,7 @@ impl Ledger {
     }
 
     /// Refuses a container that ended.
-    pub(crate) fn check_alive(&self) -> std::result::Result<(), Failure> {
+    pub fn check_alive(&self) -> std::result::Result<(), Failure> {
         match self.retired {
             Some(_) => Err(ErrorCode::ContainerRetired.with(self.base.seq, 0)),
             None => Ok(()),
@@ -163,7 +163,7 @@ impl Ledger {
 
     /// Where the next update follows, or where it takes the place of number `supersede`. Never the
     /// last number that there is, so that one more can be counted.
-    pub(crate) fn next(&self, supersede: Option<u64>) -> Result<Point> {
+    pub fn next(&self, supersede: Option<u64>) -> Result<Point> {
         self.check_alive()?;
         let point = self.place(supersede)?;
         if point.seq == u64::MAX {
@@ -201,7 +201,7 @@ impl Ledger {
     }
 
     /// Notes an update that goes out.
-    pub(crate) fn add(&mut self, issued: Issued) {
+    pub fn add(&mut self, issued: Issued) {
         let seq = issued.after.seq;
         for other in self.outstanding.iter_mut().filter(|other| other.after.seq >= seq) {
             other.superseded = true;
@@ -252,11 +252,11 @@ mod hex32 {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 32], s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8; 32], s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(&format_args!("{:?}", protocol::codec::Fixed(*bytes)))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 32], D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 32], D::Error> {
         let text = String::deserialize(d)?;
         parse_hex(&text).ok_or_else(|| D::Error::custom("64 hexadecimal digits are needed"))
     }

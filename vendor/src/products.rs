@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, Shown};
 use crate::files;
+use crate::{Result, Shown};
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Product {
+pub struct Product {
     /// Its number.
-    pub(crate) code: u32,
+    pub code: u32,
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
 }
 
 /// The file: one `[[product]]` for each.
@@ -24,14 +24,14 @@ struct Products {
 }
 
 /// Reads the file.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Product>> {
+pub fn parse(bytes: &[u8]) -> Result<Vec<Product>> {
     let products: Products = toml::from_str(files::text(bytes)?)
         .map_err(|error| Shown::usage(error, "Mend the file."))?;
     Ok(products.product)
 }
 
 /// The file of these products.
-pub(crate) fn write(products: Vec<Product>) -> Result<String> {
+pub fn write(products: Vec<Product>) -> Result<String> {
     toml::to_string(&Products { product: products })
         .map_err(|error| Shown::usage(error, "Use a plain name."))
 }

@@ -6,110 +6,134 @@ use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::ids::{ContainerId, EntryNumber, ProductCode};
 use protocol::limits::ITEM_OPTIONS_MAX;
 use protocol::objects::license::{
-    Checkpoint, Country, Held, ItemOption, ItemRef, LostUnits, Modes, Period, Status, TimeRule,
-    Transfer, TransferWay, TransferWays, UnitRule, Version,
+    AccessMode, Checkpoint, Country, Held, ItemOption, ItemRef, LostUnits, Modes, Period, Status,
+    TimeRule, Transfer, TransferWay, TransferWays, UnitRule, Version,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::args::Access;
-use crate::error::{Result, Shown};
+use crate::{Result, Shown};
 use crate::{files, times};
 
 /// One field for each option, or part of one. A template has the same names.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[group(id = "options", multiple = true)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub(crate) struct OptionArgs {
+pub struct OptionArgs {
     /// First moment in which use is refused: 2027-03-31, 2027-03-31T12:00:00Z, +30d
     #[arg(long, value_name = "TIME")]
-    expires: Option<String>,
+    pub expires: Option<String>,
     /// First moment of use
     #[arg(long, value_name = "TIME")]
-    activates: Option<String>,
+    pub activates: Option<String>,
     /// Seats at the same time; 0 = local use, not counted
     #[arg(long, value_name = "N")]
-    quantity: Option<u32>,
+    pub quantity: Option<u32>,
     /// Features, as a number (0x… for hexadecimal); each bit is one
     #[arg(long, value_name = "MAP")]
-    features: Option<String>,
+    pub features: Option<String>,
     /// Text shown with the entry
     #[arg(long)]
-    text: Option<String>,
+    pub text: Option<String>,
     /// Whose license it is, shown with the entry
     #[arg(long, value_name = "TEXT")]
-    customer_info: Option<String>,
+    pub customer_info: Option<String>,
     /// Way of counting uses that is refused (repeatable)
     #[arg(long, value_enum, value_name = "MODE")]
-    deny_mode: Vec<Access>,
+    pub deny_mode: Vec<Access>,
     /// Least version of Strongroom on the user's machine
     #[arg(long, value_name = "VERSION")]
-    min_runtime: Option<String>,
+    pub min_runtime: Option<String>,
     /// Release dates of software that are covered, FROM..UNTIL: 2026-01-01..+1y
     #[arg(long, value_name = "PERIOD")]
-    maintenance: Option<String>,
+    pub maintenance: Option<String>,
     /// Length of use from the first use on: 30d
     #[arg(long, value_name = "SPAN")]
-    usage_period: Option<String>,
+    pub usage_period: Option<String>,
     /// The license lapses after this span if it is not renewed: 30d
     #[arg(long, value_name = "SPAN")]
-    checkpoint: Option<String>,
+    pub checkpoint: Option<String>,
     /// Span before the lapse in which renewal is due; a third of --checkpoint if not given
     #[arg(long, value_name = "SPAN")]
-    renew_window: Option<String>,
+    pub renew_window: Option<String>,
     /// Last span before the lapse, the grace; none if not given
     #[arg(long, value_name = "SPAN")]
-    grace: Option<String>,
+    pub grace: Option<String>,
     /// Span for which a seat stays taken after its use: 10min
     #[arg(long, value_name = "SPAN")]
-    linger: Option<String>,
+    pub linger: Option<String>,
     /// The one user who may use it, by the name on the user's machine
     #[arg(long, value_name = "NAME")]
-    user: Option<String>,
+    pub user: Option<String>,
     /// Countries in which it may be used, two letters each: AT,DE
     #[arg(long, value_delimiter = ',', value_name = "COUNTRIES")]
-    region: Vec<String>,
+    pub region: Vec<String>,
     /// Whether it may be used
     #[arg(long, value_enum)]
-    status: Option<StatusArg>,
+    pub status: Option<StatusArg>,
     /// Paid for by units: so many more are granted; 0 = only go on counting
     #[arg(long, value_name = "N")]
-    units: Option<u64>,
+    pub units: Option<u64>,
     /// Units that a running program may set aside at once; 1000 if not given
     #[arg(long, value_name = "N")]
-    unit_reserve: Option<u32>,
+    pub unit_reserve: Option<u32>,
     /// What becomes of units that a program set aside and never accounted for; charged if not given
     #[arg(long, value_enum)]
-    unit_loss: Option<LossArg>,
+    pub unit_loss: Option<LossArg>,
     /// What counts as time: runtime-only, fresh-token, must-sync=SPAN, host-ok=SPAN
     #[arg(long, value_name = "RULE")]
-    time_rule: Option<String>,
+    pub time_rule: Option<String>,
     /// How it may move to other containers
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WAYS")]
-    transfer: Vec<WayArg>,
+    pub transfer: Vec<WayArg>,
     /// How often it may be passed on; once if not given
     #[arg(long, value_name = "N")]
-    transfer_depth: Option<u8>,
+    pub transfer_depth: Option<u8>,
     /// Container that it may move to, by its id (repeatable); any if not given
     #[arg(long, value_name = "ID")]
-    transfer_to: Vec<String>,
+    pub transfer_to: Vec<String>,
     /// Longest time for which it may be borrowed; any if not given
     #[arg(long, value_name = "SPAN")]
-    max_borrow: Option<String>,
+    pub max_borrow: Option<String>,
     /// The entry whose module it is: PRODUCT or PRODUCT:ENTRY
     #[arg(long, value_name = "ENTRY")]
-    module_of: Option<String>,
+    pub module_of: Option<String>,
     /// The one user who may use it, by the public key that `strongroom user new` prints
     #[arg(long, value_name = "KEY")]
-    user_key: Option<String>,
+    pub user_key: Option<String>,
     /// Container that had it before, and until when: ID@TIME (repeatable, the first one first)
     #[arg(long, value_name = "HELD")]
-    held_before: Vec<String>,
+    pub held_before: Vec<String>,
+}
+
+/// How a use is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// One seat for each running program
+    UserLimit,
+    /// One seat for each machine, terminal session, container or pod
+    StationShare,
+    /// One seat for each running program, and one running program on each station
+    Exclusive,
+    /// Not counted
+    NoUserLimit,
+}
+
+impl From<Access> for AccessMode {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::UserLimit => AccessMode::UserLimit,
+            Access::StationShare => AccessMode::StationShare,
+            Access::Exclusive => AccessMode::Exclusive,
+            Access::NoUserLimit => AccessMode::NoUserLimit,
+        }
+    }
 }
 
 /// What becomes of units that nobody accounted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum LossArg {
+pub enum LossArg {
     /// They count as used once their place is needed
     Charged,
     /// They wait for the vendor
@@ -117,9 +141,9 @@ enum LossArg {
 }
 
 /// A way in which a license moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum WayArg {
+pub enum WayArg {
     /// Its holder sends it
     Push,
     /// Its receiver fetches it
@@ -133,9 +157,9 @@ enum WayArg {
 }
 
 /// Whether a license may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum StatusArg {
+pub enum StatusArg {
     /// It may
     Enabled,
     /// Not until it is enabled again
@@ -143,7 +167,7 @@ enum StatusArg {
 }
 
 /// Reads a template.
-pub(crate) fn parse_template(bytes: &[u8]) -> Result<OptionArgs> {
+pub fn parse_template(bytes: &[u8]) -> Result<OptionArgs> {
     toml::from_str(files::text(bytes)?).map_err(|error| {
         let hint = "Keys are those of the flags of `vendor issue`, such as quantity = 3 or \
             expires = \"+1y\".";
@@ -153,7 +177,7 @@ pub(crate) fn parse_template(bytes: &[u8]) -> Result<OptionArgs> {
 
 impl OptionArgs {
     /// These, and where nothing is said those of `template`.
-    pub(crate) fn over(self, template: OptionArgs) -> Self {
+    pub fn over(self, template: OptionArgs) -> Self {
         fn listed<T>(own: Vec<T>, other: Vec<T>) -> Vec<T> {
             if own.is_empty() { other } else { own }
         }
@@ -190,12 +214,12 @@ impl OptionArgs {
     }
 
     /// Units that are granted on top.
-    pub(crate) fn units_to_add(&self) -> u64 {
+    pub fn units_to_add(&self) -> u64 {
         self.units.unwrap_or(0)
     }
 
     /// The options, in the order of their numbers.
-    pub(crate) fn options(&self) -> Result<List<ItemOption, ITEM_OPTIONS_MAX>> {
+    pub fn options(&self) -> Result<List<ItemOption, ITEM_OPTIONS_MAX>> {
         use ItemOption as O;
         let mut options = Vec::new();
         options.extend(self.text.as_deref().map(text).transpose()?.map(O::Text));
@@ -367,7 +391,7 @@ fn text<const MAX: usize>(text: &str) -> Result<Text<MAX>> {
 }
 
 /// Reads a feature map, decimal or hexadecimal.
-pub(crate) fn features(text: &str) -> Result<u64> {
+pub fn features(text: &str) -> Result<u64> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

@@ -17,17 +17,18 @@
 use std::path::PathBuf;
 
 use protocol::crypto::ecdsa::{VERIFYING_KEY_LEN, VerifyingKey};
+use protocol::ids::{hex, parse_hex};
 use protocol::signed::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, Shown};
 use crate::files;
 use crate::trust::role_name;
+use crate::{Result, Shown};
 
 /// All of the file: a table for each kind of store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct StoreFile {
+pub struct StoreFile {
     /// A token behind a module.
     pkcs11: Option<TokenPlace>,
     /// A container of ours.
@@ -37,35 +38,35 @@ pub(crate) struct StoreFile {
 /// A token, and which of its keys are ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TokenPlace {
+pub struct TokenPlace {
     /// The library that reaches it; none for a container of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) module: Option<PathBuf>,
+    pub module: Option<PathBuf>,
     /// Its label, or the container's serial.
-    pub(crate) token: String,
+    pub token: String,
     /// Label of the secret that item keys are expanded from, where the token holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) firm_key: Option<String>,
+    pub firm_key: Option<String>,
     /// Keys that sign.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) keys: Vec<TokenKeyPlace>,
+    pub keys: Vec<TokenKeyPlace>,
 }
 
 /// A key that signs, in a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TokenKeyPlace {
+pub struct TokenKeyPlace {
     /// The role that it was made for, for people.
-    pub(crate) role: String,
+    pub role: String,
     /// Its label, which no other private key of the token has.
-    pub(crate) label: String,
+    pub label: String,
     /// Its public half, in hexadecimal digits.
-    pub(crate) public: String,
+    pub public: String,
 }
 
 impl StoreFile {
     /// Reads the file's bytes.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
         let store: StoreFile = toml::from_str(files::text(bytes)?).map_err(refused)?;
         match (&store.pkcs11, &store.dongle) {
             (Some(_), Some(_)) => return Err(refused("there are two stores")),
@@ -81,7 +82,7 @@ impl StoreFile {
     }
 
     /// The file of a token.
-    pub(crate) fn of(place: TokenPlace) -> Self {
+    pub fn of(place: TokenPlace) -> Self {
         match place.module {
             Some(_) => StoreFile { pkcs11: Some(place), dongle: None },
             None => StoreFile { pkcs11: None, dongle: Some(place) },
@@ -89,35 +90,26 @@ impl StoreFile {
     }
 
     /// The token, of either kind.
-    pub(crate) fn token(&self) -> Option<&TokenPlace> {
+    pub fn token(&self) -> Option<&TokenPlace> {
         self.pkcs11.as_ref().or(self.dongle.as_ref())
     }
 
     /// The file's text.
-    pub(crate) fn write(&self) -> Result<String> {
+    pub fn write(&self) -> Result<String> {
         toml::to_string(self).map_err(refused)
     }
 }
 
 impl TokenKeyPlace {
     /// A key of this role and label.
-    pub(super) fn new(role: Role, label: String, key: &VerifyingKey) -> Self {
-        let public = key.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        TokenKeyPlace { role: role_name(role), label, public }
+    pub(crate) fn new(role: Role, label: String, key: &VerifyingKey) -> Self {
+        TokenKeyPlace { role: role_name(role), label, public: hex(&key.to_bytes()) }
     }
 
     /// Its public half.
-    pub(super) fn verifying_key(&self) -> Result<VerifyingKey> {
+    pub(crate) fn verifying_key(&self) -> Result<VerifyingKey> {
         let refused = || refused(format!("{:?} is no public key", self.public));
-        let digits = self.public.as_bytes();
-        let mut point = [0; VERIFYING_KEY_LEN];
-        if digits.len() != 2 * point.len() || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(refused());
-        }
-        for (byte, pair) in point.iter_mut().zip(digits.chunks_exact(2)) {
-            let text = std::str::from_utf8(pair).map_err(|_| refused())?;
-            *byte = u8::from_str_radix(text, 16).map_err(|_| refused())?;
-        }
+        let point: [u8; VERIFYING_KEY_LEN] = parse_hex(&self.public).ok_or_else(refused)?;
         VerifyingKey::from_bytes(&point).map_err(|_| refused())
     }
 }

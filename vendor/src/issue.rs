@@ -16,16 +16,18 @@ use protocol::objects::update::{ProductRange, SealedKey, UnitsChange, UpdateOp, 
 use protocol::signed::{Header, Kind, Proof, Role, sign_batch, sign_threshold, write_object};
 use zeroize::Zeroizing;
 
-use super::context::VerifiedStatement;
-use super::keys::{KeyRing, SystemRandom, entropy};
-use super::ledger::{Issued, Ledger, Point};
-use super::{DataInput, Vendor, read_statement};
 use crate::clock;
-use crate::error::{Result, Shown};
+use crate::context::VerifiedStatement;
+use crate::context::read_statement;
+use crate::data::DataInput;
+use crate::directory::Vendor;
+use crate::keys::{KeyRing, SystemRandom, entropy};
+use crate::ledger::{Issued, Ledger, Point};
 use crate::trust::Part;
+use crate::{Result, Shown};
 
 /// What an update changes.
-pub(crate) enum Change {
+pub enum Change {
     /// Nothing: cancels what it supersedes.
     Nothing,
     /// Sets an entry with all that belongs to it.
@@ -39,15 +41,15 @@ pub(crate) enum Change {
 }
 
 /// An entry as it shall be.
-pub(crate) struct Setting {
+pub struct Setting {
     /// The entry.
-    pub(crate) item: ProductItem,
+    pub item: ProductItem,
     /// Generation of its item key, which goes along.
-    pub(crate) generation: Generation,
+    pub generation: Generation,
     /// Changes of its units.
-    pub(crate) units: Vec<UnitsChange>,
+    pub units: Vec<UnitsChange>,
     /// Data fields that are written.
-    pub(crate) data: Vec<DataInput>,
+    pub data: Vec<DataInput>,
 }
 
 impl Change {
@@ -73,20 +75,20 @@ impl Change {
 }
 
 /// An update in the making.
-pub(crate) struct Issue<'a> {
+pub struct Issue<'a> {
     /// Who issues.
-    pub(crate) vendor: &'a Vendor,
+    pub vendor: &'a Vendor,
     /// For which container.
-    pub(crate) context: VerifiedStatement<ContextBody>,
+    pub context: VerifiedStatement<ContextBody>,
     /// The record of that container.
     ledger: Ledger,
     /// Where the update follows.
-    pub(crate) before: Point,
+    pub before: Point,
 }
 
 impl<'a> Issue<'a> {
     /// Reads the context, settles the record by it, and finds the place of the next update.
-    pub(crate) fn begin(
+    pub fn begin(
         vendor: &'a Vendor,
         context: &Path,
         supersede: Option<u64>,
@@ -109,7 +111,7 @@ impl<'a> Issue<'a> {
     }
 
     /// Signs the update and returns the file. It may go out once it is recorded.
-    pub(crate) fn sign(&mut self, change: Change, until_s: u64, keys: &KeyRing) -> Result<Vec<u8>> {
+    pub fn sign(&mut self, change: Change, until_s: u64, keys: &KeyRing) -> Result<Vec<u8>> {
         let device = &self.context.device;
         let root_fp = self.vendor.root.root_fp;
         let seq = self.before.seq + 1;
@@ -193,7 +195,7 @@ impl<'a> Issue<'a> {
     }
 
     /// Records what was signed.
-    pub(crate) fn record(self) -> Result<()> {
+    pub fn record(self) -> Result<()> {
         self.ledger.save(&self.vendor.containers_dir(), self.context.device.id)
     }
 

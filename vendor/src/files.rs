@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use protector::atomic::{self, AtomicFile, Existing, WriteError};
 use protocol::errors::ErrorCode;
 
-use crate::error::{Result, Shown};
+use crate::{Result, Shown};
 
 /// Bytes of the largest file that is read as a whole: an update with everything around it, and
 /// some.
@@ -17,12 +17,12 @@ const WHOLE_LEN_MAX: u64 = 256 * 1024;
 const RECORD_LEN_MAX: u64 = 256 * 1024 * 1024;
 
 /// Reads a small file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+pub fn read(path: &Path) -> Result<Vec<u8>> {
     read_within(path, WHOLE_LEN_MAX)
 }
 
 /// Reads a record that grows over years.
-pub(crate) fn read_record(path: &Path) -> Result<Vec<u8>> {
+pub fn read_record(path: &Path) -> Result<Vec<u8>> {
     read_within(path, RECORD_LEN_MAX)
 }
 
@@ -40,23 +40,23 @@ fn read_within(path: &Path, len_max: u64) -> Result<Vec<u8>> {
 
 /// The text that a file holds. What is none is refused: a guess would be shown, signed or written
 /// back.
-pub(crate) fn text(bytes: &[u8]) -> Result<&str> {
+pub fn text(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes)
         .map_err(|error| Shown::usage(error, "Save the file as text in UTF-8."))
 }
 
 /// Writes a file whole or not at all. What is there already is kept, and that is an error.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, 0o644, Existing::Keep)
 }
 
 /// The same for its owner only.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, 0o600, Existing::Keep)
 }
 
 /// What [`write_new`] would meet, without writing: for `--dry-run`.
-pub(crate) fn check_new(path: &Path) -> Result<()> {
+pub fn check_new(path: &Path) -> Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(Shown::conflict(
             format!("{} is there already", path.display()),
@@ -70,18 +70,25 @@ pub(crate) fn check_new(path: &Path) -> Result<()> {
     std::fs::read_dir(folder).map(drop).map_err(|error| Shown::io(folder, &error))
 }
 
+/// Refuses a folder for a whole set of new files that is there already, unless it is empty.
+pub fn check_empty(folder: &Path) -> Result<()> {
+    let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
+    if folder.exists() && !std::fs::read_dir(folder).is_ok_and(is_empty) {
+        return Err(Shown::conflict(
+            format!("{} is there already, and is no empty folder", folder.display()),
+            "Choose another folder.",
+        ));
+    }
+    Ok(())
+}
+
 /// A folder for new files, made if missing.
-pub(crate) fn make_folder(path: &Path) -> Result<()> {
+pub fn make_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|error| Shown::io(path, &error))
 }
 
-/// The same for what only its owner may read.
-pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
-    write(path, bytes, 0o600, Existing::Keep)
-}
-
 /// Writes a file whole or not at all, in place of what was there.
-pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     write(path, bytes, mode, Existing::Replace)
 }
 
@@ -90,7 +97,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result<()>
 }
 
 /// A new file on its way: nothing is in its place before [`NewFile::commit`].
-pub(crate) struct NewFile {
+pub struct NewFile {
     path: PathBuf,
     file: AtomicFile,
 }
@@ -98,30 +105,30 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// Begins a file where none may be yet: early, so that what cannot be written is known before
     /// anything else is done.
-    pub(crate) fn begin(path: &Path) -> Result<Self> {
+    pub fn begin(path: &Path) -> Result<Self> {
         let file = AtomicFile::create(path, 0o644, Existing::Keep);
         let file = file.map_err(|error| write_error(path, error))?;
         Ok(NewFile { path: path.to_owned(), file })
     }
 
     /// Where it will be.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Writes its contents.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|error| Shown::io(&self.path, &error))
     }
 
     /// Puts it in its place.
-    pub(crate) fn commit(self) -> Result<()> {
+    pub fn commit(self) -> Result<()> {
         self.file.commit().map_err(|error| write_error(&self.path, error))
     }
 }
 
 /// An atomic write that failed.
-pub(crate) fn write_error(path: &Path, error: WriteError) -> Shown {
+pub fn write_error(path: &Path, error: WriteError) -> Shown {
     match error {
         WriteError::Io { path, source, .. } => Shown::io(&path, &source),
         other => Shown::conflict(

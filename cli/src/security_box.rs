@@ -8,18 +8,17 @@ use protocol::errors::ErrorCode;
 use protocol::ids::KeyName;
 use protocol::objects::artifact::SecretKey;
 use protocol::objects::root::Mode;
+use vendor::token::{Desk, LABEL_ID_LEN, label_id};
+use vendor::{Passphrase, Result};
 
-use super::{Desk, LABEL_ID_LEN, label_id};
-use crate::error::Result;
 use crate::reach;
-use crate::vendor::passphrase::Passphrase;
 
 /// The container, whose PIN was entered.
-pub(super) struct SecurityBox(Container);
+pub(crate) struct SecurityBox(Container);
 
 impl SecurityBox {
     /// Opens the container of this serial.
-    pub(super) fn open(
+    pub(crate) fn open(
         serial: &str,
         pin: &Passphrase,
         sources: &[String],

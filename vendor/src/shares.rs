@@ -16,13 +16,14 @@ use blahaj::{Share, Sharks};
 use protocol::crypto::aead::{self, TAG_LEN};
 use protocol::crypto::hash::sha256;
 use protocol::errors::ErrorCode;
+use protocol::objects::root::Mode;
 use zeroize::Zeroizing;
 
-use super::keys::{KeyRing, fill, stretch};
-use super::passphrase::Passphrase;
-use crate::args::KeyStoreArgs;
-use crate::error::{Result, Shown};
 use crate::files;
+use crate::keys::{KeyRing, fill, stretch};
+use crate::passphrase::Passphrase;
+use crate::secrets::Secrets;
+use crate::{Result, Shown};
 
 const MAGIC: &[u8; 8] = b"STRGSHAR";
 const VERSION: u8 = 1;
@@ -33,7 +34,7 @@ const SEALED_LEN_MAX: usize = 16 * 1024;
 
 /// A share as it lies there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SealedShare {
+pub struct SealedShare {
     /// The same in all shares of one split.
     set: [u8; 16],
     threshold: u8,
@@ -47,7 +48,7 @@ pub(crate) struct SealedShare {
 
 /// Splits the keys: one share for each file and its passphrase, of which `threshold` give the keys
 /// back.
-pub(crate) fn split(
+pub fn split(
     keys: &KeyRing,
     threshold: u8,
     files: &[(PathBuf, Passphrase)],
@@ -74,11 +75,7 @@ pub(crate) fn split(
 }
 
 /// Reads shares back that were just written: the last `threshold` of them must give the keys.
-pub(crate) fn try_out(
-    keys: &KeyRing,
-    files: &[(PathBuf, Passphrase)],
-    threshold: u8,
-) -> Result<()> {
+pub fn try_out(keys: &KeyRing, files: &[(PathBuf, Passphrase)], threshold: u8) -> Result<()> {
     let needed = usize::from(threshold);
     let read = |(path, passphrase): &(PathBuf, Passphrase)| {
         let share = SealedShare::parse(&files::read(path)?)?;
@@ -92,19 +89,18 @@ pub(crate) fn try_out(
 }
 
 /// Joins the shares that are named, in memory only.
-pub(crate) fn join(args: &KeyStoreArgs, test: bool) -> Result<KeyRing> {
-    let mut shares: Vec<(SealedShare, &Path, Option<&Path>)> = Vec::new();
-    for (at, path) in args.share.iter().enumerate() {
+pub fn join(secrets: &dyn Secrets, mode: Mode) -> Result<KeyRing> {
+    let mut shares: Vec<(SealedShare, &Path, usize)> = Vec::new();
+    for (at, path) in secrets.shares().iter().enumerate() {
         let share = SealedShare::parse(&files::read(path)?);
         let share = share.map_err(|error| error.about(path.display()))?;
-        let passphrase = args.share_passphrase_file.get(at).map(|path| path.as_path());
         let first = shares.first().map(|(first, ..)| first);
         if first.is_some_and(|first| !first.is_of_one_set_with(&share)) {
             return Err(Shown::from(ErrorCode::ShareOther.failure()).about(path.display()));
         }
         // One share twice is one share.
         if shares.iter().all(|(known, ..)| known.number != share.number) {
-            shares.push((share, path, passphrase));
+            shares.push((share, path, at));
         }
     }
     let needed = shares.first().map_or(0, |(first, ..)| usize::from(first.threshold));
@@ -113,8 +109,8 @@ pub(crate) fn join(args: &KeyStoreArgs, test: bool) -> Result<KeyRing> {
         return Err(ErrorCode::SharesMissing.with(missing as u64, needed as u64).into());
     }
     let mut opened = Vec::new();
-    for (share, path, passphrase) in shares.iter().take(needed) {
-        let passphrase = Passphrase::of_share(*passphrase, path, test, false)?;
+    for (share, path, at) in shares.iter().take(needed) {
+        let passphrase = secrets.share_passphrase(*at, mode)?;
         opened.push(share.open(&passphrase).map_err(|error| error.about(path.display()))?);
     }
     recover(&opened, needed)
@@ -130,7 +126,7 @@ fn recover(shares: &[Share], needed: usize) -> Result<KeyRing> {
 
 impl SealedShare {
     /// Takes a file's bytes apart.
-    pub(crate) fn parse(file: &[u8]) -> Result<Self> {
+    pub fn parse(file: &[u8]) -> Result<Self> {
         let damaged = || Shown::from(ErrorCode::ShareDamaged.failure());
         let (whole, check) = file.split_last_chunk::<CHECK_LEN>().ok_or_else(damaged)?;
         let rest = whole.strip_prefix(MAGIC).ok_or_else(damaged)?;
@@ -160,7 +156,7 @@ impl SealedShare {
     }
 
     /// The file's bytes.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = [&self.head()[..], &self.salt, &self.nonce, &self.sealed].concat();
         let check = sha256(&out);
         out.extend_from_slice(&check[..CHECK_LEN]);
@@ -209,8 +205,8 @@ impl SealedShare {
 mod tests {
     use protocol::signed::Role;
 
-    use super::super::keys::Home;
     use super::*;
+    use crate::keys::Home;
 
     fn shares_of(ring: &KeyRing, threshold: u8, count: usize) -> Vec<SealedShare> {
         let file = |_| (PathBuf::new(), Passphrase::empty());

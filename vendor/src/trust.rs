@@ -1,6 +1,5 @@
-//! Roots, revocations and delegations in files: taken apart, told, and brought to a container.
+//! Roots, revocations and delegations in files: taken apart and told.
 
-use container::Container;
 use protocol::codec;
 use protocol::command::FirmInfo;
 use protocol::errors::{ErrorCode, Failure};
@@ -20,31 +19,33 @@ use crate::{clock, times};
 
 /// An object, as it stands in its file.
 #[derive(Debug, Clone)]
-pub(crate) struct Part {
-    pub(crate) header: Header,
-    pub(crate) bytes: Vec<u8>,
+pub struct Part {
+    /// Its header.
+    pub header: Header,
+    /// All of it.
+    pub bytes: Vec<u8>,
     body: Vec<u8>,
 }
 
 /// What a file says of whom a firm trusts. What begins with the root v1 is verified from there;
 /// what does not, the container judges by the root that it knows.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Trust {
+pub struct Trust {
     /// Roots, one following the other.
-    pub(crate) roots: Vec<Part>,
+    pub roots: Vec<Part>,
     /// The newest root, where the first is there.
-    pub(crate) root: Option<Root>,
+    pub root: Option<Root>,
     /// The revocation.
-    pub(crate) revocation: Option<Part>,
+    pub revocation: Option<Part>,
     /// Delegations, the root's own first.
-    pub(crate) delegations: Vec<Part>,
+    pub delegations: Vec<Part>,
     /// Whom they lead to, where the root is known.
-    pub(crate) delegate: Option<Delegate>,
+    pub delegate: Option<Delegate>,
 }
 
 impl Trust {
     /// Takes objects of these kinds off the front, in their order.
-    pub(crate) fn take(objects: &[u8]) -> Result<(Self, &[u8]), Failure> {
+    pub fn take(objects: &[u8]) -> Result<(Self, &[u8]), Failure> {
         let (mut trust, mut rest) = (Trust::default(), objects);
         while !rest.is_empty() {
             let (object, behind) = file::next_object(rest, body_len_max(rest))?;
@@ -76,14 +77,14 @@ impl Trust {
     }
 
     /// Of which firm it is, where it is of one.
-    pub(crate) fn root_fp(&self) -> Option<RootFp> {
+    pub fn root_fp(&self) -> Option<RootFp> {
         let header = |part: &Part| part.header.root_fp;
         let named = self.roots.iter().chain(&self.revocation).chain(&self.delegations).map(header);
         self.root.as_ref().map(|root| root.root_fp).or_else(|| named.into_iter().next())
     }
 
     /// All objects, in the order of a file.
-    pub(crate) fn objects(&self) -> impl Iterator<Item = &Part> {
+    pub fn objects(&self) -> impl Iterator<Item = &Part> {
         self.roots.iter().chain(&self.revocation).chain(&self.delegations)
     }
 
@@ -91,7 +92,7 @@ impl Trust {
     ///
     /// # Errors
     /// They are over for longer than the policy allows.
-    pub(crate) fn check_stale(&self, policy: StalePolicy) -> Result<Option<String>, Failure> {
+    pub fn check_stale(&self, policy: StalePolicy) -> Result<Option<String>, Failure> {
         let Some(part) = &self.revocation else { return Ok(None) };
         let (until_s, now_s) = (part.header.until_s, clock::now_s());
         match freshness(until_s, now_s, policy) {
@@ -104,20 +105,8 @@ impl Trust {
         }
     }
 
-    /// Brings a container what it does not know. `firm` is what it says of the firm.
-    pub(crate) fn bring(
-        &self,
-        container: &Container,
-        firm: Option<&FirmInfo>,
-    ) -> Result<(), container::Error> {
-        for part in self.objects().filter(|part| self.is_new(part, firm)) {
-            container.bring(&part.bytes)?;
-        }
-        Ok(())
-    }
-
     /// Whether a container that says `firm` of the firm does not know this object.
-    fn is_new(&self, part: &Part, firm: Option<&FirmInfo>) -> bool {
+    pub fn is_new(&self, part: &Part, firm: Option<&FirmInfo>) -> bool {
         let Some(firm) = firm else { return true };
         let version = u64::from(firm.root_version);
         match part.header.kind {
@@ -132,14 +121,14 @@ impl Trust {
     }
 
     /// Whether there is nothing in it but a root v1.
-    pub(crate) fn is_first_root_alone(&self) -> bool {
+    pub fn is_first_root_alone(&self) -> bool {
         let first = self.roots.len() == 1 && self.root.is_some();
         first && self.revocation.is_none() && self.delegations.is_empty()
     }
 
     /// What it changes in a container that says `firm` of the firm: lines, and the same for
     /// scripts.
-    pub(crate) fn describe(&self, firm: Option<&FirmInfo>) -> (Vec<String>, Vec<Value>) {
+    pub fn describe(&self, firm: Option<&FirmInfo>) -> (Vec<String>, Vec<Value>) {
         let (mut lines, mut rows) = (Vec::new(), Vec::new());
         let mut known = firm.map_or(0, |firm| firm.root_version);
         for part in self.roots.iter().filter(|part| self.is_new(part, firm)) {
@@ -198,23 +187,23 @@ impl Trust {
 
 impl Part {
     /// The contents of a revocation.
-    pub(crate) fn revocation_body(&self) -> Option<RevocationBody> {
+    pub fn revocation_body(&self) -> Option<RevocationBody> {
         codec::decode(&self.body, REVOCATION_BODY_LEN_MAX).ok()
     }
 
     /// The contents of a delegation.
-    pub(crate) fn delegation_body(&self) -> Option<DelegationBody> {
+    pub fn delegation_body(&self) -> Option<DelegationBody> {
         codec::decode(&self.body, REVOCATION_BODY_LEN_MAX).ok()
     }
 
     /// The contents of a root from version 2 on.
-    pub(crate) fn next_body(&self) -> Option<NextBody> {
+    pub fn next_body(&self) -> Option<NextBody> {
         codec::decode(&self.body, ROOT_BODY_LEN_MAX).ok()
     }
 }
 
 /// The bound of the object that comes next, by its kind.
-pub(crate) fn body_len_max(bytes: &[u8]) -> usize {
+pub fn body_len_max(bytes: &[u8]) -> usize {
     match Header::from_bytes(bytes).map(|header| header.kind) {
         Ok(Kind::Root | Kind::Revocation | Kind::Delegation) => REVOCATION_BODY_LEN_MAX,
         _ => protocol::limits::UPDATE_BODY_LEN_MAX,
@@ -232,12 +221,12 @@ fn roles_text(part: &Part) -> Vec<String> {
 }
 
 /// A role as it is typed and shown.
-pub(crate) fn role_name(role: Role) -> String {
+pub fn role_name(role: Role) -> String {
     format!("{role:?}").to_lowercase()
 }
 
 /// What is revoked, a line for each.
-pub(crate) fn revocation_lines(body: &RevocationBody) -> Vec<String> {
+pub fn revocation_lines(body: &RevocationBody) -> Vec<String> {
     let keys = body.keys.iter().map(|key| format!("key         {key}"));
     let containers = body.containers.iter().map(|id| format!("container   {id}"));
     let firmware =
@@ -246,7 +235,7 @@ pub(crate) fn revocation_lines(body: &RevocationBody) -> Vec<String> {
 }
 
 /// Whom a right was handed on to, and what it is.
-pub(crate) fn delegation_text(body: &DelegationBody, until_s: u64) -> String {
+pub fn delegation_text(body: &DelegationBody, until_s: u64) -> String {
     let ProductRange { first, last } = body.scope.products;
     let until = match until_s {
         0 => String::new(),

@@ -1,4 +1,4 @@
-//! A vendor's private keys: in files under a passphrase, and in a token ([`super::token`]).
+//! A vendor's private keys: in files under a passphrase, and in a token ([`crate::token`]).
 //!
 //! ```text
 //! STRGKEYS version[1] salt[16] nonce[12] sealed     version 2: records of 39 bytes and a tag
@@ -20,13 +20,13 @@ use protocol::objects::root::RootBody;
 use protocol::signed::Role;
 use zeroize::Zeroizing;
 
-use super::passphrase::Passphrase;
-use super::store::StoreFile;
-use super::token::Token;
-use super::{KEYS_FILE, STORE_FILE};
-use crate::error::{Result, Shown};
+use crate::directory::{KEYS_FILE, STORE_FILE};
 use crate::files;
+use crate::passphrase::Passphrase;
+use crate::store::StoreFile;
+use crate::token::Token;
 use crate::trust::role_name;
+use crate::{Result, Shown};
 
 const MAGIC: &[u8; 8] = b"STRGKEYS";
 const VERSION: u8 = 2;
@@ -58,7 +58,7 @@ impl Held {
 
 /// Where a new key goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Home {
+pub enum Home {
     /// The sealed file.
     File,
     /// The token.
@@ -67,7 +67,7 @@ pub(crate) enum Home {
 
 /// Private keys. Those in memory are wiped on drop.
 #[derive(Default)]
-pub(crate) struct KeyRing {
+pub struct KeyRing {
     signing: Vec<Held>,
     /// The token that holds the others.
     token: Option<Token>,
@@ -79,37 +79,34 @@ pub(crate) struct KeyRing {
 
 impl KeyRing {
     /// A new firm key, in the token if it can hold one, and no keys that sign yet.
-    pub(crate) fn generate(mut token: Option<Token>) -> Result<Self> {
+    pub fn generate(mut token: Option<Token>) -> Result<Self> {
         let in_token = token.as_mut().map(Token::draw_firm_key).transpose()?.unwrap_or(false);
         let firm_key = if in_token { None } else { Some(Zeroizing::new(entropy()?)) };
         Ok(KeyRing { token, firm_key, ..KeyRing::default() })
     }
 
     /// Takes a token in, if there is none yet.
-    pub(crate) fn attach(&mut self, token: Token) {
+    pub fn attach(&mut self, token: Token) {
         self.token.get_or_insert(token);
     }
 
     /// The token.
-    pub(crate) fn token(&self) -> Option<&Token> {
+    pub fn token(&self) -> Option<&Token> {
         self.token.as_ref()
     }
 
     /// Why nothing was signed: what the token said, or else this.
-    pub(crate) fn refusal(&self, otherwise: Failure) -> Shown {
+    pub fn refusal(&self, otherwise: Failure) -> Shown {
         self.token().and_then(Token::failure).unwrap_or_else(|| otherwise.into())
     }
 
     /// A key that was handed on, with the item keys that go along.
-    pub(crate) fn handed_on(
-        key: SigningKey,
-        items: Vec<(ProductCode, Generation, SecretKey)>,
-    ) -> Self {
+    pub fn handed_on(key: SigningKey, items: Vec<(ProductCode, Generation, SecretKey)>) -> Self {
         KeyRing { signing: vec![Held::own(Role::Licensing, key)], items, ..KeyRing::default() }
     }
 
     /// Draws one more key and returns its public half.
-    pub(crate) fn draw(&mut self, role: Role, home: Home) -> Result<[u8; 33]> {
+    pub fn draw(&mut self, role: Role, home: Home) -> Result<[u8; 33]> {
         if let (Home::Token, Some(token)) = (home, &mut self.token) {
             return token.draw(role).map(|public| public.to_bytes());
         }
@@ -120,23 +117,18 @@ impl KeyRing {
     }
 
     /// Takes the signing keys of another file in.
-    pub(crate) fn borrow(&mut self, other: KeyRing) {
+    pub fn borrow(&mut self, other: KeyRing) {
         self.signing.extend(other.signing.into_iter().map(|held| Held { foreign: true, ..held }));
     }
 
     /// The key of this id.
-    pub(crate) fn by_id(&self, id: KeyId) -> Result<&dyn Sign> {
+    pub fn by_id(&self, id: KeyId) -> Result<&dyn Sign> {
         let found = self.all().find(|key| key.verifying_key().id() == id);
         found.ok_or_else(|| missing(Role::Licensing, 0, 1))
     }
 
     /// A key that holds `role` under `root` and is not one of `revoked`.
-    pub(crate) fn signer(
-        &self,
-        root: &RootBody,
-        role: Role,
-        revoked: &[KeyId],
-    ) -> Result<&dyn Sign> {
+    pub fn signer(&self, root: &RootBody, role: Role, revoked: &[KeyId]) -> Result<&dyn Sign> {
         let mut holders = self.holders(root, role).into_iter();
         let found = holders.find(|key| !revoked.contains(&key.verifying_key().id()));
         found.ok_or_else(|| match root.role(role) {
@@ -146,7 +138,7 @@ impl KeyRing {
     }
 
     /// As many keys that hold `role` under `root` as must sign.
-    pub(crate) fn signers(&self, root: &RootBody, role: Role) -> Result<Vec<&dyn Sign>> {
+    pub fn signers(&self, root: &RootBody, role: Role) -> Result<Vec<&dyn Sign>> {
         let Some(keys) = root.role(role) else { return Err(no_role(role)) };
         let needed = usize::from(keys.threshold);
         let mut found = self.holders(root, role);
@@ -171,7 +163,7 @@ impl KeyRing {
     }
 
     /// The item key of a product.
-    pub(crate) fn item_key(
+    pub fn item_key(
         &self,
         root_fp: RootFp,
         product: ProductCode,
@@ -195,7 +187,7 @@ impl KeyRing {
     }
 
     /// Keeps own signing keys that are still of use.
-    pub(crate) fn retain(&mut self, wanted: impl Fn(&[u8; 33]) -> bool) {
+    pub fn retain(&mut self, wanted: impl Fn(&[u8; 33]) -> bool) {
         self.signing.retain(|held| wanted(&held.public()));
         if let Some(token) = &mut self.token {
             token.retain(wanted);
@@ -203,13 +195,13 @@ impl KeyRing {
     }
 
     /// The keys of the sealed records that [`KeyRing::write`] makes.
-    pub(super) fn from_records(plain: &[u8]) -> Option<Self> {
+    pub(crate) fn from_records(plain: &[u8]) -> Option<Self> {
         from_records(plain)
     }
 
     /// Takes the keys of `role` that are in memory out of the ring, own ones and those of other
     /// files, and says how many were own.
-    pub(super) fn take_role(&mut self, root: &RootBody, role: Role) -> (KeyRing, usize) {
+    pub(crate) fn take_role(&mut self, root: &RootBody, role: Role) -> (KeyRing, usize) {
         let holds = |held: &Held| root.keys(role).any(|point| point.0 == held.public());
         let mut signing: Vec<Held> = self.signing.extract_if(.., |held| holds(held)).collect();
         let own = signing.iter().filter(|held| !held.foreign).count();
@@ -220,19 +212,19 @@ impl KeyRing {
     }
 
     /// Ids of the keys in memory.
-    pub(crate) fn ids(&self) -> Vec<KeyId> {
+    pub fn ids(&self) -> Vec<KeyId> {
         self.signing.iter().map(Held::id).collect()
     }
 
     /// Takes the keys with these public halves out, for a file of its own each.
-    pub(crate) fn split_off(&mut self, publics: &[[u8; 33]]) -> Vec<(KeyId, KeyRing)> {
+    pub fn split_off(&mut self, publics: &[[u8; 33]]) -> Vec<(KeyId, KeyRing)> {
         let out = self.signing.extract_if(.., |held| publics.contains(&held.public()));
         out.map(|held| (held.id(), KeyRing { signing: vec![held], ..KeyRing::default() })).collect()
     }
 
     /// Writes what a vendor directory holds of them: the sealed file, where there is something to
     /// seal, and where the rest is.
-    pub(crate) fn write_home(&mut self, dir: &Path, passphrase: &Passphrase) -> Result<()> {
+    pub fn write_home(&mut self, dir: &Path, passphrase: &Passphrase) -> Result<()> {
         let path = dir.join(KEYS_FILE);
         let own = self.signing.iter().any(|held| !held.foreign);
         if own || self.firm_key.is_some() || !self.items.is_empty() || path.exists() {
@@ -247,7 +239,7 @@ impl KeyRing {
     }
 
     /// Writes the keys that are not in a token, readable by their owner only.
-    pub(crate) fn write(&self, path: &Path, passphrase: &Passphrase) -> Result<()> {
+    pub fn write(&self, path: &Path, passphrase: &Passphrase) -> Result<()> {
         let mut sealed = Sealed { version: VERSION, salt: [0; 16], nonce: [0; 12], sealed: vec![] };
         fill(&mut sealed.salt)?;
         fill(&mut sealed.nonce)?;
@@ -259,7 +251,7 @@ impl KeyRing {
     }
 
     /// Reads them back.
-    pub(crate) fn read(path: &Path, passphrase: &Passphrase) -> Result<Self> {
+    pub fn read(path: &Path, passphrase: &Passphrase) -> Result<Self> {
         let damaged = || Shown::from(ErrorCode::Malformed.failure()).about(path.display());
         let sealed =
             Sealed::parse(&files::read(path)?).map_err(|error| error.about(path.display()))?;
@@ -274,7 +266,7 @@ impl KeyRing {
     }
 
     /// Their records, as a file seals them.
-    pub(super) fn to_records(&self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn to_records(&self) -> Zeroizing<Vec<u8>> {
         let count = self.signing.len() + self.items.len() + 1;
         let mut out = Zeroizing::new(Vec::with_capacity(count * RECORD_LEN));
         let mut put = |kind: u8, a: u32, b: u16, secret: &[u8; 32]| {
@@ -297,7 +289,7 @@ impl KeyRing {
 }
 
 /// A new signing key.
-pub(super) fn new_key() -> Result<SigningKey> {
+pub(crate) fn new_key() -> Result<SigningKey> {
     Ok(SigningKey::generate(&mut SystemRandom).map_err(|_| ErrorCode::RandomFailed.failure())?)
 }
 
@@ -360,7 +352,7 @@ fn no_role(role: Role) -> Shown {
 }
 
 /// A key file as it lies there. The cost of opening it is no field: nobody chooses it for us.
-pub(crate) struct Sealed {
+pub struct Sealed {
     version: u8,
     salt: [u8; 16],
     nonce: [u8; 12],
@@ -369,7 +361,7 @@ pub(crate) struct Sealed {
 
 impl Sealed {
     /// Takes a file's bytes apart.
-    pub(crate) fn parse(file: &[u8]) -> Result<Self> {
+    pub fn parse(file: &[u8]) -> Result<Self> {
         let damaged = || Shown::from(ErrorCode::Malformed.failure());
         let (version, rest) =
             file.strip_prefix(MAGIC).and_then(<[u8]>::split_first).ok_or_else(damaged)?;
@@ -390,7 +382,7 @@ impl Sealed {
     }
 
     /// The file's bytes.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         [&MAGIC[..], &[self.version], &self.salt, &self.nonce, &self.sealed].concat()
     }
 
@@ -400,7 +392,7 @@ impl Sealed {
 }
 
 /// Argon2id (RFC 9106) with the library's recommended cost.
-pub(super) fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroizing<[u8; 32]>> {
+pub(crate) fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroizing<[u8; 32]>> {
     let mut key = Zeroizing::new([0; 32]);
     Argon2::default()
         .hash_password_into(passphrase.bytes(), salt, &mut key[..])
@@ -409,7 +401,7 @@ pub(super) fn stretch(passphrase: &Passphrase, salt: &[u8; 16]) -> Result<Zeroiz
 }
 
 /// The system's randomness.
-pub(crate) struct SystemRandom;
+pub struct SystemRandom;
 
 impl Random for SystemRandom {
     fn fill(&mut self, out: &mut [u8]) -> std::result::Result<(), RandomFailed> {
@@ -418,14 +410,14 @@ impl Random for SystemRandom {
 }
 
 /// 32 fresh bytes.
-pub(crate) fn entropy() -> Result<[u8; 32]> {
+pub fn entropy() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     fill(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Fills with fresh bytes.
-pub(super) fn fill(out: &mut [u8]) -> Result<()> {
+pub(crate) fn fill(out: &mut [u8]) -> Result<()> {
     Ok(SystemRandom.fill(out).map_err(|_| ErrorCode::RandomFailed.failure())?)
 }
 

@@ -13,21 +13,6 @@
 //! containers/ID.json     what was issued to a container and what it confirmed
 //! ```
 
-mod context;
-pub(crate) mod data;
-mod delegate;
-mod issue;
-pub(crate) mod keys;
-pub(crate) mod ledger;
-pub(crate) mod options;
-pub(crate) mod passphrase;
-pub(crate) mod products;
-mod roots;
-pub(crate) mod shares;
-pub(crate) mod store;
-mod token;
-mod usage;
-
 use std::path::{Path, PathBuf};
 
 use protocol::codec::{Fixed, List, Text};
@@ -38,36 +23,25 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use protocol::signed::Role;
 
-use crate::args::{KeyStoreArgs, NewKeyArgs, StoreArg};
-use crate::error::{Result, Shown};
-use crate::files;
-use crate::trust::Trust;
-use store::{StoreFile, TokenPlace};
-
-pub(crate) use context::{VerifiedStatement, certified, read_inventory, read_statement, verify};
-pub(crate) use data::{DataInput, field as data_field, read as read_data};
-pub(crate) use delegate::Grant;
-pub(crate) use issue::{Change, Issue, Setting};
-pub(crate) use keys::entropy as fresh_nonce;
-pub(crate) use keys::{Home, KeyRing, SystemRandom};
-pub(crate) use ledger::{Ledger, Point};
-pub(crate) use options::{OptionArgs, features, parse_template};
-pub(crate) use passphrase::{Passphrase, ask};
-pub(crate) use products::Product;
-pub(crate) use roots::{Revocations, Rotation};
-pub(crate) use token::Token;
-pub(crate) use usage::UsageLog;
+use crate::keys::{self, Home, KeyRing};
+use crate::passphrase::Passphrase;
+use crate::products::{self, Product};
+use crate::secrets::Secrets;
+use crate::store::StoreFile;
+use crate::token::Token;
+use crate::trust::{Trust, role_name};
+use crate::{Result, Shown, clock, files, roots, shares};
 
 /// Name of the public root in a vendor directory.
-pub(crate) const ROOT_FILE: &str = "root.strgroom";
-const KEYS_FILE: &str = "keys.sealed";
-const STORE_FILE: &str = "store.toml";
-const PRODUCTS_FILE: &str = "products.toml";
-const CONTAINERS_DIR: &str = "containers";
-const ROOTS_DIR: &str = "roots";
-const TRUST_FILE: &str = "trust.strgroom";
-const DELEGATION_FILE: &str = "delegation.strgroom";
-const DELEGATIONS_DIR: &str = "delegations";
+pub const ROOT_FILE: &str = "root.strgroom";
+pub(crate) const KEYS_FILE: &str = "keys.sealed";
+pub(crate) const STORE_FILE: &str = "store.toml";
+pub(crate) const PRODUCTS_FILE: &str = "products.toml";
+pub(crate) const CONTAINERS_DIR: &str = "containers";
+pub(crate) const ROOTS_DIR: &str = "roots";
+pub(crate) const TRUST_FILE: &str = "trust.strgroom";
+pub(crate) const DELEGATION_FILE: &str = "delegation.strgroom";
+pub(crate) const DELEGATIONS_DIR: &str = "delegations";
 const USAGE_DIR: &str = "usage";
 
 /// Roles that a new vendor has keys for.
@@ -75,17 +49,17 @@ const FIRST_ROLES: [Role; 6] =
     [Role::Root, Role::Licensing, Role::Protect, Role::Time, Role::Revocation, Role::Log];
 
 /// An opened vendor directory. Its keys stay sealed until they are asked for.
-pub(crate) struct Vendor {
-    dir: PathBuf,
+pub struct Vendor {
+    pub(crate) dir: PathBuf,
     /// The newest root.
-    pub(crate) root: Root,
+    pub root: Root,
     /// Roots, revocations, and by what right a reseller issues.
-    pub(crate) trust: Trust,
+    pub trust: Trust,
 }
 
 impl Vendor {
     /// Makes a vendor directory.
-    pub(crate) fn init(
+    pub fn init(
         dir: &Path,
         name: &str,
         firm_code: u32,
@@ -104,10 +78,10 @@ impl Vendor {
         let roles = List::new(roles?).unwrap_or_default();
         let body = RootBody { mode, name, firm_code: FirmCode(firm_code), roles };
         let signers = keys.signers(&body, Role::Root)?;
-        let object = Root::write_first(&body, crate::clock::now_s(), &signers, &keys::entropy()?)
+        let object = Root::write_first(&body, clock::now_s(), &signers, &keys::entropy()?)
             .ok_or_else(|| keys.refusal(ErrorCode::TooLong.failure()))?;
-        std::fs::create_dir_all(dir.join(CONTAINERS_DIR))
-            .map_err(|error| Shown::io(dir, &error))?;
+        files::make_folder(dir)?;
+        files::make_folder(&dir.join(CONTAINERS_DIR))?;
         keys.write_home(dir, passphrase)?;
         files::write_new(&dir.join(PRODUCTS_FILE), b"")?;
         // Last, since it is what makes the folder a vendor directory.
@@ -116,21 +90,15 @@ impl Vendor {
     }
 
     /// Whether a vendor directory may be made here, and its name as the root will have it.
-    pub(crate) fn check_new(dir: &Path, name: &str) -> Result<Text<FIRM_NAME_LEN_MAX>> {
-        let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
-        if dir.exists() && !std::fs::read_dir(dir).is_ok_and(is_empty) {
-            return Err(Shown::conflict(
-                format!("{} is there already, and is no empty folder", dir.display()),
-                "Choose another folder.",
-            ));
-        }
+    pub fn check_new(dir: &Path, name: &str) -> Result<Text<FIRM_NAME_LEN_MAX>> {
+        files::check_empty(dir)?;
         Text::new(name).filter(|name| !name.is_empty()).ok_or_else(|| {
             Shown::usage(format!("{name:?} cannot be a vendor's name"), "Use at most 64 bytes.")
         })
     }
 
     /// Opens a vendor directory.
-    pub(crate) fn open(dir: &Path) -> Result<Self> {
+    pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(ROOT_FILE);
         if !path.is_file() {
             let failure = ErrorCode::VendorDirectory.failure();
@@ -141,18 +109,18 @@ impl Vendor {
         Ok(Vendor { dir: dir.to_owned(), root, trust })
     }
 
-    /// Opens the key store, and the key files that are named.
-    pub(crate) fn keys(&self, args: &KeyStoreArgs) -> Result<KeyRing> {
-        self.keys_under(args, &self.passphrase(args, false)?)
+    /// Opens the key store, and the key files and shares that are named.
+    pub fn keys(&self, secrets: &dyn Secrets) -> Result<KeyRing> {
+        self.keys_under(secrets, &self.passphrase(secrets, false)?)
     }
 
     /// The passphrase of the key store, if there is something to open with it, or something will be
     /// sealed.
-    pub(crate) fn passphrase(&self, args: &KeyStoreArgs, seals: bool) -> Result<Passphrase> {
-        if !seals && args.key_file.is_empty() && !self.seals() {
+    pub fn passphrase(&self, secrets: &dyn Secrets, seals: bool) -> Result<Passphrase> {
+        if !seals && secrets.key_files().is_empty() && !self.seals() {
             return Ok(Passphrase::empty());
         }
-        Passphrase::obtain(args, self.root.body.mode == Mode::Test, false)
+        secrets.passphrase(self.root.body.mode)
     }
 
     /// Whether private keys are in a file here: always, unless all are in a token.
@@ -175,7 +143,7 @@ impl Vendor {
     }
 
     /// Where private keys are that are not in a file.
-    pub(crate) fn store(&self) -> Result<StoreFile> {
+    pub fn store(&self) -> Result<StoreFile> {
         let path = self.dir.join(STORE_FILE);
         if !path.exists() {
             return Ok(StoreFile::default());
@@ -184,34 +152,28 @@ impl Vendor {
     }
 
     /// [`Vendor::keys`] with a passphrase that is known.
-    pub(crate) fn keys_under(
-        &self,
-        args: &KeyStoreArgs,
-        passphrase: &Passphrase,
-    ) -> Result<KeyRing> {
+    pub fn keys_under(&self, secrets: &dyn Secrets, passphrase: &Passphrase) -> Result<KeyRing> {
+        let mode = self.root.body.mode;
         let mut keys = match self.seals() {
             true => KeyRing::read(&self.dir.join(KEYS_FILE), passphrase)?,
             false => KeyRing::default(),
         };
         if let Some(place) = self.store()?.token() {
             place.module.as_deref().map(|module| self.check_module(module)).transpose()?;
-            let pin = Passphrase::pin(args, &place.token)?;
-            let mode = self.root.body.mode;
-            keys.attach(Token::open(place.clone(), &pin, &args.source, mode)?);
+            keys.attach(Token::open(place.clone(), secrets, mode)?);
         }
-        for (at, path) in args.key_file.iter().enumerate() {
-            let own = args.key_passphrase_file.get(at).map(PathBuf::as_path);
+        for (path, own) in secrets.key_files() {
             keys.borrow(KeyRing::read(path, &passphrase.of_file(own)?)?);
         }
-        if !args.share.is_empty() {
-            keys.borrow(shares::join(args, self.root.body.mode == Mode::Test)?);
+        if !secrets.shares().is_empty() {
+            keys.borrow(shares::join(secrets, mode)?);
         }
         Ok(keys)
     }
 
     /// Splits the keys of a role that are in files: the shares are written and tried, and only then
     /// the keys leave this directory. How many keys, and how many of them were here.
-    pub(crate) fn split(
+    pub fn split(
         &self,
         role: Role,
         threshold: u8,
@@ -221,7 +183,7 @@ impl Vendor {
     ) -> Result<(KeyRing, usize)> {
         let (parted, own) = keys.take_role(&self.root.body, role);
         if parted.ids().is_empty() {
-            let role = crate::trust::role_name(role);
+            let role = role_name(role);
             return Err(Shown::not_found(
                 format!("no private keys of the role {role} are in files here"),
                 "Name key files with --key-file; a token gives none of its keys away.",
@@ -239,24 +201,24 @@ impl Vendor {
     }
 
     /// The roots, one behind the other.
-    pub(crate) fn root_objects(&self) -> Vec<u8> {
+    pub fn root_objects(&self) -> Vec<u8> {
         self.trust.roots.iter().flat_map(|part| part.bytes.iter().copied()).collect()
     }
 
     /// The products.
-    pub(crate) fn products(&self) -> Result<Vec<Product>> {
+    pub fn products(&self) -> Result<Vec<Product>> {
         let path = self.dir.join(PRODUCTS_FILE);
         products::parse(&files::read(&path)?).map_err(|error| error.about(path.display()))
     }
 
     /// The product of this number.
-    pub(crate) fn product(&self, code: u32) -> Result<Product> {
+    pub fn product(&self, code: u32) -> Result<Product> {
         let found = self.products()?.into_iter().find(|product| product.code == code);
         Ok(found.ok_or(ErrorCode::ProductNotDefined.with(code.into(), 0))?)
     }
 
     /// Defines a product; with `dry_run`, says only whether that can be done.
-    pub(crate) fn add_product(&self, product: Product, dry_run: bool) -> Result<()> {
+    pub fn add_product(&self, product: Product, dry_run: bool) -> Result<()> {
         let mut products = self.products()?;
         if let Some(old) = products.iter().find(|old| old.code == product.code) {
             let failure = Shown::from(ErrorCode::AlreadyThere.failure());
@@ -272,52 +234,23 @@ impl Vendor {
     }
 
     /// Numbers of the products, as the formats have them.
-    pub(crate) fn product_codes(&self, codes: &[u32]) -> Result<Vec<ProductCode>> {
+    pub fn product_codes(&self, codes: &[u32]) -> Result<Vec<ProductCode>> {
         codes.iter().map(|code| Ok(ProductCode(self.product(*code)?.code))).collect()
     }
 
     /// Folder of the usage logs that containers sent.
-    pub(crate) fn usage_dir(&self) -> PathBuf {
+    pub fn usage_dir(&self) -> PathBuf {
         self.dir.join(USAGE_DIR)
     }
 
     /// Folder of the containers' records.
-    pub(crate) fn containers_dir(&self) -> PathBuf {
+    pub fn containers_dir(&self) -> PathBuf {
         self.dir.join(CONTAINERS_DIR)
     }
 }
 
-/// The token that is named for new keys, if one is.
-pub(crate) fn named_token(
-    new: &NewKeyArgs,
-    args: &KeyStoreArgs,
-    mode: Mode,
-) -> Result<Option<Token>> {
-    let Some(token) = &new.token else { return Ok(None) };
-    let module = match (new.store, &new.module) {
-        (Some(StoreArg::Pkcs11), Some(module)) => {
-            // Not the file behind a link: that changes with every update of the module.
-            Some(std::path::absolute(module).map_err(|error| Shown::io(module, &error))?)
-        }
-        (Some(StoreArg::Dongle), None) => None,
-        (Some(StoreArg::Pkcs11), None) => {
-            return Err(Shown::usage("by which module is not said", "Name it with --module."));
-        }
-        (Some(StoreArg::Dongle), Some(_)) => {
-            return Err(Shown::usage("a dongle has no module", "Leave --module out."));
-        }
-        _ => {
-            let hint = "Say --store pkcs11 or --store dongle, or leave --token out.";
-            return Err(Shown::usage("a token is named, and no keys go into it", hint));
-        }
-    };
-    let pin = Passphrase::pin(args, token)?;
-    let place = TokenPlace { module, token: token.clone(), firm_key: None, keys: Vec::new() };
-    Token::open(place, &pin, &args.source, mode).map(Some)
-}
-
 /// Reads a root file: the object, and the root when its signatures hold.
-pub(crate) fn read_root(path: &Path) -> Result<(Vec<u8>, Root)> {
+pub fn read_root(path: &Path) -> Result<(Vec<u8>, Root)> {
     let bytes = files::read(path)?;
     let read = || -> std::result::Result<(Vec<u8>, Root), protocol::errors::Failure> {
         let rest = file::expect(&bytes, FileKind::Root)?;

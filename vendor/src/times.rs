@@ -5,10 +5,10 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::clock;
-use crate::error::{Result, Shown};
+use crate::{Result, Shown};
 
 /// Unix seconds in local time, with the offset.
-pub(crate) fn show(unix_s: u64) -> String {
+pub fn show(unix_s: u64) -> String {
     let time = i64::try_from(unix_s).ok().and_then(|s| Timestamp::from_second(s).ok());
     match time {
         Some(time) => {
@@ -19,7 +19,7 @@ pub(crate) fn show(unix_s: u64) -> String {
 }
 
 /// Reads `2027-03-31` (local midnight), `2027-03-31T12:00:00Z`, or `+30d`, `+1 year` from now.
-pub(crate) fn parse(text: &str) -> Result<u64> {
+pub fn parse(text: &str) -> Result<u64> {
     let seconds = match text.strip_prefix('+') {
         Some(span) => from_now(span),
         None => date(text).or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second)),
@@ -33,7 +33,7 @@ pub(crate) fn parse(text: &str) -> Result<u64> {
 }
 
 /// Reads a length of time from now on, such as `30d` or `1 year`, in seconds.
-pub(crate) fn span_s(text: &str) -> Result<u32> {
+pub fn span_s(text: &str) -> Result<u32> {
     let now = clock::now_here();
     let span: Option<Span> = text.trim().parse().ok();
     let end = span.and_then(|span| now.checked_add(span).ok());

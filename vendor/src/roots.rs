@@ -14,44 +14,44 @@ use protocol::objects::revocation::{
 use protocol::objects::root::{NextBody, RoleKeys, Root, RootBody};
 use protocol::signed::{Kind, Role};
 
-use super::keys::{Home, KeyRing, entropy};
-use super::passphrase::Passphrase;
-use super::{DELEGATION_FILE, ROOT_FILE, ROOTS_DIR, TRUST_FILE, Vendor};
 use crate::clock;
-use crate::error::{Result, Shown};
+use crate::directory::{DELEGATION_FILE, ROOT_FILE, ROOTS_DIR, TRUST_FILE, Vendor};
 use crate::files;
+use crate::keys::{Home, KeyRing, entropy};
+use crate::passphrase::Passphrase;
 use crate::trust::{Part, Trust, role_name};
+use crate::{Result, Shown};
 
 /// Days after the end of revocations in which one is warned; then nothing is issued under them.
 const STALE: StalePolicy = StalePolicy { refuse_after_s: Some(30 * 86_400) };
 
 /// A role that gets new keys.
-pub(crate) struct Rotation {
+pub struct Rotation {
     /// The role.
-    pub(crate) role: Role,
+    pub role: Role,
     /// How many keys.
-    pub(crate) keys: u8,
+    pub keys: u8,
     /// How many of them must sign.
-    pub(crate) threshold: u8,
+    pub threshold: u8,
     /// Last second of the new root; 0 = no end.
-    pub(crate) until_s: u64,
+    pub until_s: u64,
     /// Where the keys go.
-    pub(crate) home: Home,
+    pub home: Home,
 }
 
 /// The next revocations.
-pub(crate) struct Revocations {
+pub struct Revocations {
     /// Their number.
-    pub(crate) epoch: u32,
+    pub epoch: u32,
     /// What is in them.
-    pub(crate) body: RevocationBody,
+    pub body: RevocationBody,
     /// Last second in which they tell the present; 0 = no end.
-    pub(crate) until_s: u64,
+    pub until_s: u64,
 }
 
 impl Rotation {
     /// Fills in what was not said from what the role has.
-    pub(crate) fn of(
+    pub fn of(
         root: &Root,
         role: Role,
         keys: Option<u8>,
@@ -78,7 +78,7 @@ impl Rotation {
 impl Vendor {
     /// Makes the next root. New private keys are written first, so that no root is without them;
     /// the root then counts as soon as it is in its place.
-    pub(crate) fn rotate(
+    pub fn rotate(
         self,
         rotation: &Rotation,
         mut keys: KeyRing,
@@ -103,7 +103,7 @@ impl Vendor {
             None => keys.write_home(&self.dir, passphrase)?,
         }
         let folder = self.dir.join(ROOTS_DIR);
-        std::fs::create_dir_all(&folder).map_err(|error| Shown::io(&folder, &error))?;
+        files::make_folder(&folder)?;
         let path = folder.join(format!("{}.strgroom", next.version));
         files::write_new(&path, &file::write(FileKind::Root, &[&object]))?;
         let mut roots = self.root_objects();
@@ -117,7 +117,7 @@ impl Vendor {
     }
 
     /// Makes the next revocations.
-    pub(crate) fn revoke(self, next: &Revocations, keys: &KeyRing) -> Result<Self> {
+    pub fn revoke(self, next: &Revocations, keys: &KeyRing) -> Result<Self> {
         self.check_own()?;
         let object = sign_revocation(&self.root, next, keys)?;
         self.write_trust(&self.root_objects(), Some(&object))?;
@@ -125,7 +125,7 @@ impl Vendor {
     }
 
     /// A reseller's directory issues, and changes nothing of whom the vendor trusts.
-    pub(crate) fn check_own(&self) -> Result<()> {
+    pub fn check_own(&self) -> Result<()> {
         match &self.trust.delegate {
             None => Ok(()),
             Some(_) => Err(Shown::usage(
@@ -136,7 +136,7 @@ impl Vendor {
     }
 
     /// The revocations, as they are and as they count.
-    pub(crate) fn revocations(&self) -> Option<Revocations> {
+    pub fn revocations(&self) -> Option<Revocations> {
         let part = self.trust.revocation.as_ref()?;
         Some(Revocations {
             epoch: u32::try_from(part.header.seq).ok()?,
@@ -147,7 +147,7 @@ impl Vendor {
 
     /// Refuses a container that may not be issued for, and revocations that are long over. What is
     /// only to be warned of is returned.
-    pub(crate) fn check_issue(&self, id: ContainerId, firmware: u32) -> Result<Vec<String>> {
+    pub fn check_issue(&self, id: ContainerId, firmware: u32) -> Result<Vec<String>> {
         let now_s = clock::now_s();
         let mut warnings = Vec::new();
         if self.root.until_s != 0 && now_s > self.root.until_s {
@@ -178,7 +178,7 @@ impl Vendor {
     }
 
     /// Keys that sign no license any more.
-    pub(crate) fn revoked_keys(&self) -> Vec<KeyId> {
+    pub fn revoked_keys(&self) -> Vec<KeyId> {
         self.revocations().map(|now| now.body.keys.into_vec()).unwrap_or_default()
     }
 
@@ -221,7 +221,7 @@ impl Vendor {
 
 /// All that a directory says of trust. Revocations that were signed for the root before the newest
 /// are kept as they are: making the newest was interrupted, and they are made again next.
-pub(super) fn read_trust(dir: &Path) -> Result<Trust> {
+pub(crate) fn read_trust(dir: &Path) -> Result<Trust> {
     let path = dir.join(ROOT_FILE);
     let mut objects = objects_of(&path, FileKind::Root)?;
     for version in 2_u64.. {
@@ -293,7 +293,7 @@ fn write_apart(
     drawn: &[[u8; 33]],
     (folder, passphrase): (&Path, &Passphrase),
 ) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| Shown::io(folder, &error))?;
+    files::make_folder(folder)?;
     for (id, alone) in keys.split_off(drawn) {
         alone.write(&folder.join(format!("{}-{id}.key", role_name(role))), passphrase)?;
     }
@@ -309,7 +309,7 @@ fn sign_revocation(root: &Root, next: &Revocations, keys: &KeyRing) -> Result<Ve
 
 impl Revocations {
     /// The next ones, as they are now: none yet, or the same under the next number.
-    pub(crate) fn after(vendor: &Vendor, until_s: u64) -> Result<Self> {
+    pub fn after(vendor: &Vendor, until_s: u64) -> Result<Self> {
         let now = vendor.revocations();
         let epoch = now.as_ref().map_or(Some(1), |now| now.epoch.checked_add(1));
         let epoch = epoch.ok_or(ErrorCode::TooLong.failure())?;
@@ -318,17 +318,17 @@ impl Revocations {
     }
 
     /// Adds a key, or takes it away.
-    pub(crate) fn put_key(&mut self, key: KeyId, revoked: bool) -> Result<bool> {
+    pub fn put_key(&mut self, key: KeyId, revoked: bool) -> Result<bool> {
         put(&mut self.body.keys, key, revoked)
     }
 
     /// Adds a container, or takes it away.
-    pub(crate) fn put_container(&mut self, id: ContainerId, revoked: bool) -> Result<bool> {
+    pub fn put_container(&mut self, id: ContainerId, revoked: bool) -> Result<bool> {
         put(&mut self.body.containers, id, revoked)
     }
 
     /// Adds versions of firmware, or takes them away.
-    pub(crate) fn put_firmware(&mut self, range: FirmwareRange, revoked: bool) -> Result<bool> {
+    pub fn put_firmware(&mut self, range: FirmwareRange, revoked: bool) -> Result<bool> {
         put(&mut self.body.firmware, range, revoked)
     }
 }
@@ -363,7 +363,7 @@ fn put<T: Ord + Clone, const MAX: usize>(
 
 impl Part {
     /// The object again, to be verified.
-    pub(crate) fn unverified(&self) -> Result<protocol::signed::UnverifiedObject<'_>> {
+    pub fn unverified(&self) -> Result<protocol::signed::UnverifiedObject<'_>> {
         Ok(file::next_object(&self.bytes, protocol::limits::REVOCATION_BODY_LEN_MAX)?.0)
     }
 }

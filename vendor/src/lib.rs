@@ -1,0 +1,43 @@
+//! What a vendor decides, keeps and signs: keys, products, licenses, trust. For the command line and
+//! for servers alike: it asks nobody, prints nothing and reaches no container.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod context;
+pub mod data;
+mod delegate;
+mod directory;
+pub mod files;
+pub mod issue;
+pub mod keys;
+pub mod ledger;
+pub mod options;
+mod passphrase;
+pub mod products;
+mod roots;
+mod secrets;
+pub mod shares;
+pub mod store;
+pub mod times;
+pub mod token;
+pub mod trust;
+pub mod usage;
+
+pub use context::{VerifiedStatement, certified, read_inventory, read_statement, verify};
+pub use data::{DataInput, field as data_field, read as read_data};
+pub use delegate::Grant;
+pub use directory::{ROOT_FILE, Vendor, read_root};
+pub use issue::{Change, Issue, Setting};
+pub use keys::{Home, KeyRing, SystemRandom, entropy as fresh_nonce};
+pub use ledger::{Ledger, Point};
+pub use options::{OptionArgs, features, parse_template};
+pub use passphrase::Passphrase;
+pub use products::Product;
+pub use protocol::errors::Shown;
+pub use roots::{Revocations, Rotation};
+pub use secrets::Secrets;
+pub use token::Token;
+pub use usage::UsageLog;
+
+/// What a vendor's work comes to.
+pub type Result<T> = std::result::Result<T, Shown>;
