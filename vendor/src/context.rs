@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::files;
+use crate::ledger::Point;
 use crate::{Result, Shown};
 
 /// A statement whose certificate and signature held.
@@ -32,6 +33,18 @@ pub struct VerifiedStatement<B> {
     pub body: B,
 }
 
+impl<B> VerifiedStatement<B> {
+    /// How the container is named to people.
+    pub fn serial(&self) -> String {
+        self.device.serial().to_string()
+    }
+
+    /// Where the container stands in the firm's chain.
+    pub fn point(&self) -> Point {
+        Point { seq: self.header.seq, state: self.header.state }
+    }
+}
+
 /// Reads a context or receipt for the firm `root_fp` of `mode`.
 pub fn read_statement<B: DeserializeOwned + Serialize>(
     path: &Path,
@@ -39,10 +52,19 @@ pub fn read_statement<B: DeserializeOwned + Serialize>(
     root_fp: RootFp,
     mode: Mode,
 ) -> Result<VerifiedStatement<B>> {
-    let bytes = files::read(path)?;
-    verify(&bytes, kind, root_fp, mode)
-        .and_then(|(statement, rest)| file::finish(rest).map(|()| statement))
+    parse_statement(&files::read(path)?, kind, root_fp, mode)
         .map_err(|failure| Shown::from(failure).about(path.display()))
+}
+
+/// [`read_statement`] from its bytes.
+pub fn parse_statement<B: DeserializeOwned + Serialize>(
+    bytes: &[u8],
+    kind: FileKind,
+    root_fp: RootFp,
+    mode: Mode,
+) -> std::result::Result<VerifiedStatement<B>, Failure> {
+    let (statement, rest) = verify(bytes, kind, root_fp, mode)?;
+    file::finish(rest).map(|()| statement)
 }
 
 /// Reads an inventory for the firm `root_fp` of `mode`: its signed context, then the configuration,

@@ -3,13 +3,11 @@
 use std::path::Path;
 
 use protocol::codec::{Fixed, Text};
-use protocol::crypto::ecdsa::Sign;
 use protocol::errors::ErrorCode;
 use protocol::ids::{Generation, ProductCode};
 use protocol::limits::DELEGATION_DEPTH_MAX;
 use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::file::{self, FileKind};
-use protocol::signed::Role;
 
 use crate::clock;
 use crate::directory::{
@@ -70,7 +68,7 @@ impl Vendor {
         let point = Fixed(key.verifying_key().to_bytes());
         let body = DelegationBody { name, key: point, scope: grant.scope };
         let times = (clock::now_s(), grant.until_s);
-        let signer = self.issuer_key(keys)?;
+        let signer = self.issuer().key(keys)?;
         let object = body.write(self.root.root_fp, times, signer, &entropy()?);
         let object = object.ok_or_else(|| keys.refusal(ErrorCode::TooLong.failure()))?;
         let file = self.delegation_file(&object);
@@ -83,14 +81,6 @@ impl Vendor {
         files::write_new(&folder.join(format!("{id}.strgroom")), &file)?;
         files::write_new(&dir.join(DELEGATION_FILE), &file)?;
         Vendor::open(dir)
-    }
-
-    /// The key that signs updates and delegations here.
-    pub fn issuer_key<'a>(&self, keys: &'a KeyRing) -> Result<&'a dyn Sign> {
-        match &self.trust.delegate {
-            Some(delegate) => keys.by_id(delegate.key.id()),
-            None => keys.signer(&self.root.body, Role::Licensing, &self.revoked_keys()),
-        }
     }
 
     /// Delegations that were made here, by the ids of their keys.

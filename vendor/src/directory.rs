@@ -23,6 +23,7 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use protocol::signed::Role;
 
+use crate::issuer::Issuer;
 use crate::keys::{self, Home, KeyRing};
 use crate::passphrase::Passphrase;
 use crate::products::{self, Product};
@@ -107,6 +108,11 @@ impl Vendor {
         let trust = roots::read_trust(dir)?;
         let root = trust.root.clone().ok_or(ErrorCode::RootRefused.failure())?;
         Ok(Vendor { dir: dir.to_owned(), root, trust })
+    }
+
+    /// Who issues from here.
+    pub fn issuer(&self) -> Issuer<'_> {
+        Issuer { root: &self.root, trust: &self.trust }
     }
 
     /// Opens the key store, and the key files and shares that are named.

@@ -1,30 +1,28 @@
 //! Making an update: where it follows, what it does, one signature, and the record before the file.
+//!
+//! [`Issuer::draft`] and [`Issuer::sign`] need no files: a server keeps [`crate::ledger::Ledger`]
+//! where it likes. [`Issue`] does the same from a vendor directory.
 
-use std::path::Path;
+mod recorded;
+mod sealer;
 
-use protocol::codec::{Bytes, Fixed};
-use protocol::crypto::ecdh::PublicKey;
-use protocol::crypto::hpke;
 use protocol::errors::ErrorCode;
-use protocol::ids::{Generation, ProductCode};
-use protocol::objects::data::{DataContent, sealed_data_aad, sealed_data_info};
-use protocol::objects::delegation::ScopeError;
+use protocol::ids::Generation;
+use protocol::objects::device::Device;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{ItemRef, ProductItem};
-use protocol::objects::statement::{ContextBody, next_state_hash};
-use protocol::objects::update::{ProductRange, SealedKey, UnitsChange, UpdateOp, write_ops};
-use protocol::signed::{Header, Kind, Proof, Role, sign_batch, sign_threshold, write_object};
-use zeroize::Zeroizing;
+use protocol::objects::statement::next_state_hash;
+use protocol::objects::update::{ProductRange, UnitsChange, write_ops};
+use protocol::signed::{Header, Kind, Proof, Role, sign_threshold, write_object};
 
-use crate::clock;
-use crate::context::VerifiedStatement;
-use crate::context::read_statement;
 use crate::data::DataInput;
-use crate::directory::Vendor;
-use crate::keys::{KeyRing, SystemRandom, entropy};
-use crate::ledger::{Issued, Ledger, Point};
-use crate::trust::Part;
+use crate::issuer::Issuer;
+use crate::keys::{KeyRing, entropy};
+use crate::ledger::{Issued, Point};
 use crate::{Result, Shown};
+
+pub use recorded::Issue;
+pub use sealer::Sealer;
 
 /// What an update changes.
 pub enum Change {
@@ -52,9 +50,31 @@ pub struct Setting {
     pub data: Vec<DataInput>,
 }
 
+/// An update that nobody has signed yet.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Where it follows.
+    pub before: Point,
+    /// Its header, still without the key that signs.
+    pub header: Header,
+    /// Its operations.
+    pub body: Vec<u8>,
+    /// What it does, for people.
+    pub what: String,
+}
+
+/// A signed update.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The object as containers take it.
+    pub object: Vec<u8>,
+    /// What the container's record says of it, with the state that it leads to.
+    pub issued: Issued,
+}
+
 impl Change {
     /// In words.
-    fn what(&self) -> String {
+    pub fn what(&self) -> String {
         match self {
             Change::Nothing => "cancel".into(),
             Change::Set(setting) => {
@@ -68,199 +88,121 @@ impl Change {
             }
         }
     }
-
-    fn kind(&self) -> Kind {
-        if let Change::Perpetuate(_) = self { Kind::Recovery } else { Kind::Update }
-    }
 }
 
-/// An update in the making.
-pub struct Issue<'a> {
-    /// Who issues.
-    pub vendor: &'a Vendor,
-    /// For which container.
-    pub context: VerifiedStatement<ContextBody>,
-    /// The record of that container.
-    ledger: Ledger,
-    /// Where the update follows.
-    pub before: Point,
-}
-
-impl<'a> Issue<'a> {
-    /// Reads the context, settles the record by it, and finds the place of the next update.
-    pub fn begin(
-        vendor: &'a Vendor,
-        context: &Path,
-        supersede: Option<u64>,
-        adopt: bool,
-    ) -> Result<Self> {
-        let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
-        let context: VerifiedStatement<ContextBody> =
-            read_statement(context, FileKind::Context, root_fp, mode)?;
-        let shown = Point { seq: context.header.seq, state: context.header.state };
-        let device = &context.device;
-        let serial = device.id.serial(device.body.kind).to_string();
-        let mut ledger = Ledger::load(&vendor.containers_dir(), device.id, serial, shown)?;
-        ledger.check_alive()?;
-        match ledger.settle(shown) {
-            Err(_) if adopt => ledger.adopt(shown)?,
-            settled => settled?,
+impl Issuer<'_> {
+    /// Makes one update of `changes` for a container, issued and to be applied until `times`.
+    ///
+    /// # Errors
+    /// There is no such item key, they do not fit one update, or a reseller may not do that.
+    pub fn draft(
+        &self,
+        device: &Device,
+        before: Point,
+        changes: &[Change],
+        (issued_s, until_s): (u64, u64),
+        keys: &KeyRing,
+    ) -> Result<Draft> {
+        let (root_fp, kind) = (self.root.root_fp, kind(changes)?);
+        let seq = before.seq.checked_add(1).ok_or(ErrorCode::TooLong.failure())?;
+        let sealer = Sealer { root_fp, device, seq, keys };
+        let mut ops = Vec::new();
+        for change in changes {
+            ops.extend(sealer.ops(change)?);
         }
-        let before = ledger.next(supersede)?;
-        Ok(Issue { vendor, context, ledger, before })
-    }
-
-    /// Signs the update and returns the file. It may go out once it is recorded.
-    pub fn sign(&mut self, change: Change, until_s: u64, keys: &KeyRing) -> Result<Vec<u8>> {
-        let device = &self.context.device;
-        let root_fp = self.vendor.root.root_fp;
-        let seq = self.before.seq + 1;
-        let (what, kind) = (change.what(), change.kind());
-        let ops = match change {
-            Change::Nothing => vec![UpdateOp::Nop],
-            Change::Remove(item) => vec![UpdateOp::RemoveItem(item)],
-            Change::Set(setting) => self.setting(*setting, seq, keys)?,
-            Change::Unlock => vec![UpdateOp::Unlock],
-            Change::Perpetuate(products) => vec![UpdateOp::Perpetuate(products)],
-        };
-        self.vendor.check_scope(&ops)?;
+        self.check_scope(&ops)?;
         let body = write_ops(&ops).map_err(|error| {
             Shown::usage(error, "Nothing was issued. Change the options and try again.")
         })?;
-        let issued_s = clock::now_s();
         let header = Header {
             root_fp,
             target: *device.id.bytes(),
             seq,
-            state: self.before.state,
+            state: before.state,
             issued_s,
             until_s,
             ..Header::new(kind, &body)
         };
-        let (header, proof) = self.vendor.sign_update(header, keys)?;
-        let update = write_object(&header, &proof, &body);
-        let trust = self.vendor.lacking(&self.context.body);
+        let what: Vec<String> = changes.iter().map(Change::what).collect();
+        Ok(Draft { before, header, body, what: what.join(", ") })
+    }
+
+    /// Signs updates, for as many containers as there are: one signature for all of them, or one
+    /// of each of the keys that turn licenses perpetual for each.
+    ///
+    /// # Errors
+    /// The keys are not in the ring, do not sign, or the drafts are of both kinds.
+    pub fn sign(&self, drafts: Vec<Draft>, keys: &KeyRing) -> Result<Vec<Update>> {
+        let mut headers: Vec<Header> = drafts.iter().map(|draft| draft.header).collect();
+        let proofs = self.proofs(&mut headers, keys)?;
+        let signed = drafts.into_iter().zip(headers).zip(proofs);
+        Ok(signed.map(|((draft, header), proof)| draft.signed(&header, &proof)).collect())
+    }
+
+    /// [`Issuer::sign`] for one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sign_alone(&self, draft: Draft, keys: &KeyRing) -> Result<Update> {
+        let signed = self.sign(vec![draft], keys)?.pop();
+        Ok(signed.ok_or(ErrorCode::Malformed.failure())?)
+    }
+
+    fn proofs(&self, headers: &mut [Header], keys: &KeyRing) -> Result<Vec<Proof>> {
+        let recovers = |header: &Header| header.kind == Kind::Recovery;
+        if !headers.iter().any(recovers) {
+            return keys.sign_batch(headers, self.key(keys)?);
+        }
+        let refused = ErrorCode::Malformed.failure();
+        if !headers.iter().all(recovers) {
+            return Err(refused.into());
+        }
+        let signers = keys.signers(&self.root.body, Role::Recovery)?;
+        let proof = |header: &Header| {
+            let proof = sign_threshold(header, &signers, &entropy()?);
+            proof.ok_or_else(|| keys.refusal(refused))
+        };
+        headers.iter().map(proof).collect()
+    }
+}
+
+impl Draft {
+    fn signed(self, header: &Header, proof: &Proof) -> Update {
         let state = next_state_hash(&self.before.state, &header.hash());
         let issued = Issued {
             before: self.before,
-            after: Point { seq, state },
-            what,
-            issued_s,
+            after: Point { seq: header.seq, state },
+            what: self.what,
+            issued_s: header.issued_s,
             superseded: false,
         };
-        self.ledger.add(issued);
-        Ok(file::write(FileKind::Update, &[&trust, &update]))
-    }
-
-    fn setting(&self, setting: Setting, seq: u64, keys: &KeyRing) -> Result<Vec<UpdateOp>> {
-        let Setting { item, generation, units, data } = setting;
-        let entry = item.item;
-        let key = self.sealed_key(keys, seq, entry.product, generation)?;
-        let mut ops = vec![UpdateOp::SetItem(item), UpdateOp::SetKey(key)];
-        ops.extend(units.into_iter().map(|change| UpdateOp::Units { item: entry, change }));
-        for input in &data {
-            let content = self.content(input, entry, seq)?;
-            ops.push(UpdateOp::SetData { item: entry, field: input.field, content });
-        }
-        Ok(ops)
-    }
-
-    fn content(&self, input: &DataInput, item: ItemRef, seq: u64) -> Result<DataContent> {
-        let too_long = ErrorCode::TooLong.failure();
-        if !input.field.is_sealed() || input.bytes.is_empty() {
-            return Ok(DataContent::Plain(Bytes::new(&input.bytes[..]).ok_or(too_long)?));
-        }
-        let root_fp = self.vendor.root.root_fp;
-        let info = sealed_data_info(root_fp, self.context.device.id);
-        let aad = sealed_data_aad(seq, item, input.field);
-        let mut plain = Zeroizing::new(input.access_code.to_be_bytes().to_vec());
-        plain.extend_from_slice(&input.bytes);
-        let (encapsulated, ciphertext) = self.seal(&info, &aad, &plain)?;
-        let ciphertext = Bytes::new(ciphertext).ok_or(too_long)?;
-        Ok(DataContent::Sealed { encapsulated: Fixed(encapsulated), ciphertext })
-    }
-
-    /// Seals something to the container by HPKE: the encapsulated key, and what is sealed with its
-    /// tag.
-    fn seal(&self, info: &[u8], aad: &[u8], plain: &[u8]) -> Result<([u8; 65], Vec<u8>)> {
-        let refused = |_| ErrorCode::CertificateRefused.failure();
-        let sealing_key = &self.context.device.body.sealing_key.0;
-        let recipient = PublicKey::from_compressed(sealing_key).map_err(refused)?;
-        let mut buf = plain.to_vec();
-        buf.resize(plain.len() + 16, 0);
-        let (encapsulated, _) =
-            hpke::seal(&mut SystemRandom, &recipient, info, aad, &mut buf, plain.len())
-                .map_err(refused)?;
-        Ok((encapsulated, buf))
-    }
-
-    /// Records what was signed.
-    pub fn record(self) -> Result<()> {
-        self.ledger.save(&self.vendor.containers_dir(), self.context.device.id)
-    }
-
-    fn sealed_key(
-        &self,
-        keys: &KeyRing,
-        seq: u64,
-        product: ProductCode,
-        generation: Generation,
-    ) -> Result<SealedKey> {
-        let root_fp = self.vendor.root.root_fp;
-        let key = keys.item_key(root_fp, product, generation)?;
-        let info = SealedKey::info(root_fp, self.context.device.id);
-        let aad = SealedKey::aad(seq, product, generation);
-        let (encapsulated, sealed) = self.seal(&info, &aad, &key[..])?;
-        let ciphertext: [u8; 48] = sealed.try_into().map_err(|_| ErrorCode::TooLong.failure())?;
-        Ok(SealedKey {
-            product,
-            generation,
-            encapsulated: Fixed(encapsulated),
-            ciphertext: Fixed(ciphertext),
-        })
+        Update { object: write_object(header, proof, &self.body), issued }
     }
 }
 
-impl Vendor {
-    /// What a container lacks of roots and revocations, and by what right a reseller issues.
-    fn lacking(&self, known: &ContextBody) -> Vec<u8> {
-        let (version, epoch) = (u64::from(known.root_version), u64::from(known.revocation_epoch));
-        let new_root = self.root.version > version;
-        let wanted = |part: &&Part| match part.header.kind {
-            Kind::Root => part.header.seq > version,
-            Kind::Revocation => part.header.seq > epoch || new_root,
-            _ => true,
-        };
-        let parts = self.trust.objects().filter(wanted);
-        parts.flat_map(|part| part.bytes.iter().copied()).collect()
-    }
-
-    /// Refuses operations that a reseller's directory may not issue, before they are signed.
-    fn check_scope(&self, ops: &[UpdateOp]) -> Result<()> {
-        let Some(delegate) = &self.trust.delegate else { return Ok(()) };
-        for (at, op) in ops.iter().enumerate() {
-            delegate.allows(op).map_err(|why| match why {
-                ScopeError::Product => ErrorCode::DelegationProduct.with(at as u64, 0),
-                ScopeError::Quantity(seats) => {
-                    let most = delegate.scope.quantity_max;
-                    ErrorCode::DelegationQuantity.with(seats.into(), most.into())
-                }
-            })?;
-        }
-        Ok(())
-    }
-
-    fn sign_update(&self, header: Header, keys: &KeyRing) -> Result<(Header, Proof)> {
-        let refused = ErrorCode::Malformed.failure();
-        if header.kind == Kind::Recovery {
-            let signers = keys.signers(&self.root.body, Role::Recovery)?;
-            let proof = sign_threshold(&header, &signers, &entropy()?);
-            return Ok((header, proof.ok_or_else(|| keys.refusal(refused))?));
-        }
-        let mut headers = [header];
-        let proofs = sign_batch(&mut headers, self.issuer_key(keys)?, &entropy()?);
-        let proof = proofs.and_then(|proofs| proofs.into_iter().next());
-        let proof = proof.ok_or_else(|| keys.refusal(refused))?;
-        Ok((headers[0], proof))
+impl Update {
+    /// The file, with what its container lacks of roots and revocations: [`Issuer::lacking`].
+    pub fn file(&self, lacking: &[u8]) -> Vec<u8> {
+        file::write(FileKind::Update, &[lacking, &self.object])
     }
 }
+
+/// The kind of the update. What turns licenses perpetual is signed by keys of its own, and nothing
+/// else is signed by them.
+fn kind(changes: &[Change]) -> Result<Kind> {
+    let perpetuates = |change: &Change| matches!(change, Change::Perpetuate(_));
+    match changes.iter().filter(|change| perpetuates(change)).count() {
+        _ if changes.is_empty() => {
+            Err(Shown::usage("an update of no changes", "Say what it changes."))
+        }
+        0 => Ok(Kind::Update),
+        count if count == changes.len() => Ok(Kind::Recovery),
+        _ => Err(Shown::usage(
+            "licenses turn perpetual by an update of their own",
+            "Make two updates of it.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{Generation, KeyId, ProductCode, RootFp};
 use protocol::objects::artifact::{SecretKey, item_key, item_key_info};
 use protocol::objects::root::RootBody;
-use protocol::signed::Role;
+use protocol::signed::{Header, Proof, Role, sign_batch, write_object};
 use zeroize::Zeroizing;
 
 use crate::directory::{KEYS_FILE, STORE_FILE};
@@ -160,6 +160,20 @@ impl KeyRing {
         let in_files = self.signing.iter().map(|held| &held.key as &dyn Sign);
         let in_token = self.token.iter().flat_map(Token::keys).map(|key| key as &dyn Sign);
         in_files.chain(in_token)
+    }
+
+    /// Signs headers of one firm and role with one signature, over the tree of them all.
+    pub fn sign_batch(&self, headers: &mut [Header], key: &dyn Sign) -> Result<Vec<Proof>> {
+        let proofs = sign_batch(headers, key, &entropy()?);
+        proofs.ok_or_else(|| self.refusal(ErrorCode::Malformed.failure()))
+    }
+
+    /// Signs one object.
+    pub fn sign_object(&self, header: Header, body: &[u8], key: &dyn Sign) -> Result<Vec<u8>> {
+        let mut headers = [header];
+        let proofs = self.sign_batch(&mut headers, key)?;
+        let proof = proofs.first().ok_or(ErrorCode::Malformed.failure())?;
+        Ok(write_object(&headers[0], proof, body))
     }
 
     /// The item key of a product.
@@ -466,6 +480,13 @@ mod tests {
             assert!(from_records(&wrong).is_none(), "{wrong:?}");
         }
         assert!(from_records(&record(0, 1, 0)[1..]).is_none());
+    }
+
+    /// A server signs on many threads.
+    #[test]
+    fn keys_go_from_thread_to_thread() {
+        fn shared<T: Send + Sync>() {}
+        shared::<KeyRing>();
     }
 
     /// A threshold is met by distinct keys, wherever they lie.

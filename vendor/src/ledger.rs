@@ -69,10 +69,12 @@ impl Ledger {
     /// Reads the record of a container, or begins one at the state that it shows.
     pub fn load(dir: &Path, id: ContainerId, serial: String, shown: Point) -> Result<Self> {
         let path = path_of(dir, id);
-        if !path.is_file() {
-            return Ok(Ledger { serial, base: shown, outstanding: Vec::new(), retired: None });
-        }
-        Self::read(&path)
+        if path.is_file() { Self::read(&path) } else { Ok(Self::new(serial, shown)) }
+    }
+
+    /// Begins the record of a container at the state that it shows.
+    pub fn new(serial: String, shown: Point) -> Self {
+        Ledger { serial, base: shown, outstanding: Vec::new(), retired: None }
     }
 
     /// All records of a vendor.
@@ -110,6 +112,17 @@ impl Ledger {
     /// Writes the record, before what it tells of goes out.
     pub fn save(&self, dir: &Path, id: ContainerId) -> Result<()> {
         files::replace(&path_of(dir, id), &self.to_json(), 0o600)
+    }
+
+    /// Takes in the state that a context shows, with `adopt` also one that was made elsewhere, and
+    /// says where the next update follows.
+    pub fn follow(&mut self, shown: Point, supersede: Option<u64>, adopt: bool) -> Result<Point> {
+        self.check_alive()?;
+        match self.settle(shown) {
+            Err(_) if adopt => self.adopt(shown)?,
+            settled => settled?,
+        }
+        self.next(supersede)
     }
 
     /// Takes in a state that the container signed. It settles everything up to its number.

@@ -9,6 +9,7 @@ mod delegate;
 mod directory;
 pub mod files;
 pub mod issue;
+mod issuer;
 pub mod keys;
 pub mod ledger;
 pub mod options;
@@ -21,13 +22,17 @@ pub mod store;
 pub mod times;
 pub mod token;
 pub mod trust;
+pub mod upkeep;
 pub mod usage;
 
-pub use context::{VerifiedStatement, certified, read_inventory, read_statement, verify};
+pub use context::{
+    VerifiedStatement, certified, parse_statement, read_inventory, read_statement, verify,
+};
 pub use data::{DataInput, field as data_field, read as read_data};
 pub use delegate::Grant;
 pub use directory::{ROOT_FILE, Vendor, read_root};
-pub use issue::{Change, Issue, Setting};
+pub use issue::{Change, Draft, Issue, Sealer, Setting, Update};
+pub use issuer::Issuer;
 pub use keys::{Home, KeyRing, SystemRandom, entropy as fresh_nonce};
 pub use ledger::{Ledger, Point};
 pub use options::{OptionArgs, features, parse_template};

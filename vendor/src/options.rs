@@ -499,6 +499,17 @@ mod tests {
     }
 
     #[test]
+    fn a_template_is_kept_as_it_was_read() {
+        let template = parse_template(ALL.as_bytes()).unwrap();
+        let json = serde_json::to_string(&template).unwrap();
+        assert_eq!(serde_json::from_str::<OptionArgs>(&json).unwrap(), template);
+        let toml = toml::to_string(&template).unwrap();
+        assert_eq!(parse_template(toml.as_bytes()).unwrap(), template);
+        let few = parse_template(b"quantity = 3").unwrap();
+        assert_eq!(toml::to_string(&few).unwrap().lines().next(), Some("quantity = 3"));
+    }
+
+    #[test]
     fn a_flag_goes_before_the_template() {
         let template = parse_template(b"quantity = 3\ntext = \"a\"").unwrap();
         let flags = OptionArgs { quantity: Some(5), ..OptionArgs::default() };

@@ -7,10 +7,7 @@ use protocol::crypto::ecdsa::Sign;
 use protocol::errors::ErrorCode;
 use protocol::ids::{ContainerId, KeyId};
 use protocol::objects::file::{self, FileKind};
-use protocol::objects::license::Version;
-use protocol::objects::revocation::{
-    FirmwareRange, Freshness, Revocation, RevocationBody, StalePolicy,
-};
+use protocol::objects::revocation::{FirmwareRange, Revocation, RevocationBody};
 use protocol::objects::root::{NextBody, RoleKeys, Root, RootBody};
 use protocol::signed::{Kind, Role};
 
@@ -21,9 +18,6 @@ use crate::keys::{Home, KeyRing, entropy};
 use crate::passphrase::Passphrase;
 use crate::trust::{Part, Trust, role_name};
 use crate::{Result, Shown};
-
-/// Days after the end of revocations in which one is warned; then nothing is issued under them.
-const STALE: StalePolicy = StalePolicy { refuse_after_s: Some(30 * 86_400) };
 
 /// A role that gets new keys.
 pub struct Rotation {
@@ -135,53 +129,6 @@ impl Vendor {
         }
     }
 
-    /// The revocations, as they are and as they count.
-    pub fn revocations(&self) -> Option<Revocations> {
-        let part = self.trust.revocation.as_ref()?;
-        Some(Revocations {
-            epoch: u32::try_from(part.header.seq).ok()?,
-            body: part.revocation_body()?,
-            until_s: part.header.until_s,
-        })
-    }
-
-    /// Refuses a container that may not be issued for, and revocations that are long over. What is
-    /// only to be warned of is returned.
-    pub fn check_issue(&self, id: ContainerId, firmware: u32) -> Result<Vec<String>> {
-        let now_s = clock::now_s();
-        let mut warnings = Vec::new();
-        if self.root.until_s != 0 && now_s > self.root.until_s {
-            warnings
-                .push("the vendor's root has expired: make the next with vendor key rotate".into());
-        }
-        let Some(part) = &self.trust.revocation else { return Ok(warnings) };
-        let revocation = Revocation::verify(&self.root, &part.unverified()?).map_err(|_| {
-            let failure = Shown::from(ErrorCode::RevocationRefused.failure());
-            failure.hinting("Make them again for the newest root: strongroom vendor key revoke.")
-        })?;
-        let (body, epoch) = (&revocation.body, u64::from(revocation.epoch));
-        if body.containers.contains(&id) {
-            return Err(ErrorCode::ContainerRevoked.with(epoch, 0).into());
-        }
-        if body.names_firmware(Version(firmware)) {
-            return Err(ErrorCode::FirmwareRevoked.with(firmware.into(), epoch).into());
-        }
-        match revocation.freshness(now_s, STALE) {
-            Freshness::Fresh => {}
-            Freshness::Stale(_) => warnings
-                .push("the revocations are over: make the next with vendor key revoke".into()),
-            Freshness::Refused(_) => {
-                return Err(ErrorCode::RevocationStale.with(revocation.until_s, now_s).into());
-            }
-        }
-        Ok(warnings)
-    }
-
-    /// Keys that sign no license any more.
-    pub fn revoked_keys(&self) -> Vec<KeyId> {
-        self.revocations().map(|now| now.body.keys.into_vec()).unwrap_or_default()
-    }
-
     fn next_body(&self, rotation: &Rotation, drawn: &[[u8; 33]]) -> Result<NextBody> {
         let points = List::new(drawn.iter().copied().map(Fixed).collect()).unwrap_or_default();
         let new = RoleKeys { role: rotation.role, threshold: rotation.threshold, keys: points };
@@ -194,7 +141,7 @@ impl Vendor {
         body.check().map_err(|why| Shown::usage(why, "Change --keys or --threshold."))?;
         // With other keys for revocations containers begin to count anew; nobody who was revoked
         // may issue before they know of it again.
-        let min_epoch = match (rotation.role, self.revocations()) {
+        let min_epoch = match (rotation.role, self.trust.revocations()) {
             (Role::Revocation, Some(now)) => now.epoch + 1,
             _ => self.root.min_epoch,
         };
@@ -208,7 +155,7 @@ impl Vendor {
 
     /// The revocations once more, for the next root: they go with one root only.
     fn resigned(&self, root: &Root, keys: &KeyRing) -> Result<Option<Vec<u8>>> {
-        let Some(now) = self.revocations() else { return Ok(None) };
+        let Some(now) = self.trust.revocations() else { return Ok(None) };
         let epoch = now.epoch.checked_add(1).ok_or(ErrorCode::TooLong.failure())?;
         sign_revocation(root, &Revocations { epoch, ..now }, keys).map(Some)
     }
@@ -309,8 +256,8 @@ fn sign_revocation(root: &Root, next: &Revocations, keys: &KeyRing) -> Result<Ve
 
 impl Revocations {
     /// The next ones, as they are now: none yet, or the same under the next number.
-    pub fn after(vendor: &Vendor, until_s: u64) -> Result<Self> {
-        let now = vendor.revocations();
+    pub fn after(trust: &Trust, until_s: u64) -> Result<Self> {
+        let now = trust.revocations();
         let epoch = now.as_ref().map_or(Some(1), |now| now.epoch.checked_add(1));
         let epoch = epoch.ok_or(ErrorCode::TooLong.failure())?;
         let body = now.map(|now| now.body).unwrap_or_default();

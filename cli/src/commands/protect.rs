@@ -88,7 +88,11 @@ impl Desk {
             Shown::usage(format!("{name:?} cannot be shown"), "Give another name with --name.")
         })?;
         let requirements = requirements(&vendor, args)?;
-        let keys = vendor.keys(&args.keys)?;
+        // Nothing is signed by a dry run, so nobody is asked for a passphrase.
+        let keys = match args.dry_run {
+            true => KeyRing::default(),
+            false => vendor.keys(&args.keys)?,
+        };
         Ok(Desk { firm, keys, requirements, name })
     }
 

@@ -24,7 +24,7 @@ use crate::args::{
     UnlockArgs, VendorCommand,
 };
 use crate::output::Output;
-use crate::secrets;
+use crate::{clock, secrets};
 
 pub(super) fn run(command: &VendorCommand, output: &Output) -> Result<()> {
     match command {
@@ -265,10 +265,10 @@ impl Delivery<'_> {
         output: &Output,
     ) -> Result<()> {
         let (path, dry_run) = (self.path, self.dry_run);
-        let device = &issue.context.device;
-        let serial = device.id.serial(device.body.kind).to_string();
+        let (serial, id) = (issue.context.serial(), issue.context.device.id);
         let number = issue.before.seq + 1;
-        for warning in issue.vendor.check_issue(device.id, issue.context.body.firmware)? {
+        let firmware = issue.context.body.firmware;
+        for warning in issue.vendor.issuer().check(id, firmware, clock::now_s())? {
             output.say(format!("warning: {warning}"));
         }
         let data = json!({
@@ -287,7 +287,7 @@ impl Delivery<'_> {
         let keys = issue.vendor.keys(self.keys)?;
         // Written, then recorded, then in its place: what cannot be written was not issued.
         let mut file = NewFile::begin(path)?;
-        file.write(&issue.sign(change, until_s, &keys)?)?;
+        file.write(&issue.sign(&[change], until_s, &keys)?)?;
         issue.record()?;
         file.commit()?;
         let text = format!(

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::root::Root;
 use crate::codec::{self, DecodeError, Fixed};
-use crate::ids::{ContainerId, ContainerKind, RootFp};
+use crate::ids::{ContainerId, ContainerKind, RootFp, Serial};
 use crate::limits::DEVICE_BODY_LEN_MAX;
 use crate::signed::{Kind, ObjectError, Role, UnverifiedObject, VerifyError};
 
@@ -83,6 +83,11 @@ pub enum DeviceError {
 }
 
 impl Device {
+    /// How the container is named to people.
+    pub fn serial(&self) -> Serial {
+        self.id.serial(self.body.kind)
+    }
+
     /// Verifies a certificate under `maker`, the root trusted for containers of this kind.
     pub fn verify(object: &UnverifiedObject<'_>, maker: &Root) -> Result<Device, DeviceError> {
         let header = object.header();

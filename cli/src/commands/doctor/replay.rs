@@ -152,7 +152,7 @@ fn signed(
     let (statement, records) = read_inventory(&inventory, requirement.root_fp, Mode::Test)?;
     let VerifiedStatement { device, header, body } = statement;
     let items = records.iter().filter_map(item);
-    let same = device.id.serial(device.body.kind).to_string() == container.serial
+    let same = device.serial().to_string() == container.serial
         && (header.seq, shown::hex(&header.state)) == (firm.seq, firm.state_hash.clone())
         && shown::hex(&body.nonce.0) == firm.nonce_hex
         && items.map(seen).eq(firm.items.iter().map(|item| {

@@ -13,11 +13,12 @@ use serde_json::json;
 use vendor::{
     Result, Shown, Vendor, VerifiedStatement, files, fresh_nonce, read_data, read_statement, times,
 };
+use zeroize::Zeroizing;
 
 use crate::args::{KeyStoreArgs, ProofArgs, VendorDecryptArgs, VendorEncryptArgs};
-use crate::blocks;
 use crate::commands::shown;
 use crate::output::Output;
+use crate::{blocks, clock};
 
 pub(super) fn encrypt(args: &VendorEncryptArgs, output: &Output) -> Result<()> {
     let source = blocks::source(&args.key)?;
@@ -26,8 +27,9 @@ pub(super) fn encrypt(args: &VendorEncryptArgs, output: &Output) -> Result<()> {
     let product = vendor.product_codes(&[args.product])?.remove(0);
     let requirement = args.conditions.of(vendor.root.root_fp, product)?;
     files::check_new(&args.output)?;
-    let key = key(&vendor, source, &requirement, (&args.keys, args.data.as_deref()))?;
+    let field = field(source, args.data.as_deref())?;
     if !args.dry_run {
+        let key = key(&vendor, &args.keys, (source, field), &requirement)?;
         let mut nonce = [0; BLOCK_NONCE_LEN];
         nonce.copy_from_slice(&fresh_nonce()?[..BLOCK_NONCE_LEN]);
         let block = seal_block(&key, nonce, &plain);
@@ -53,8 +55,8 @@ pub(super) fn decrypt(args: &VendorDecryptArgs, output: &Output) -> Result<()> {
         return Err(refused());
     }
     files::check_new(&args.output)?;
-    let from = (&args.keys, args.data.as_deref());
-    let key = key(&vendor, block.source, &block.requirement, from)?;
+    let from = (block.source, field(block.source, args.data.as_deref())?);
+    let key = key(&vendor, &args.keys, from, &block.requirement)?;
     let plain = open_block(&key, &block.bytes).ok_or_else(refused)?;
     if !args.dry_run {
         files::write_private(&args.output, &plain)?;
@@ -69,26 +71,32 @@ pub(super) fn decrypt(args: &VendorDecryptArgs, output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// The key of blocks under a requirement, from the key store or the file of data fields.
-fn key(
-    vendor: &Vendor,
-    source: KeySource,
-    requirement: &Requirement,
-    (keys, data): (&KeyStoreArgs, Option<&Path>),
-) -> Result<SecretKey> {
-    let Requirement { root_fp, product, generation, .. } = *requirement;
-    let Some(field) = source.field() else {
-        let item_key = vendor.keys(keys)?.item_key(root_fp, product, generation)?;
-        return Ok(block_key(&item_key[..], source, requirement));
-    };
+/// The data field that a key comes from, as the license was issued with it; none for an item key.
+fn field(source: KeySource, data: Option<&Path>) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let Some(field) = source.field() else { return Ok(None) };
     let name = shown::field(field);
     let missing = || {
         let hint = "Name the file that the license was issued with, with --data.";
         Shown::usage(format!("the key comes from {name}, which is not given"), hint)
     };
     let fields = read_data(data.ok_or_else(missing)?)?;
-    let input = fields.iter().find(|input| input.field == field).ok_or_else(missing)?;
-    Ok(block_key(&input.bytes, source, requirement))
+    let input = fields.into_iter().find(|input| input.field == field).ok_or_else(missing)?;
+    Ok(Some(input.bytes))
+}
+
+/// The key of blocks under a requirement, from a data field or the key store.
+fn key(
+    vendor: &Vendor,
+    keys: &KeyStoreArgs,
+    (source, field): (KeySource, Option<Zeroizing<Vec<u8>>>),
+    requirement: &Requirement,
+) -> Result<SecretKey> {
+    if let Some(field) = field {
+        return Ok(block_key(&field, source, requirement));
+    }
+    let Requirement { root_fp, product, generation, .. } = *requirement;
+    let item_key = vendor.keys(keys)?.item_key(root_fp, product, generation)?;
+    Ok(block_key(&item_key[..], source, requirement))
 }
 
 pub(super) fn proof(args: &ProofArgs, output: &Output) -> Result<()> {
@@ -110,10 +118,10 @@ pub(super) fn proof(args: &ProofArgs, output: &Output) -> Result<()> {
         let error = Shown::from(ErrorCode::ProofOther.failure());
         return Err(error.about(format!("in use is {was}; asked was {asked}")));
     }
-    for warning in vendor.check_issue(device.id, body.firmware)? {
+    for warning in vendor.issuer().check(device.id, body.firmware, clock::now_s())? {
         output.say(format!("warning: {warning}"));
     }
-    let serial = device.id.serial(device.body.kind).to_string();
+    let serial = device.serial().to_string();
     let about = shown::requirement_text(&requirement);
     let ends = (body.ends_s != 0).then(|| times::show(body.ends_s));
     let data = json!({

@@ -82,10 +82,8 @@ fn last(vendor: &Vendor, file: &Path, dry_run: bool, output: &Output) -> Result<
 
 /// The record of the container that made a statement, and where that stands in its chain.
 fn ledger<B>(vendor: &Vendor, statement: &VerifiedStatement<B>) -> Result<(Ledger, String, Point)> {
-    let (device, header) = (&statement.device, &statement.header);
-    let serial = device.id.serial(device.body.kind).to_string();
-    let point = Point { seq: header.seq, state: header.state };
-    let ledger = Ledger::load(&vendor.containers_dir(), device.id, serial.clone(), point)?;
+    let (serial, point, id) = (statement.serial(), statement.point(), statement.device.id);
+    let ledger = Ledger::load(&vendor.containers_dir(), id, serial.clone(), point)?;
     Ok((ledger, serial, point))
 }
 

@@ -38,7 +38,7 @@ pub(super) fn run(command: &KeyCommand, output: &Output) -> Result<()> {
 
 fn list(dir: &Path, output: &Output) -> Result<()> {
     let vendor = Vendor::open(dir)?;
-    let revoked = vendor.revoked_keys();
+    let revoked = vendor.trust.revoked_keys();
     let root = &vendor.root;
     let mut text = format!("root version {}{}", root.version, ends(root.until_s));
     let mut roles = Vec::new();
@@ -61,8 +61,8 @@ fn list(dir: &Path, output: &Output) -> Result<()> {
     if let Some(own) = vendor.trust.delegations.last() {
         text.push_str(&format!("\n  this directory issues as {}", delegation(own, &revoked).0));
     }
-    let epoch = vendor.revocations().map_or(0, |now| now.epoch);
-    if let Some(now) = vendor.revocations() {
+    let epoch = vendor.trust.revocations().map_or(0, |now| now.epoch);
+    if let Some(now) = vendor.trust.revocations() {
         text.push_str(&format!("\nrevocations, epoch {epoch}{}", ends(now.until_s)));
         for line in revocation_lines(&now.body) {
             text.push_str(&format!("\n  {line}"));
@@ -206,7 +206,7 @@ fn rotation_text(
             text.push_str(&format!("\n  ENDS what was handed on to {line}"));
         }
     }
-    if let Some(now) = vendor.revocations() {
+    if let Some(now) = vendor.trust.revocations() {
         text.push_str(&format!("\n  revocations are made again, epoch {}", now.epoch + 1));
     }
     if role == Role::Protect {
@@ -267,7 +267,7 @@ fn delegate(args: &DelegateArgs, output: &Output) -> Result<()> {
 fn revoke(args: &RevokeArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
     vendor.check_own()?;
-    let mut next = Revocations::after(&vendor, end_of(args.expires.as_deref())?)?;
+    let mut next = Revocations::after(&vendor.trust, end_of(args.expires.as_deref())?)?;
     let ledgers = Ledger::all_with_ids(&vendor.containers_dir())?;
     let mut changes = Vec::new();
     let named = [
@@ -371,7 +371,7 @@ fn export(dir: &Path, path: &Path, dry_run: bool, output: &Output) -> Result<()>
         true => files::check_new(path)?,
         false => files::write_new(path, &file::write(FileKind::Trust, &all))?,
     }
-    let epoch = vendor.revocations().map_or(0, |now| now.epoch);
+    let epoch = vendor.trust.revocations().map_or(0, |now| now.epoch);
     let version = vendor.root.version;
     let data = json!({
         "file": path, "root_version": version, "revocation_epoch": epoch, "dry_run": dry_run,
