@@ -1,5 +1,31 @@
-//! What a vendor decides, keeps and signs: keys, products, licenses, trust. For the command line and
-//! for servers alike: it asks nobody, prints nothing and reaches no container.
+//! What a vendor decides, keeps and signs: keys, products, licenses, trust.
+//!
+//! For the command line and for servers alike: it asks nobody ([`Secrets`] does), prints nothing
+//! and reaches no container. [`Vendor`] is a directory of files. [`Issuer`] makes and signs updates
+//! from what is in memory, and [`Ledger`] is the record of one container, wherever it is kept:
+//!
+//! ```no_run
+//! use protocol::objects::statement::ContextBody;
+//! use strongroom_vendor::{Change, Issuer, KeyRing, Ledger, Result, VerifiedStatement};
+//!
+//! /// The file of an update that changes all this at once, and the record with it.
+//! fn issue(
+//!     issuer: &Issuer,
+//!     keys: &KeyRing,
+//!     ledger: &mut Ledger,
+//!     context: &VerifiedStatement<ContextBody>,
+//!     changes: &[Change],
+//!     now_s: u64,
+//! ) -> Result<Vec<u8>> {
+//!     issuer.check(context.device.id, context.body.firmware, now_s)?;
+//!     let before = ledger.follow(context.point(), None, false)?;
+//!     let draft = issuer.draft(&context.device, before, changes, (now_s, 0), keys)?;
+//!     let update = issuer.sign_alone(draft, keys)?;
+//!     let file = update.file(&issuer.lacking(&context.body));
+//!     ledger.add(update.issued);
+//!     Ok(file)
+//! }
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod clock;

@@ -60,7 +60,10 @@ fn list(args: &Args, output: &Output) -> Result<()> {
     }
     let broken: Vec<_> = broken
         .iter()
-        .map(|(source, e)| json!({ "source": source, "code": e.code(), "title": e.title(&times::show) }))
+        .map(|(source, error)| {
+            let title = error.title(&times::show);
+            json!({ "source": source, "code": error.code(), "title": title })
+        })
         .collect();
     output.data(
         "container-list",

@@ -174,3 +174,22 @@ fn a_trap_locks_a_vendors_licenses_until_the_vendor_unlocks_them() {
     world.cli("license open real -o again").ok();
     assert_eq!(read(&world, "again"), b"a constant");
 }
+
+/// What is only tried needs no keys, so nobody has to type a passphrase for it.
+#[test]
+fn a_dry_run_leaves_the_key_store_shut() {
+    let world = World::new();
+    write(&world, "phrase", "correct horse");
+    write(&world, "plain", "a constant");
+    world.cli("vendor init live --name Live --passphrase-file phrase").ok();
+    world.cli("vendor product add 7 --name Editor --vendor live").ok();
+    for command in ["vendor encrypt plain", "protect file plain"] {
+        let line = format!("{command} -o made --vendor live --product 7");
+        world.cli(&line).refused(2, &["passphrase is needed"]);
+        world.cli(&format!("{line} --dry-run")).ok();
+        assert!(!world.path("made").exists(), "{command}");
+    }
+    // What can be looked up without keys is looked up all the same.
+    let line = "vendor encrypt plain -o made --vendor live --product 7 --key secret:1 --dry-run";
+    world.cli(line).refused(2, &["--data"]);
+}
