@@ -11,7 +11,7 @@ const OPEN: &str = "<!-- table: cargo xtask errors -->\n";
 const CLOSE: &str = "<!-- end of table -->\n";
 
 /// Subjects of the blocks of 256 numbers.
-const BLOCKS: [(u16, &str); 9] = [
+const BLOCKS: [(u16, &str); 10] = [
     (1, "Messages and files"),
     (2, "Channel"),
     (3, "Refusals of use, in the order of evaluation"),
@@ -21,6 +21,7 @@ const BLOCKS: [(u16, &str); 9] = [
     (8, "Finding and opening containers"),
     (9, "Protected programs and files"),
     (10, "Vendor"),
+    (0x0B, "License Central"),
 ];
 
 /// `errors [--check]`.

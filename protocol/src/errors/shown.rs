@@ -16,6 +16,8 @@ pub struct Shown {
     doing: String,
     /// What a lower layer said.
     detail: String,
+    /// What happened, where another has put it into words already.
+    title: Option<String>,
     /// What to do next, where the row does not say it.
     hint: Option<String>,
 }
@@ -68,6 +70,12 @@ impl Shown {
         self
     }
 
+    /// Says what happened as another program, which knows more of it, has put it.
+    pub fn saying(mut self, title: impl Display) -> Self {
+        self.title = Some(title.to_string());
+        self
+    }
+
     /// Adds what a lower layer said, if anything.
     pub fn detailed(mut self, detail: impl Display) -> Self {
         self.detail = detail.to_string();
@@ -92,9 +100,10 @@ impl Shown {
 
     /// What happened; `time` shows Unix seconds.
     pub fn title(&self, time: &dyn Fn(u64) -> String) -> String {
-        let title = match &self.what {
-            What::Row(failure) => failure.title(time),
-            What::Words { title, .. } => title.clone(),
+        let title = match (&self.title, &self.what) {
+            (Some(title), _) => title.clone(),
+            (None, What::Row(failure)) => failure.title(time),
+            (None, What::Words { title, .. }) => title.clone(),
         };
         let title = format!("{}{title}", self.doing);
         if self.detail.is_empty() { title } else { format!("{title} ({})", self.detail) }
@@ -123,7 +132,7 @@ impl Shown {
     }
 
     fn of(what: What) -> Self {
-        Shown { what, doing: String::new(), detail: String::new(), hint: None }
+        Shown { what, doing: String::new(), detail: String::new(), title: None, hint: None }
     }
 }
 

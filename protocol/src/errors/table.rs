@@ -1,4 +1,8 @@
-//! The rows. Append within a block; never change or reuse a number.
+//! The rows. Append within a block; never change or reuse a number. Those of License Central are in
+//! [`server`].
+
+#[macro_use]
+mod server;
 
 use super::{ErrorRow, Exit, Fault};
 
@@ -40,7 +44,9 @@ macro_rules! error_table {
     };
 }
 
-error_table! {
+/// All rows: these, and behind them those of the server.
+macro_rules! all_rows {
+    ($($server:tt)*) => { error_table! {
     // codec
     Malformed = 0x0101, Message, Tamper,
         "a message or file cannot be read",
@@ -780,4 +786,8 @@ error_table! {
         "the support bundle does not lead to the refusal that stands in it",
         "it was edited, or this version judges otherwise than the container did",
         "Ask for a new one, and compare versions: they stand in the bundle.";
+    $($server)*
+    } };
 }
+
+server_rows!(all_rows);
