@@ -213,6 +213,18 @@ impl OptionArgs {
         }
     }
 
+    /// With so many times the seats, and once one where none are said.
+    pub fn times_seats(mut self, count: u32) -> Option<Self> {
+        self.quantity = Some(self.quantity.unwrap_or(1).checked_mul(count)?);
+        Some(self)
+    }
+
+    /// With so many times the units, and once one where none are said.
+    pub fn times_units(mut self, count: u32) -> Option<Self> {
+        self.units = Some(self.units.unwrap_or(1).checked_mul(count.into())?);
+        Some(self)
+    }
+
     /// Units that are granted on top.
     pub fn units_to_add(&self) -> u64 {
         self.units.unwrap_or(0)

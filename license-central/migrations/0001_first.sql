@@ -1,0 +1,92 @@
+-- Records as JSON in `body`, and beside it what they are found by. Text, BIGINT only; times are
+-- milliseconds since 1970 UTC. Every table has the same first columns.
+
+CREATE TABLE vendor (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    name TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE UNIQUE INDEX vendor_name ON vendor (tenant, name);
+
+CREATE TABLE api_key (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    vendor TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX api_key_vendor ON api_key (tenant, vendor, id);
+
+CREATE TABLE product (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+
+CREATE TABLE item (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+
+CREATE TABLE customer (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    reference TEXT, email TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE UNIQUE INDEX customer_reference ON customer (tenant, reference);
+CREATE INDEX customer_email ON customer (tenant, email, id);
+
+CREATE TABLE sales_order (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    order_key TEXT, customer TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE UNIQUE INDEX sales_order_order_key ON sales_order (tenant, order_key);
+CREATE INDEX sales_order_customer ON sales_order (tenant, customer, id);
+
+CREATE TABLE ticket (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    code_hash TEXT, sales_order TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE UNIQUE INDEX ticket_code_hash ON ticket (tenant, code_hash);
+CREATE INDEX ticket_sales_order ON ticket (tenant, sales_order, id);
+
+CREATE TABLE license_grant (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    ticket TEXT, container TEXT, state TEXT, lapse_ms BIGINT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX license_grant_ticket ON license_grant (tenant, ticket, id);
+CREATE INDEX license_grant_container ON license_grant (tenant, container, id);
+CREATE INDEX license_grant_state ON license_grant (tenant, state, id);
+CREATE INDEX license_grant_lapse_ms ON license_grant (tenant, lapse_ms);
+
+CREATE TABLE container (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    serial TEXT, customer TEXT, state TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE UNIQUE INDEX container_serial ON container (tenant, serial);
+CREATE INDEX container_customer ON container (tenant, customer, id);
+CREATE INDEX container_state ON container (tenant, state, id);
+
+CREATE TABLE container_update (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    container TEXT, state TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX container_update_container ON container_update (tenant, container, id);
+CREATE INDEX container_update_state ON container_update (tenant, state, id);
+
+CREATE TABLE answer (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    until_ms BIGINT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX answer_until_ms ON answer (tenant, until_ms);
+
+CREATE TABLE audit (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    object TEXT, writer TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX audit_object ON audit (tenant, object, id);
+CREATE INDEX audit_writer ON audit (tenant, writer, id);

@@ -1,0 +1,72 @@
+//! What a request is taken apart into: who asks, its body, its Idempotency-Key, its version.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::{HeaderMap, header, request::Parts};
+use protocol::errors::ErrorCode;
+use serde::de::DeserializeOwned;
+
+use super::App;
+use super::problem::Problem;
+use crate::domain::access::Principal;
+use crate::domain::keys::{self, SYSTEM};
+use crate::domain::refusal::Refusal;
+
+/// Bytes of the longest Idempotency-Key.
+const KEY_LEN_MAX: usize = 255;
+
+/// The body of a request: JSON, and nothing that the type does not know. The bytes stay, for the
+/// Idempotency-Key.
+pub struct Body<T> {
+    /// As it came.
+    pub bytes: Bytes,
+    /// What it says.
+    pub value: T,
+}
+
+/// The key under which a request may be repeated, if the client drew one.
+pub struct OnceKey(pub Option<String>);
+
+impl FromRequestParts<App> for Principal {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let text = bearer(&parts.headers).ok_or(ErrorCode::NotLoggedIn)?.to_owned();
+        app.run(move |central| {
+            central.read(SYSTEM, |work| keys::authenticate(work, central.secret(), &text))
+        })
+        .await
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, app).await.map_err(|refused| {
+            if refused.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+                return ErrorCode::BodyTooLarge.with(0, super::BODY_LEN_MAX as u64).into();
+            }
+            Problem::from(Refusal::malformed("the body ended early"))
+        })?;
+        let value = serde_json::from_slice(&bytes).map_err(Refusal::malformed)?;
+        Ok(Body { bytes, value })
+    }
+}
+
+impl FromRequestParts<App> for OnceKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(OnceKey(None)) };
+        let key = value.to_str().ok().filter(|key| (1..=KEY_LEN_MAX).contains(&key.len()));
+        let why = format!("an Idempotency-Key has 1 to {KEY_LEN_MAX} characters of ASCII");
+        key.map(|key| OnceKey(Some(key.to_owned()))).ok_or_else(|| Refusal::malformed(why).into())
+    }
+}

@@ -1,0 +1,224 @@
+//! The Gateway: what customers' programs, the wizard and a portal talk to. Nobody logs in: a ticket
+//! or a container's signature says who it is.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use protocol::errors::ErrorCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::Body;
+use super::problem::Problem;
+use super::{App, reply};
+use crate::domain::activation::{self, Context, Due};
+use crate::domain::central::{Delivered, Reply};
+use crate::domain::env::Env;
+use crate::domain::firm::Firm;
+use crate::domain::orders::{self, TicketView};
+use crate::domain::refusal::{Outcome, Refusal};
+use crate::domain::work::Work;
+
+/// Who acts, for the audit: nobody logs in here.
+const ACTOR: &str = "gateway";
+
+/// What this face says of itself.
+#[derive(OpenApi)]
+#[openapi(info(title = "License Central: Gateway"))]
+struct Document;
+
+/// A ticket as it was typed. In the body, since addresses are logged on the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TicketRequest {
+    /// The ticket.
+    pub ticket: String,
+}
+
+/// A container's context file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContextRequest {
+    /// The file, base64.
+    pub context: String,
+    /// Products that are meant; all if none is named.
+    #[serde(default)]
+    pub products: Vec<u32>,
+}
+
+/// A ticket, and the container that it goes into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActivationRequest {
+    /// The ticket.
+    pub ticket: String,
+    /// The container's context file, base64.
+    pub context: String,
+    /// Products of the ticket; all if none is named.
+    #[serde(default)]
+    pub products: Vec<u32>,
+}
+
+/// What a container still has to apply, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UpdatesReply {
+    /// Update files.
+    pub updates: Vec<UpdateReply>,
+}
+
+/// One update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateReply {
+    /// The file, base64.
+    pub file: String,
+    /// What it does, for people.
+    pub what: String,
+}
+
+/// A container's receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptRequest {
+    /// The file, base64.
+    pub receipt: String,
+}
+
+/// What a receipt proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReceiptReply {
+    /// The number of the update.
+    pub number: u64,
+}
+
+/// A firm, as its customers' programs need it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FirmReply {
+    /// Fingerprint of its root, by which containers know it, hexadecimal.
+    pub root_fp: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// All of this face.
+pub fn router(app: App) -> Router {
+    let routes = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(show_firm))
+        .routes(routes!(show_ticket))
+        .routes(routes!(activate))
+        .routes(routes!(renew))
+        .routes(routes!(release))
+        .routes(routes!(take_receipt));
+    let (router, document) = routes.split_for_parts();
+    super::wrap(router, document, app)
+}
+
+/// Whose licenses these are.
+#[utoipa::path(get, path = "/v1/{vendor}", responses(
+    (status = 200, body = FirmReply), (status = "4XX", body = Problem)))]
+async fn show_firm(State(app): State<App>, Path(vendor): Path<String>) -> Result<Reply, Problem> {
+    let firm = app.run(move |central| {
+        let firm = central.firm(&vendor)?;
+        let root = firm.trust.root.as_ref().ok_or(ErrorCode::RootRefused)?;
+        Ok(FirmReply { root_fp: root.root_fp.to_string(), name: root.body.name.to_string() })
+    });
+    Ok(reply(StatusCode::OK, &firm.await?))
+}
+
+/// What a ticket has, and where it is.
+#[utoipa::path(post, path = "/v1/{vendor}/tickets/show", request_body = TicketRequest, responses(
+    (status = 200, body = TicketView), (status = "4XX", body = Problem)))]
+async fn show_ticket(
+    State(app): State<App>,
+    Path(vendor): Path<String>,
+    Body { value, .. }: Body<TicketRequest>,
+) -> Result<Reply, Problem> {
+    let view = app.run(move |central| {
+        central.firm(&vendor)?;
+        central.read(&vendor, |work| {
+            let ticket = orders::by_code(work, &value.ticket)?;
+            orders::view(work, &ticket.record)
+        })
+    });
+    Ok(reply(StatusCode::OK, &view.await?))
+}
+
+/// Redeems a ticket into a container.
+#[utoipa::path(post, path = "/v1/{vendor}/activations", request_body = ActivationRequest,
+    responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
+async fn activate(
+    State(app): State<App>,
+    Path(vendor): Path<String>,
+    Body { value, .. }: Body<ActivationRequest>,
+) -> Result<Reply, Problem> {
+    let ActivationRequest { ticket, context, products } = value;
+    deliver(app, vendor, context, move |work, env, firm, context| {
+        activation::activate(work, env, firm, (&ticket, &products), context)
+    })
+    .await
+}
+
+/// Renews what is due, and collects whatever waits for the container.
+#[utoipa::path(post, path = "/v1/{vendor}/renewals", request_body = ContextRequest,
+    responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
+async fn renew(
+    State(app): State<App>,
+    Path(vendor): Path<String>,
+    Body { value, .. }: Body<ContextRequest>,
+) -> Result<Reply, Problem> {
+    deliver(app, vendor, value.context, activation::renew).await
+}
+
+/// Takes licenses out of a container: free once its receipt is here.
+#[utoipa::path(post, path = "/v1/{vendor}/releases", request_body = ContextRequest,
+    responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
+async fn release(
+    State(app): State<App>,
+    Path(vendor): Path<String>,
+    Body { value, .. }: Body<ContextRequest>,
+) -> Result<Reply, Problem> {
+    let ContextRequest { context, products } = value;
+    deliver(app, vendor, context, move |work, env, firm, context| {
+        activation::release(work, env, firm, &products, context)
+    })
+    .await
+}
+
+/// Takes a container's receipt in. Any number of times.
+#[utoipa::path(post, path = "/v1/{vendor}/receipts", request_body = ReceiptRequest,
+    responses((status = 200, body = ReceiptReply), (status = "4XX", body = Problem)))]
+async fn take_receipt(
+    State(app): State<App>,
+    Path(vendor): Path<String>,
+    Body { value, .. }: Body<ReceiptRequest>,
+) -> Result<Reply, Problem> {
+    let bytes = decode(&value.receipt)?;
+    let number = app.run(move |central| {
+        let firm = central.firm(&vendor)?;
+        central.write(&vendor, ACTOR, |work, env| activation::receipt(work, env, &firm, &bytes))
+    });
+    Ok(reply(StatusCode::OK, &ReceiptReply { number: number.await? }))
+}
+
+/// Verifies the context before anything is read, and runs a step for its container.
+async fn deliver<F>(app: App, vendor: String, context: String, step: F) -> Result<Reply, Problem>
+where
+    F: Fn(&mut Work<'_>, &Env<'_>, &Firm, &Context) -> Outcome<Due> + Send + 'static,
+{
+    let bytes = decode(&context)?;
+    let delivered = app.run(move |central| {
+        let context = Context::read(&*central.firm(&vendor)?, &bytes)?;
+        central.deliver(&vendor, ACTOR, &context, |work, env, firm| step(work, env, firm, &context))
+    });
+    let update = |one: Delivered| UpdateReply { file: BASE64.encode(one.file), what: one.what };
+    let updates = delivered.await?.into_iter().map(update).collect();
+    Ok(reply(StatusCode::OK, &UpdatesReply { updates }))
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, Problem> {
+    let decoded = BASE64.decode(text);
+    decoded.map_err(|error| Refusal::malformed(format!("a file in base64: {error}")).into())
+}

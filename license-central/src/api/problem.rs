@@ -1,0 +1,110 @@
+//! Errors as HTTP has them: RFC 9457, with the number of the error table.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use protocol::errors::{ErrorCode, Exit, Failure, Shown, write_utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::refusal::Refusal;
+
+/// An answer that refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// Where the error is explained, by its number.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What happened, with the values.
+    pub title: String,
+    /// The status of HTTP.
+    pub status: u16,
+    /// Number in the error table, such as `S0B01`.
+    pub code: String,
+    /// What to do next.
+    pub hint: String,
+}
+
+impl Problem {
+    /// Of an error.
+    pub fn new(shown: &Shown) -> Self {
+        let code = shown.code();
+        Problem {
+            kind: format!("urn:strongroom:error:{code}"),
+            title: shown.title(&utc),
+            status: status(shown).as_u16(),
+            hint: shown.hint(&utc),
+            code,
+        }
+    }
+}
+
+impl From<Shown> for Problem {
+    fn from(shown: Shown) -> Self {
+        Problem::new(&shown)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Shown::from(failure).into()
+    }
+}
+
+impl From<ErrorCode> for Problem {
+    fn from(code: ErrorCode) -> Self {
+        code.failure().into()
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        if let Refusal::Store(error) = &refusal {
+            tracing::error!(%error, "a transaction failed");
+        }
+        refusal.shown().into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// The status that goes with an error: its own where HTTP has one for it, else that of its exit
+/// code.
+fn status(shown: &Shown) -> StatusCode {
+    let known = shown.failure().and_then(|failure| failure.known());
+    match known {
+        Some(ErrorCode::NotLoggedIn) => StatusCode::UNAUTHORIZED,
+        Some(ErrorCode::RecordChanged) => StatusCode::PRECONDITION_FAILED,
+        Some(ErrorCode::KeyReused) => StatusCode::UNPROCESSABLE_ENTITY,
+        Some(ErrorCode::TooManyTries) => StatusCode::TOO_MANY_REQUESTS,
+        Some(ErrorCode::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(ErrorCode::ServerFailed) => StatusCode::INTERNAL_SERVER_ERROR,
+        known => match known.map(|code| code.row().exit) {
+            Some(Exit::NotFound) => StatusCode::NOT_FOUND,
+            Some(Exit::Permission) => StatusCode::FORBIDDEN,
+            Some(Exit::Denied | Exit::Conflict) => StatusCode::CONFLICT,
+            Some(Exit::Usage) => StatusCode::BAD_REQUEST,
+            Some(Exit::Network) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        },
+    }
+}
+
+fn utc(at_s: u64) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_utc(at_s, &mut text);
+    text
+}

@@ -1,0 +1,87 @@
+//! The server's command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// License Central: issues licenses into containers and keeps account of them.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new Central: its secret, its first vendor, and the owner's key
+    Init(InitArgs),
+    /// Run it
+    Serve(ServeArgs),
+    /// Bring the database's tables up to date
+    Migrate(PlaceArgs),
+}
+
+/// Where a Central is.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Folder of its secret, its vendors, and the database if no other is named
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_CENTRAL_DATA")]
+    pub data: PathBuf,
+    /// PostgreSQL database instead of the embedded one; the password comes from the environment
+    /// (PGPASSWORD) or ~/.pgpass
+    #[arg(long, value_name = "URL", env = "STRONGROOM_CENTRAL_DATABASE")]
+    pub database: Option<String>,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Short name of the first vendor, in addresses: small letters, digits and hyphens
+    #[arg(long, value_name = "ID")]
+    pub vendor: String,
+    /// Its name, as in its root
+    #[arg(long)]
+    pub name: String,
+    /// Firm Code, for display
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub firm_code: u32,
+    /// For simulated containers only
+    #[arg(long)]
+    pub test: bool,
+    /// File that holds the passphrase of its keys; else STRONGROOM_PASSPHRASE
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Address of the Sales interface
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7411")]
+    pub sales: SocketAddr,
+    /// Address of the Gateway
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7412")]
+    pub gateway: SocketAddr,
+    /// Address of the Admin interface
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7413")]
+    pub admin: SocketAddr,
+    /// File that holds the passphrase of the vendors' keys; else STRONGROOM_PASSPHRASE
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Print the addresses as JSON
+    #[arg(long)]
+    pub json: bool,
+}

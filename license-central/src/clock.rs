@@ -1,0 +1,13 @@
+//! The clock of the server's machine: the one place that reads it.
+
+use crate::domain::central::Clock;
+
+/// The system's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
+    }
+}

@@ -1,0 +1,122 @@
+//! A firm as Central issues for it: whom containers trust, and who signs.
+
+use std::sync::{Mutex, PoisonError};
+
+use protocol::errors::{ErrorCode, Failure, Shown};
+use protocol::ids::RootFp;
+use protocol::limits::DEVICE_BODY_LEN_MAX;
+use protocol::objects::device::Device;
+use protocol::objects::root::Mode;
+use protocol::objects::statement::{ContextBody, next_state_hash};
+use protocol::signed::{Header, UnverifiedObject};
+use vendor::issue::{Change, Draft};
+use vendor::ledger::{Issued, Point};
+use vendor::trust::Trust;
+use vendor::{Issuer, KeyRing, certified};
+
+/// What is to be issued to one container.
+pub struct Wanted<'a> {
+    /// Its certificate.
+    pub certificate: &'a [u8],
+    /// Where the update follows.
+    pub before: Point,
+    /// What it changes.
+    pub changes: &'a [Change],
+    /// When it is issued, Unix seconds.
+    pub issued_s: u64,
+}
+
+/// An update that was decided and is not signed: all its bytes but the signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    /// Its header, with the key that will sign.
+    pub header: Header,
+    /// Its operations.
+    pub body: Vec<u8>,
+}
+
+/// Holds the firm's keys. What it signs it signs again, byte for byte but for the signature: so a
+/// decision is made durable first, and signed after.
+pub trait Signer: Send + Sync {
+    /// Seals what the container gets, and says which bytes will be signed and what they lead to.
+    fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown>;
+
+    /// Signs leaves: the objects as containers take them, in the same order.
+    fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown>;
+}
+
+/// A firm.
+pub struct Firm {
+    /// Its roots and revocations.
+    pub trust: Trust,
+    /// Who signs.
+    pub signer: Box<dyn Signer>,
+}
+
+impl Firm {
+    /// Fingerprint and mode.
+    pub fn identity(&self) -> Result<(RootFp, Mode), Failure> {
+        let root = self.trust.root.as_ref().ok_or(ErrorCode::RootRefused.failure())?;
+        Ok((root.root_fp, root.body.mode))
+    }
+
+    /// What a container lacks of roots and revocations.
+    pub fn lacking(&self, known: &ContextBody) -> Result<Vec<u8>, Shown> {
+        Ok(Issuer::of(&self.trust)?.lacking(known))
+    }
+}
+
+/// A signer in this process, over keys in memory or in a token.
+pub struct LocalSigner {
+    trust: Trust,
+    keys: Mutex<KeyRing>,
+}
+
+impl LocalSigner {
+    /// With these keys.
+    pub fn new(trust: Trust, keys: KeyRing) -> Self {
+        LocalSigner { trust, keys: Mutex::new(keys) }
+    }
+}
+
+impl Signer for LocalSigner {
+    fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown> {
+        let issuer = Issuer::of(&self.trust)?;
+        let device = device(wanted.certificate, issuer.root.body.mode)?;
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = (wanted.issued_s, 0);
+        let draft = issuer.draft(&device, wanted.before, wanted.changes, times, &keys)?;
+        let Draft { before, mut header, body, what } = draft;
+        // The header names the key that signs, and the state after it depends on the header.
+        header.key_id = issuer.key(&keys)?.verifying_key().id();
+        let state = next_state_hash(&before.state, &header.hash());
+        let after = Point { seq: header.seq, state };
+        let issued = Issued { before, after, what, issued_s: wanted.issued_s, superseded: false };
+        Ok((Leaf { header, body }, issued))
+    }
+
+    fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
+        let issuer = Issuer::of(&self.trust)?;
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let key_id = issuer.key(&keys)?.verifying_key().id();
+        if leaves.iter().any(|leaf| leaf.header.key_id != key_id) {
+            let why = "it was decided under a key that signs no more; take it back and issue anew";
+            return Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed(why));
+        }
+        let draft = |leaf: &Leaf| Draft {
+            before: Point { seq: leaf.header.seq - 1, state: leaf.header.state },
+            header: leaf.header,
+            body: leaf.body.clone(),
+            what: String::new(),
+        };
+        let updates = issuer.sign(leaves.iter().map(draft).collect(), &keys)?;
+        Ok(updates.into_iter().map(|update| update.object).collect())
+    }
+}
+
+/// The container of a certificate, which must hold.
+pub fn device(certificate: &[u8], mode: Mode) -> Result<Device, Failure> {
+    let refused = |_| ErrorCode::CertificateRefused.failure();
+    let (object, _) = UnverifiedObject::read(certificate, DEVICE_BODY_LEN_MAX).map_err(refused)?;
+    certified(&object, mode)
+}

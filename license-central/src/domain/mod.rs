@@ -1,0 +1,20 @@
+//! What Central does: steps that read records and say what becomes of them.
+//!
+//! [`central`] runs a step in a transaction, with its audit. All else is rules: they see records
+//! through [`work`], the time and randomness through [`env`], and nothing besides.
+
+pub mod access;
+pub mod activation;
+pub mod audit;
+pub mod catalog;
+pub mod central;
+pub mod chain;
+pub mod env;
+pub mod firm;
+pub mod keys;
+pub mod orders;
+pub mod records;
+pub mod refusal;
+pub mod terms;
+pub mod ticket_code;
+pub mod work;

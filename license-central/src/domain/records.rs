@@ -1,0 +1,458 @@
+//! The records that Central keeps, one type for each table.
+
+use protocol::ids::{EntryNumber, ProductCode};
+use protocol::objects::license::ItemRef;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use vendor::Ledger;
+
+use super::terms::{Options, Terms};
+use super::work::Record;
+use crate::store::{Table, Value, tables};
+
+/// A firm that Central issues for: a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Vendor {
+    /// `ven_…`
+    pub id: String,
+    /// Its name, as in its root.
+    pub name: String,
+    /// Fingerprint of its first root, hexadecimal.
+    pub root_fp: String,
+    /// Whether it is for simulated containers only.
+    pub test: bool,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+}
+
+/// What a key of the API may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleName {
+    /// Everything, keys and vendors included.
+    Owner,
+    /// Everything but keys and vendors.
+    Admin,
+    /// Orders, tickets, grants.
+    Issuer,
+    /// Looks at everything of customers; blocks lost containers.
+    Support,
+    /// Looks at everything, the audit included.
+    Auditor,
+    /// Looks at orders and reports.
+    Billing,
+    /// A shop or ERP: makes orders.
+    Integration,
+}
+
+/// A key of the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// `key_…`, the part that is shown.
+    pub id: String,
+    /// The tenant it is for.
+    pub vendor: String,
+    /// What it is for, for people.
+    pub name: String,
+    /// What it may do.
+    pub role: RoleName,
+    /// Keyed hash of its secret part, hexadecimal.
+    pub secret_hash: String,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// When it ended, if it did.
+    pub revoked_ms: Option<i64>,
+}
+
+/// A product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Product {
+    /// Its Product Code.
+    pub code: u32,
+    /// Its name.
+    pub name: String,
+    /// Terms that its licenses have, unless the item or the order says otherwise.
+    #[serde(default)]
+    pub terms: Terms,
+    /// Generation of its item key.
+    #[serde(default)]
+    pub generation: u16,
+}
+
+/// What is sold under one number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Item {
+    /// Its number, as in the shop.
+    pub sku: String,
+    /// Its name.
+    pub name: String,
+    /// The products that it consists of.
+    pub parts: Vec<Part>,
+    /// What the quantity of an order multiplies.
+    #[serde(default)]
+    pub counts: Counts,
+}
+
+/// One product of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Part {
+    /// Its Product Code.
+    pub product: u32,
+    /// Terms that go before those of the product.
+    #[serde(default)]
+    pub terms: Terms,
+}
+
+/// What the quantity of an order multiplies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counts {
+    /// Devices on which the ticket is redeemed.
+    #[default]
+    Devices,
+    /// Seats of the one license.
+    Seats,
+    /// Units of the one license.
+    Units,
+}
+
+/// A customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Customer {
+    /// `cus_…`
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Number in the shop or ERP; unique.
+    pub reference: Option<String>,
+    /// Where tickets go.
+    pub email: Option<String>,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+}
+
+/// One line of an order, for one period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Order {
+    /// `ord_…`
+    pub id: String,
+    /// Number in the shop or ERP.
+    pub number: String,
+    /// Its line.
+    pub line: u32,
+    /// The period that is paid for, such as `2027-03`; empty for what is bought once.
+    pub period: String,
+    /// The customer.
+    pub customer: Option<String>,
+    /// What was ordered.
+    pub sku: String,
+    /// How many.
+    pub quantity: u32,
+    /// The ticket that was made of it.
+    pub ticket: String,
+    /// When it came, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+}
+
+/// A ticket: what a customer redeems.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ticket {
+    /// `tic_…`
+    pub id: String,
+    /// Hash of its code, hexadecimal. The code itself is kept nowhere.
+    pub code_hash: String,
+    /// The first characters of its code, by which people tell tickets apart.
+    pub hint: String,
+    /// The order.
+    pub order: String,
+    /// Whether it may be redeemed.
+    pub state: TicketState,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+}
+
+/// Whether a ticket may be redeemed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TicketState {
+    /// It may, as far as something of it is left.
+    Open,
+    /// Not any more; what was redeemed stays until it is withdrawn too.
+    Withdrawn,
+}
+
+/// An entitlement that Central accounts for: one license that is in one container at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Grant {
+    /// `gra_…`
+    pub id: String,
+    /// The ticket that it came with.
+    pub ticket: String,
+    /// The product.
+    pub product: u32,
+    /// Which of the ticket's activations it belongs to, from 0.
+    pub device: u32,
+    /// What was sold.
+    pub terms: Terms,
+    /// Where it is.
+    pub place: Place,
+    /// Rises with each container that it goes into.
+    pub epoch: u32,
+    /// Its options as they were last issued; times are fixed when it is first issued.
+    #[serde(default)]
+    pub options: Option<Options>,
+    /// The last second, Unix, in which any license that was issued of it may be used, grace
+    /// included; none where one does not end by itself.
+    pub max_lapse_s: Option<u64>,
+}
+
+/// Where a grant is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Place {
+    /// In no container.
+    Pool,
+    /// In a container, or on its way into it.
+    Held {
+        /// The container.
+        container: String,
+        /// Number of the entry there.
+        entry: u16,
+    },
+    /// On its way out of a container: it may still be used there.
+    Releasing {
+        /// The container.
+        container: String,
+        /// Number of the entry there.
+        entry: u16,
+    },
+    /// Nowhere, for good.
+    Withdrawn,
+}
+
+/// A container, as Central knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Container {
+    /// Its id, 32 hexadecimal digits.
+    pub id: String,
+    /// Its serial, for people.
+    pub serial: String,
+    /// Its certificate, hexadecimal.
+    pub certificate: String,
+    /// Whether it gets licenses.
+    pub state: ContainerState,
+    /// Whose it is, as far as tickets say.
+    pub customer: Option<String>,
+    /// The chain of updates: where it is, and what is under way.
+    #[schema(value_type = Object)]
+    pub chain: Ledger,
+    /// Version of the vendor's root that it showed.
+    pub root_version: u32,
+    /// Epoch of the vendor's revocations that it showed.
+    pub revocation_epoch: u32,
+    /// When it was first seen, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// When it was last seen.
+    pub seen_ms: i64,
+}
+
+/// Whether a container gets licenses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerState {
+    /// It does.
+    Active,
+    /// It showed what nothing that was issued leads to: a person decides.
+    Differs,
+    /// Not any more: lost, revoked, or decommissioned.
+    Blocked,
+}
+
+/// An update that was issued to a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuedUpdate {
+    /// The container, its number there, and which one of that number.
+    pub id: String,
+    /// The container.
+    pub container: String,
+    /// Its number.
+    pub seq: u64,
+    /// The header that is signed, hexadecimal.
+    pub header: String,
+    /// Its body, hexadecimal.
+    pub body: String,
+    /// What it does, for people.
+    pub what: String,
+    /// What it does to grants.
+    pub effects: Vec<Effect>,
+    /// What became of it.
+    pub state: UpdateState,
+    /// When it was issued, milliseconds since 1970 UTC.
+    pub issued_ms: i64,
+}
+
+/// What an update does to a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Effect {
+    /// The grant.
+    pub grant: String,
+    /// Its epoch then.
+    pub epoch: u32,
+    /// What is done.
+    pub kind: EffectKind,
+}
+
+/// What is done to a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EffectKind {
+    /// It comes into the container.
+    Install,
+    /// Its entry is written anew.
+    Renew,
+    /// It leaves the container.
+    Release,
+}
+
+/// What became of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateState {
+    /// Not known: it may be applied at any time.
+    Outstanding,
+    /// The container proved that it applied it.
+    Confirmed,
+    /// The container proved that it never will.
+    Dead,
+}
+
+/// A request that was answered. Repeated under its key it gets the same answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Who asked, and under which key.
+    pub key: String,
+    /// Hash of the request, hexadecimal.
+    pub request: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// The answer, JSON.
+    pub body: String,
+    /// Until when it is kept, milliseconds since 1970 UTC.
+    pub until_ms: i64,
+}
+
+/// Ties a type to its table.
+macro_rules! record {
+    ($type:ident, $table:ident, $own:ident => $id:expr, [$($column:expr),* $(,)?]) => {
+        impl Record for $type {
+            const TABLE: &'static Table = &tables::$table;
+
+            fn id(&self) -> String {
+                let $own = self;
+                $id
+            }
+
+            fn columns(&self) -> Vec<Value> {
+                let $own = self;
+                let _ = $own;
+                vec![$($column.into()),*]
+            }
+        }
+    };
+}
+
+record!(Vendor, VENDOR, own => own.id.clone(), [own.name.as_str()]);
+record!(ApiKey, API_KEY, own => own.id.clone(), [own.vendor.as_str()]);
+record!(Product, PRODUCT, own => Product::id_of(own.code), []);
+record!(Item, ITEM, own => own.sku.clone(), []);
+record!(Customer, CUSTOMER, own => own.id.clone(), [own.reference.clone(), own.email.clone()]);
+record!(Order, ORDER, own => own.id.clone(), [own.key(), own.customer.clone()]);
+record!(Ticket, TICKET, own => own.id.clone(), [own.code_hash.as_str(), own.order.as_str()]);
+record!(Grant, GRANT, own => own.id.clone(), [
+    own.ticket.as_str(),
+    own.place.container(),
+    own.place.name(),
+    own.max_lapse_s.and_then(|s| i64::try_from(s.saturating_mul(1000)).ok()),
+]);
+record!(Container, CONTAINER, own => own.id.clone(), [
+    own.serial.as_str(),
+    own.customer.clone(),
+    own.state.name(),
+]);
+record!(IssuedUpdate, UPDATE, own => own.id.clone(), [own.container.as_str(), own.state.name()]);
+record!(Answer, ANSWER, own => own.key.clone(), [own.until_ms]);
+
+impl Product {
+    /// Its id: the code, with zeros in front, so that products are listed by their numbers.
+    pub fn id_of(code: u32) -> String {
+        format!("{code:010}")
+    }
+}
+
+impl Order {
+    /// What makes an order the same: a shop that repeats its call orders once.
+    pub fn key_of(number: &str, line: u32, period: &str) -> String {
+        // The lengths keep `1` + `23` apart from `12` + `3`.
+        format!("{}:{number}/{line}/{period}", number.len())
+    }
+
+    fn key(&self) -> String {
+        Self::key_of(&self.number, self.line, &self.period)
+    }
+}
+
+impl ContainerState {
+    fn name(self) -> &'static str {
+        match self {
+            ContainerState::Active => "active",
+            ContainerState::Differs => "differs",
+            ContainerState::Blocked => "blocked",
+        }
+    }
+}
+
+impl UpdateState {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            UpdateState::Outstanding => "outstanding",
+            UpdateState::Confirmed => "confirmed",
+            UpdateState::Dead => "dead",
+        }
+    }
+}
+
+impl Grant {
+    /// Which entry it is in a container.
+    pub fn item_ref(&self, entry: u16) -> ItemRef {
+        ItemRef { product: ProductCode(self.product), entry: EntryNumber(entry) }
+    }
+}
+
+impl Place {
+    /// Number of its entry, where it is in a container.
+    pub fn entry(&self) -> Option<u16> {
+        match self {
+            Place::Held { entry, .. } | Place::Releasing { entry, .. } => Some(*entry),
+            Place::Pool | Place::Withdrawn => None,
+        }
+    }
+
+    /// The container that it is in, or on its way to or from.
+    pub fn container(&self) -> Option<&str> {
+        match self {
+            Place::Held { container, .. } | Place::Releasing { container, .. } => Some(container),
+            Place::Pool | Place::Withdrawn => None,
+        }
+    }
+
+    /// The word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Place::Pool => "pool",
+            Place::Held { .. } => "held",
+            Place::Releasing { .. } => "releasing",
+            Place::Withdrawn => "withdrawn",
+        }
+    }
+}

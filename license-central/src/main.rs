@@ -1,0 +1,95 @@
+//! `license-central`, the server.
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use license_central::args::{Cli, Command, InitArgs, PlaceArgs, ServeArgs};
+use license_central::domain::refusal::Refusal;
+use license_central::{place, server};
+use protocol::errors::{Shown, write_utc};
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (json, done) = match &cli.command {
+        Command::Init(args) => (args.json, init(args)),
+        Command::Serve(args) => (args.json, serve(args)),
+        Command::Migrate(args) => (false, migrate(args)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(shown) => {
+            tell_error(&shown, json);
+            ExitCode::from(shown.exit())
+        }
+    }
+}
+
+fn init(args: &InitArgs) -> Result<(), Shown> {
+    let made = place::init(args)?;
+    let (root, key) = (&made.root_fp, made.owner_key.display());
+    let data = json!({ "vendor": args.vendor, "root_fp": root, "owner_key": key.to_string() });
+    let text = format!(
+        "made vendor {} with root {root}\nthe owner's key is in {key}: log in with it, and take it \
+         away",
+        args.vendor
+    );
+    tell("central.init/v1", &data, &text, args.json)
+}
+
+fn serve(args: &ServeArgs) -> Result<(), Shown> {
+    log_to_stderr();
+    let central = Arc::new(place::open(&args.place, args.passphrase_file.as_deref())?);
+    // Its store has threads of its own, which must not end on those of the listeners.
+    let _outlives_the_runtime = central.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Shown::conflict(error, "Repeat the command."))?;
+    runtime.block_on(server::serve(central, args, |at| {
+        let (sales, gateway, admin) =
+            [at.sales, at.gateway, at.admin].map(|at| format!("http://{at}")).into();
+        let data = json!({ "sales": sales, "gateway": gateway, "admin": admin });
+        let text = format!("Sales    {sales}\nGateway  {gateway}\nAdmin    {admin}");
+        // Whoever does not read it may still use the server.
+        let _ = tell("central.serve/v1", &data, &text, args.json);
+    }))
+}
+
+fn migrate(args: &PlaceArgs) -> Result<(), Shown> {
+    let made =
+        place::open_store(args)?.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
+    tell("central.migrate/v1", &json!({ "steps": made }), &format!("{made} steps"), false)
+}
+
+/// Structured logs, JSON lines; `STRONGROOM_LOG` says how much.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("STRONGROOM_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn tell(schema: &str, data: &serde_json::Value, text: &str, json: bool) -> Result<(), Shown> {
+    let out =
+        if json { json!({ "schema": schema, "data": data }).to_string() } else { text.into() };
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "{out}").and_then(|()| stdout.flush());
+    written.map_err(|error| Shown::conflict(error, "Nothing reads what is printed."))
+}
+
+fn tell_error(shown: &Shown, json: bool) {
+    let (code, title, hint) = (shown.code(), shown.title(&utc), shown.hint(&utc));
+    if json {
+        let error = json!({ "code": code, "title": title, "hint": hint });
+        println!("{}", json!({ "schema": "error/v1", "error": error }));
+    }
+    eprintln!("error {code}: {title}\n  {hint}");
+}
+
+fn utc(at_s: u64) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_utc(at_s, &mut text);
+    text
+}

@@ -1,0 +1,209 @@
+//! Where a Central is on disk: its secret, its database, its vendors.
+//!
+//! ```text
+//! secret.key        32 bytes, hexadecimal: keys of the API and answers count only with it
+//! owner.key         the first key of the API, until somebody takes it away
+//! central.db        the embedded database, if no other is named
+//! vendors/ID/       a vendor directory each, as `strongroom vendor init` makes them
+//! ```
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use protocol::errors::Shown;
+use protocol::ids::{hex, parse_hex};
+use protocol::objects::root::Mode;
+use vendor::{Passphrase, Secrets, Vendor, files};
+
+use crate::args::{InitArgs, PlaceArgs};
+use crate::clock::SystemClock;
+use crate::domain::central::Central;
+use crate::domain::env::{Env, Random, SystemRandom};
+use crate::domain::firm::{Firm, LocalSigner};
+use crate::domain::keys::{self, SYSTEM, Secret};
+use crate::domain::records::{self, RoleName};
+use crate::domain::refusal::Refusal;
+use crate::store::{SqlStore, Store};
+
+const SECRET_FILE: &str = "secret.key";
+const OWNER_FILE: &str = "owner.key";
+const DATABASE_FILE: &str = "central.db";
+const VENDORS_DIR: &str = "vendors";
+
+/// What a new Central is told once.
+pub struct Made {
+    /// Fingerprint of the vendor's root, hexadecimal.
+    pub root_fp: String,
+    /// Where the owner's key is.
+    pub owner_key: PathBuf,
+}
+
+/// Passphrases and PINs of a server: from files and the environment, never from a person.
+pub struct ServerSecrets<'a> {
+    passphrase_file: Option<&'a Path>,
+}
+
+impl<'a> ServerSecrets<'a> {
+    /// The passphrase from this file, or else from the environment.
+    pub fn new(passphrase_file: Option<&'a Path>) -> Self {
+        ServerSecrets { passphrase_file }
+    }
+}
+
+impl Secrets for ServerSecrets<'_> {
+    fn passphrase(&self, mode: Mode) -> vendor::Result<Passphrase> {
+        match Passphrase::given(self.passphrase_file, "STRONGROOM_PASSPHRASE")? {
+            Some(given) => Ok(given),
+            None if mode == Mode::Test => Ok(Passphrase::empty()),
+            None => Err(Shown::usage(
+                "the passphrase of the vendor's keys is needed",
+                "Name its file with --passphrase-file, or set STRONGROOM_PASSPHRASE.",
+            )),
+        }
+    }
+
+    fn pin(&self, token: &str) -> vendor::Result<Passphrase> {
+        Passphrase::given(None, "STRONGROOM_PIN")?.ok_or_else(|| {
+            let title = format!("the PIN of the token {token:?} is needed");
+            Shown::usage(title, "Set STRONGROOM_PIN.")
+        })
+    }
+}
+
+/// Makes a new Central.
+pub fn init(args: &InitArgs) -> Result<Made, Shown> {
+    let data = &args.place.data;
+    check_vendor_id(&args.vendor)?;
+    let mode = if args.test { Mode::Test } else { Mode::Live };
+    let passphrase = ServerSecrets::new(args.passphrase_file.as_deref()).passphrase(mode)?;
+    let secret_path = data.join(SECRET_FILE);
+    if secret_path.exists() {
+        let title = format!("{} holds a Central already", data.display());
+        return Err(Shown::conflict(
+            title,
+            "Choose another folder, or run: license-central serve.",
+        ));
+    }
+    make_private(data)?;
+    make_private(&data.join(VENDORS_DIR))?;
+    let dir = data.join(VENDORS_DIR).join(&args.vendor);
+    let made = Vendor::init(&dir, &args.name, args.firm_code, mode, None, &passphrase)?;
+    let mut bytes = [0; 32];
+    SystemRandom.fill(&mut bytes);
+    let secret = Secret::new(bytes);
+    let root_fp = hex(made.root.root_fp.bytes());
+    let store = open_store(&args.place)?;
+    store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
+    let central = central(Arc::new(store), secret, BTreeMap::new());
+    let owner_key = data.join(OWNER_FILE);
+    let text = first_records(&central, args, &root_fp).map_err(Refusal::shown)?;
+    files::write_private(&owner_key, format!("{text}\n").as_bytes())?;
+    // Last, since it is what makes the folder a Central.
+    files::write_private(&secret_path, format!("{}\n", hex(&bytes)).as_bytes())?;
+    Ok(Made { root_fp, owner_key })
+}
+
+/// The vendor's record and the owner's key.
+fn first_records(central: &Central, args: &InitArgs, root_fp: &str) -> Result<String, Refusal> {
+    central.write(SYSTEM, "init", |work, env: &Env<'_>| {
+        work.insert(&records::Vendor {
+            id: args.vendor.clone(),
+            name: args.name.clone(),
+            root_fp: root_fp.to_owned(),
+            test: args.test,
+            created_ms: env.now_ms,
+        })?;
+        work.note("vendor.create", &args.vendor, root_fp);
+        let owner = (args.vendor.as_str(), "owner", RoleName::Owner);
+        let (_, text) = keys::create(work, env, central.secret(), owner)?;
+        Ok(text.to_string())
+    })
+}
+
+/// Opens a Central with all its vendors.
+pub fn open(place: &PlaceArgs, passphrase_file: Option<&Path>) -> Result<Central, Shown> {
+    check_private(&place.data)?;
+    let path = place.data.join(SECRET_FILE);
+    if !path.exists() {
+        let title = format!("{} holds no Central", place.data.display());
+        return Err(Shown::not_found(title, "Make one: license-central init."));
+    }
+    check_private(&path)?;
+    let text = files::read(&path)?;
+    let digits = files::text(&text)?.trim();
+    let bytes = parse_hex(digits).ok_or_else(|| {
+        let title = format!("{} does not hold 64 hexadecimal digits", path.display());
+        Shown::usage(title, "Put a backup of it back.")
+    })?;
+    let store = open_store(place)?;
+    store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
+    let firms = firms(&place.data.join(VENDORS_DIR), passphrase_file)?;
+    Ok(central(Arc::new(store), Secret::new(bytes), firms))
+}
+
+fn central(store: Arc<dyn Store>, secret: Secret, firms: BTreeMap<String, Arc<Firm>>) -> Central {
+    Central::new(store, Arc::new(SystemClock), Arc::new(SystemRandom), secret, firms)
+}
+
+/// Opens the database that is named, or the embedded one.
+pub fn open_store(place: &PlaceArgs) -> Result<SqlStore, Shown> {
+    let opened = match &place.database {
+        Some(url) => SqlStore::postgres(url),
+        None => {
+            let path = place.data.join(DATABASE_FILE);
+            own_file(&path)?;
+            SqlStore::sqlite(&path)
+        }
+    };
+    // What the database says may name its address, and nothing else: passwords are not in it.
+    opened.map_err(|error| Shown::conflict(error, "See that it runs, and that the URL is right."))
+}
+
+fn firms(dir: &Path, passphrase_file: Option<&Path>) -> Result<BTreeMap<String, Arc<Firm>>, Shown> {
+    let secrets = ServerSecrets::new(passphrase_file);
+    let mut firms = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).map_err(|error| Shown::io(dir, &error))? {
+        let path = entry.map_err(|error| Shown::io(dir, &error))?.path();
+        check_private(&path)?;
+        let Some(id) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let vendor = Vendor::open(&path)?;
+        let keys = vendor.keys(&secrets)?;
+        let signer = Box::new(LocalSigner::new(vendor.trust.clone(), keys));
+        firms.insert(id.to_owned(), Arc::new(Firm { trust: vendor.trust, signer }));
+    }
+    Ok(firms)
+}
+
+/// Makes the file for its owner only, if it is not there: the database library would let others
+/// read it.
+fn own_file(path: &Path) -> Result<(), Shown> {
+    let mut options = std::fs::OpenOptions::new();
+    let made = options.append(true).create(true).mode(0o600).open(path);
+    made.map(drop).map_err(|error| Shown::io(path, &error))
+}
+
+fn check_vendor_id(id: &str) -> Result<(), Shown> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let fits = (1..=40).contains(&id.len()) && id.chars().all(is_plain) && !id.starts_with('-');
+    let hint = "Use 1 to 40 small letters, digits and hyphens.";
+    if fits { Ok(()) } else { Err(Shown::usage(format!("{id:?} is no vendor's short name"), hint)) }
+}
+
+fn make_private(dir: &Path) -> Result<(), Shown> {
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| Shown::io(dir, &error))?;
+    check_private(dir)
+}
+
+/// Refuses what others may write: whoever can change it runs this server.
+fn check_private(path: &Path) -> Result<(), Shown> {
+    let data = std::fs::symlink_metadata(path).map_err(|error| Shown::io(path, &error))?;
+    if data.mode() & 0o022 != 0 || data.file_type().is_symlink() {
+        let title = format!("{} may be written by others, or is a link", path.display());
+        return Err(Shown::usage(title, "Take their right away: chmod go-w."));
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The tables. `migrations/` makes them; a test compares the two.
+
+use super::{Column, ColumnKind, Table};
+
+const fn text(name: &'static str) -> Column {
+    Column { name, kind: ColumnKind::Text, unique: false }
+}
+
+const fn unique(name: &'static str) -> Column {
+    Column { name, kind: ColumnKind::Text, unique: true }
+}
+
+const fn number(name: &'static str) -> Column {
+    Column { name, kind: ColumnKind::Number, unique: false }
+}
+
+/// Firms that this Central issues for. Of no tenant.
+pub static VENDOR: Table = Table { name: "vendor", columns: &[unique("name")] };
+
+/// Keys of the API and whose they are. Of no tenant, since they say which tenant it is.
+pub static API_KEY: Table = Table { name: "api_key", columns: &[text("vendor")] };
+
+/// Products.
+pub static PRODUCT: Table = Table { name: "product", columns: &[] };
+
+/// What is sold: one product or several.
+pub static ITEM: Table = Table { name: "item", columns: &[] };
+
+/// Customers.
+pub static CUSTOMER: Table =
+    Table { name: "customer", columns: &[unique("reference"), text("email")] };
+
+/// Orders, one for each line and period.
+pub static ORDER: Table =
+    Table { name: "sales_order", columns: &[unique("order_key"), text("customer")] };
+
+/// Tickets.
+pub static TICKET: Table =
+    Table { name: "ticket", columns: &[unique("code_hash"), text("sales_order")] };
+
+/// Grants.
+pub static GRANT: Table = Table {
+    name: "license_grant",
+    columns: &[text("ticket"), text("container"), text("state"), number("lapse_ms")],
+};
+
+/// Containers.
+pub static CONTAINER: Table =
+    Table { name: "container", columns: &[unique("serial"), text("customer"), text("state")] };
+
+/// Updates that were issued.
+pub static UPDATE: Table =
+    Table { name: "container_update", columns: &[text("container"), text("state")] };
+
+/// Requests that were answered, by the key that the client drew.
+pub static ANSWER: Table = Table { name: "answer", columns: &[number("until_ms")] };
+
+/// What was done, by whom: a chain of hashes for each writer.
+pub static AUDIT: Table = Table { name: "audit", columns: &[text("object"), text("writer")] };
+
+/// All tables.
+pub static ALL: &[&Table] = &[
+    &VENDOR, &API_KEY, &PRODUCT, &ITEM, &CUSTOMER, &ORDER, &TICKET, &GRANT, &CONTAINER, &UPDATE,
+    &ANSWER, &AUDIT,
+];
