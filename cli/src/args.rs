@@ -1,6 +1,7 @@
 //! The grammar: noun, then verb.
 
 mod key;
+mod online;
 mod people;
 mod retire;
 mod upkeep;
@@ -15,6 +16,10 @@ use vendor::OptionArgs;
 
 pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
+};
+pub(crate) use online::{
+    ActivateArgs, AuditVerb, CentralCommand, DeliverArgs, GrantVerb, ItemVerb, OrderVerb,
+    ProductVerb, TicketVerb,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
@@ -77,6 +82,15 @@ pub(crate) enum Command {
     /// Licenses in a container
     #[command(subcommand)]
     License(LicenseCommand),
+    /// Redeem a ticket into a container
+    Activate(ActivateArgs),
+    /// Renew what is due in a container, and collect what waits for it
+    Renew(DeliverArgs),
+    /// Give licenses in a container back to the vendor, so that another can have them
+    Release(DeliverArgs),
+    /// Administration of a License Central
+    #[command(subcommand)]
+    Central(CentralCommand),
     /// Encrypt programs and files
     #[command(subcommand)]
     Protect(ProtectCommand),

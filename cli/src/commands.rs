@@ -1,5 +1,7 @@
 //! One module for each noun.
 
+mod activate;
+mod central;
 mod completions;
 mod container;
 mod demo;
@@ -32,6 +34,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<u8> {
         Command::Vendor(command) => vendor::run(command, output),
         Command::Update(command) => update::run(command, args, output),
         Command::License(command) => license::run(command, args, output),
+        Command::Activate(command) => activate::activate(command, args, output),
+        Command::Renew(command) => activate::renew(command, args, output),
+        Command::Release(command) => activate::release(command, args, output),
+        Command::Central(command) => central::run(command, output),
         Command::Protect(command) => protect::run(command, output),
         Command::User(command) => user::run(command, output),
         Command::Completions(shell) => completions::run(shell, output),

@@ -6,6 +6,7 @@ mod blocks;
 mod clock;
 mod commands;
 pub mod grammar;
+mod online;
 mod output;
 mod owner;
 pub mod parsers;

@@ -60,7 +60,8 @@ impl UpdateFile {
         Self::parse(&files::read(path)?).map_err(|error| error.about(path.display()))
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    /// Takes a file's bytes apart.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let (kind, objects) = file::kind(bytes)?;
         if kind != FileKind::Trust {
             file::expect(bytes, FileKind::Update)?;
@@ -130,7 +131,10 @@ fn preview(args: &Args, path: &Path, output: &Output) -> Result<()> {
 }
 
 /// Old and new values, field by field.
-fn describe(update: &UpdateFile, container: Option<&Container>) -> Result<(String, Value)> {
+pub(super) fn describe(
+    update: &UpdateFile,
+    container: Option<&Container>,
+) -> Result<(String, Value)> {
     let root_fp = update.root_fp()?;
     let target = update.update.as_ref().map(|update| update.header.target);
     let is_target =
@@ -374,6 +378,20 @@ fn apply(
     });
     output.data("update-apply", data, format!("update {number} is applied to {serial}"));
     Ok(())
+}
+
+/// Applies an update that was shown before, and returns its receipt.
+pub(super) fn apply_one(
+    file: &UpdateFile,
+    container: &Container,
+    output: &Output,
+) -> Result<Vec<u8>> {
+    let update = file.update.as_ref().ok_or(ErrorCode::Malformed.failure())?;
+    let mut progress = output.progress("applying");
+    let applied = bring_and_apply(file, update, container, &mut |done, all| {
+        progress.update(done as u64, all as u64);
+    });
+    Ok(applied.map_err(|UpdateError { error, .. }| error)?)
 }
 
 /// Brings what the container does not know, then applies the update. A new vendor that has its

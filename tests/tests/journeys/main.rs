@@ -1,11 +1,13 @@
 //! Journeys through the built programs: what users and attackers type, what comes of it.
 //!
-//! Needs `strongroom` and `strongroom-loader` in the target folder (`./dev build`), the programs
-//! that `./dev test` installs, and root: attackers and ordinary users run as another user.
+//! Needs `strongroom`, `license-central` and `strongroom-loader` in the target folder
+//! (`./dev build`), the programs that `./dev test` installs, and root: attackers and ordinary users
+//! run as another user.
 
 mod answers;
 mod bad_input;
 mod c;
+mod central;
 mod clock;
 mod entries;
 mod first_run;

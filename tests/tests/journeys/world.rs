@@ -29,6 +29,14 @@ pub(crate) struct World {
     dir: TempDir,
     dongles: Vec<(String, Child)>,
     user: Option<u32>,
+    central: Option<Central>,
+}
+
+/// A License Central that runs.
+struct Central {
+    child: Child,
+    /// Where it listens, by the names of the faces.
+    at: Value,
 }
 
 /// What a command gave.
@@ -74,7 +82,7 @@ impl World {
     fn of(user: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
-        let world = World { dir, dongles: Vec::new(), user };
+        let world = World { dir, dongles: Vec::new(), user, central: None };
         for sub in ["work", "sealed", "port"] {
             fs::create_dir(world.path(sub)).expect("a folder");
             chown(world.path(sub), user, user).expect("root");
@@ -116,6 +124,60 @@ impl World {
         BufReader::new(stdout).read_line(&mut line).expect("a line");
         self.dongles.push((name.to_owned(), child));
         assert!(line.starts_with("simulated dongle"), "{line}");
+    }
+
+    /// Makes a License Central in `central/`, for a vendor of its own, and logs in as its owner.
+    pub(crate) fn found_central(&mut self) {
+        let init = "init --data central --vendor acme --name Acme --test";
+        let mut command = self.server();
+        let made = run(command.args(init.split_whitespace()), "");
+        assert_eq!(made.code, 0, "{made:?}");
+        self.start_central();
+        let login = format!(
+            "central login --admin {} --sales {} --key-file central/owner.key",
+            self.face("admin"),
+            self.face("sales")
+        );
+        self.cli(&login).ok();
+    }
+
+    /// Starts the License Central in `central/`, at addresses that are free.
+    pub(crate) fn start_central(&mut self) {
+        let mut command = self.server();
+        command.args(["serve", "--data", "central", "--json"]);
+        for face in ["--sales", "--gateway", "--admin"] {
+            command.args([face, "127.0.0.1:0"]);
+        }
+        let log = fs::File::create(self.path("central.log")).expect("a file");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().expect("the server starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let said: Value = serde_json::from_str(&line).expect("its addresses");
+        self.central = Some(Central { child, at: said["data"].clone() });
+    }
+
+    /// Ends the License Central, and says what it logged.
+    pub(crate) fn stop_central(&mut self) -> String {
+        if let Some(mut central) = self.central.take() {
+            signal(&central.child, Signal::TERM);
+            assert!(central.child.wait().expect("a child of this process").success());
+        }
+        fs::read_to_string(self.path("central.log")).expect("a log")
+    }
+
+    /// Address of a face of the License Central.
+    pub(crate) fn face(&self, name: &str) -> String {
+        let central = self.central.as_ref().expect("it runs");
+        central.at[name].as_str().expect("an address").to_owned()
+    }
+
+    fn server(&self) -> Command {
+        let mut command = Command::new(built("license-central"));
+        command.current_dir(self.dir.path());
+        self.environment(&mut command);
+        command
     }
 
     /// Waits for the end of the dongle at `usb`, which was told to stop, and starts it again.
@@ -261,6 +323,9 @@ impl World {
         command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path("home"));
         command.env("HOME", self.path("work")).env("TZ", "UTC");
         command.env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
+        if self.central.is_some() {
+            command.env("STRONGROOM_GATEWAY", format!("{}/v1/acme", self.face("gateway")));
+        }
     }
 
     /// Runs a program, protected or not.
@@ -317,6 +382,10 @@ impl Drop for World {
             // One that has ended already is no loss.
             let _ = dongle.kill();
             let _ = dongle.wait();
+        }
+        if let Some(mut central) = self.central.take() {
+            let _ = central.child.kill();
+            let _ = central.child.wait();
         }
     }
 }

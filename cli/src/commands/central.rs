@@ -1,0 +1,259 @@
+//! `strongroom central`: administration over the REST API.
+
+use std::path::PathBuf;
+
+use protocol::errors::Shown;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use vendor::{OptionArgs, Result, files};
+use zeroize::Zeroizing;
+
+use crate::args::{
+    AuditVerb, CentralCommand, GrantVerb, ItemVerb, OrderVerb, ProductVerb, TicketVerb,
+};
+use crate::online::Client;
+use crate::output::Output;
+use crate::secrets::secret;
+
+/// Where a Central is, and the key for it. Readable by its owner only.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    admin: String,
+    sales: String,
+    key: String,
+}
+
+pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
+    match command {
+        CentralCommand::Login { admin, sales, key_file, dry_run } => {
+            login(admin, sales, (key_file.as_deref(), *dry_run), output)
+        }
+        CentralCommand::Product(verb) => product(verb, output),
+        CentralCommand::Item(verb) => item(verb, output),
+        CentralCommand::Order(verb) => order(verb, output),
+        CentralCommand::Ticket(verb) => ticket(verb, output),
+        CentralCommand::Grant(GrantVerb::List) => list("grants", "grant-list", output, &|row| {
+            format!(
+                "{}  product {:<6} {:<10} {}",
+                word(row, "id"),
+                row["product"],
+                word(&row["place"], "state"),
+                word(&row["place"], "container")
+            )
+        }),
+        CentralCommand::Audit(AuditVerb::List) => list("audit", "audit-list", output, &|row| {
+            let at_s = row["at_ms"].as_u64().unwrap_or(0) / 1000;
+            let at = vendor::times::show(at_s);
+            let [actor, action, object, detail] =
+                ["actor", "action", "object", "detail"].map(|name| word(row, name));
+            format!("{at}  {actor}  {action}  {object}  {detail}")
+        }),
+    }
+}
+
+fn login(
+    admin: &str,
+    sales: &str,
+    (key_file, dry_run): (Option<&std::path::Path>, bool),
+    output: &Output,
+) -> Result<()> {
+    let key = secret(key_file, "STRONGROOM_CENTRAL_KEY", "Key of the API: ")?;
+    let key = key.ok_or_else(|| {
+        let hint = "Name its file with --key-file, or set STRONGROOM_CENTRAL_KEY.";
+        Shown::usage("a key of the API is needed", hint)
+    })?;
+    let key = Zeroizing::new(key.text().trim().to_owned());
+    // Asked once, so that a wrong key is known now.
+    let _: Value = Client::new(admin, Some(key.clone()))?.get("/v1/products?limit=1")?;
+    let path = login_path()?;
+    let shown = path.display().to_string();
+    if !dry_run {
+        let login =
+            Login { admin: admin.into(), sales: sales.into(), key: key.as_str().to_owned() };
+        let text = Zeroizing::new(toml::to_string(&login).unwrap_or_default());
+        path.parent().map(files::make_folder).transpose()?;
+        files::replace(&path, text.as_bytes(), 0o600)?;
+    }
+    let data = json!({ "admin": admin, "sales": sales, "file": shown, "dry_run": dry_run });
+    let text = match dry_run {
+        true => format!("the key is right; it would be kept in {shown}"),
+        false => format!("logged in; the key is kept in {shown}"),
+    };
+    output.data("central-login", data, text);
+    Ok(())
+}
+
+fn product(verb: &ProductVerb, output: &Output) -> Result<()> {
+    let ProductVerb::Add { code, name, terms, dry_run } = verb else {
+        return list("products", "product-list", output, &|row| {
+            format!("{:<10} {}", row["code"], word(row, "name"))
+        });
+    };
+    let body = json!({ "code": code, "name": name, "terms": of(terms) });
+    put(
+        "/v1/products",
+        &body,
+        (*dry_run, "central-product-add"),
+        output,
+        &format!("product {code}"),
+    )
+}
+
+fn item(verb: &ItemVerb, output: &Output) -> Result<()> {
+    let ItemVerb::Add { sku, name, product, counts, terms, dry_run } = verb else {
+        return list("items", "item-list", output, &|row| {
+            format!("{:<20} {}", word(row, "sku"), word(row, "name"))
+        });
+    };
+    let part = |code: &u32| json!({ "product": code, "terms": of(terms) });
+    let parts: Vec<Value> = product.iter().map(part).collect();
+    let counts = format!("{counts:?}").to_lowercase();
+    let body = json!({ "sku": sku, "name": name, "parts": parts, "counts": counts });
+    put("/v1/items", &body, (*dry_run, "central-item-add"), output, &format!("item {sku}"))
+}
+
+fn order(verb: &OrderVerb, output: &Output) -> Result<()> {
+    let OrderVerb::Add { number, line, period, sku, quantity, dry_run } = verb else {
+        return list("orders", "order-list", output, &|row| {
+            let [id, number, sku] = ["id", "number", "sku"].map(|name| word(row, name));
+            format!("{id}  {number}/{}  {} x {sku}", row["line"], row["quantity"])
+        });
+    };
+    let body = json!({
+        "number": number, "line": line, "period": period, "sku": sku, "quantity": quantity,
+    });
+    if *dry_run {
+        return told_only(&body, "central-order-add", "the order would be sent", output);
+    }
+    let login = read_login()?;
+    let client = Client::new(&login.sales, Some(Zeroizing::new(login.key)))?;
+    let order: Value = client.post("/v1/orders", None, &body)?;
+    let text = match order["code"].as_str() {
+        Some(code) => format!(
+            "order {number}: ticket {code}\nit is told only once; a new one is made with \
+             `strongroom central ticket replace {}`",
+            word(&order, "ticket")
+        ),
+        None => format!(
+            "order {number} is there already: ticket {}… ({})",
+            word(&order, "hint"),
+            word(&order, "ticket")
+        ),
+    };
+    output.data("central-order-add", order, text);
+    Ok(())
+}
+
+fn ticket(verb: &TicketVerb, output: &Output) -> Result<()> {
+    match verb {
+        TicketVerb::List => list("tickets", "ticket-list", output, &|row| {
+            let [id, hint, state] = ["id", "hint", "state"].map(|name| word(row, name));
+            format!("{id}  {hint}…  {state}")
+        }),
+        TicketVerb::Show { id } => {
+            let ticket: Value = admin()?.get(&format!("/v1/tickets/{id}"))?;
+            let mut text = format!("{id} is {}", word(&ticket, "state"));
+            for license in ticket["licenses"].as_array().into_iter().flatten() {
+                let place = &license["place"];
+                let (state, container) = (word(place, "state"), word(place, "container"));
+                let (product, name) = (&license["product"], word(license, "name"));
+                text.push_str(&format!("\n  product {product} ({name})  {state} {container}"));
+            }
+            output.data("central-ticket-show", ticket, text);
+            Ok(())
+        }
+        TicketVerb::Replace { id, yes, dry_run } => {
+            if *dry_run {
+                let body = json!({ "id": id });
+                let text = format!("{id} would get a new code");
+                return told_only(&body, "central-ticket-replace", &text, output);
+            }
+            output.confirm("the old code will be worth nothing: go on?", *yes)?;
+            let new: Value = admin()?.post(&format!("/v1/tickets/{id}/code"), None, &json!({}))?;
+            let text = format!("ticket {}\nit is told only once", word(&new, "code"));
+            output.data("central-ticket-replace", new, text);
+            Ok(())
+        }
+    }
+}
+
+/// Terms as the server takes them: what was said, and nothing else.
+fn of(terms: &OptionArgs) -> Value {
+    let mut value = serde_json::to_value(terms).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, value| !value.is_null() && *value != json!([]));
+    }
+    value
+}
+
+fn put(
+    path: &str,
+    body: &Value,
+    (dry_run, schema): (bool, &str),
+    output: &Output,
+    what: &str,
+) -> Result<()> {
+    if dry_run {
+        return told_only(body, schema, &format!("{what} would be defined"), output);
+    }
+    let stored: Value = admin()?.put(path, body)?;
+    output.data(schema, stored, format!("{what} is defined"));
+    Ok(())
+}
+
+fn told_only(body: &Value, schema: &str, text: &str, output: &Output) -> Result<()> {
+    output.data(schema, json!({ "dry_run": true, "request": body }), text);
+    Ok(())
+}
+
+/// A whole list, page by page.
+fn list(path: &str, schema: &str, output: &Output, line: &dyn Fn(&Value) -> String) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Page {
+        rows: Vec<Value>,
+        next: Option<String>,
+    }
+    let client = admin()?;
+    let mut rows = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page: Page = client.get(&format!("/v1/{path}?limit=200{after}"))?;
+        rows.extend(page.rows);
+        match page.next {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    let lines: Vec<String> = rows.iter().map(line).collect();
+    output.data(&format!("central-{schema}"), json!({ "rows": rows }), lines.join("\n"));
+    Ok(())
+}
+
+fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+fn admin() -> Result<Client> {
+    let login = read_login()?;
+    Client::new(&login.admin, Some(Zeroizing::new(login.key)))
+}
+
+fn read_login() -> Result<Login> {
+    let path = login_path()?;
+    if !path.exists() {
+        let hint = "Log in: strongroom central login --admin URL --sales URL --key-file FILE";
+        return Err(Shown::not_found("no Central is known here", hint));
+    }
+    let text = Zeroizing::new(files::read(&path)?);
+    toml::from_str(files::text(&text)?)
+        .map_err(|error| Shown::usage(error, "Log in again.").about(path.display()))
+}
+
+fn login_path() -> Result<PathBuf> {
+    let places = backends::configuration_places();
+    let folder = places.first().and_then(|path| path.parent()).ok_or_else(|| {
+        Shown::not_found("no folder for configuration is known", "Set STRONGROOM_HOME or HOME.")
+    })?;
+    Ok(folder.join("central.toml"))
+}
