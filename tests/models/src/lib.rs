@@ -21,5 +21,6 @@
 
 pub mod check;
 pub mod clock;
+pub mod moves;
 pub mod seats;
 pub mod units;
