@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::errors::{ErrorCode, Failure, Shown};
+use protocol::errors::{ErrorCode, Shown};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -117,10 +117,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Shown {
         return failure.detailed(format!("it answered with status {}", status.as_u16()));
     };
     match ErrorCode::parse(&problem.code) {
-        Some(code) => {
-            let failure: Failure = code.failure();
-            Shown::from(failure).saying(problem.title).hinting(problem.hint)
-        }
+        Some(code) => Shown::told(code.failure(), problem.title).hinting(problem.hint),
         None => Shown::conflict(problem.title, problem.hint),
     }
 }

@@ -76,6 +76,7 @@ fn subject(block: u16) -> &'static str {
         8 => "Finding and opening containers",
         9 => "Protected programs and files",
         10 => "Vendor",
+        11 => "License Central",
         _ => "Other",
     }
 }

@@ -1,7 +1,7 @@
 //! The Admin interface: products, items, customers, tickets, grants, containers, the audit.
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey};
+use super::extract::{Body, OnceKey, PathOf, QueryOf};
 use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
@@ -93,7 +93,7 @@ async fn list<R: Record + Send + 'static>(
 async fn list_products(
     State(app): State<App>,
     who: Principal,
-    Query(query): Query<ListQuery>,
+    QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Reply, Problem> {
     list::<Product>(&app, who, Object::Catalog, query).await
 }
@@ -122,7 +122,7 @@ async fn put_product(
 async fn list_items(
     State(app): State<App>,
     who: Principal,
-    Query(query): Query<ListQuery>,
+    QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Reply, Problem> {
     list::<Item>(&app, who, Object::Catalog, query).await
 }
@@ -150,7 +150,7 @@ async fn put_item(
 async fn list_customers(
     State(app): State<App>,
     who: Principal,
-    Query(query): Query<ListQuery>,
+    QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Reply, Problem> {
     list::<Customer>(&app, who, Object::Customer, query).await
 }
@@ -181,7 +181,7 @@ async fn create_customer(
 async fn list_orders(
     State(app): State<App>,
     who: Principal,
-    Query(query): Query<ListQuery>,
+    QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Reply, Problem> {
     list::<Order>(&app, who, Object::Order, query).await
 }
@@ -192,7 +192,7 @@ async fn list_orders(
 async fn list_tickets(
     State(app): State<App>,
     who: Principal,
-    Query(query): Query<ListQuery>,
+    QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Reply, Problem> {
     list::<Ticket>(&app, who, Object::License, query).await
 }
@@ -203,7 +203,7 @@ async fn list_tickets(
 async fn show_ticket(
     State(app): State<App>,
     who: Principal,
-    Path(id): Path<String>,
+    PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Read, Object::License)?;
     let view = app.run(move |central| {
@@ -231,7 +231,7 @@ async fn replace_code(
     State(app): State<App>,
     who: Principal,
     key: OnceKey,
-    Path(id): Path<String>,
+    PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Write, Object::License)?;
     app.run(move |central| {
@@ -252,7 +252,7 @@ async fn replace_code(
 async fn list_grants(
     State(app): State<App>,
     who: Principal,
-    Query(query): Query<ListQuery>,
+    QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Reply, Problem> {
     list::<Grant>(&app, who, Object::License, query).await
 }
@@ -263,7 +263,7 @@ async fn list_grants(
 async fn list_audit(
     State(app): State<App>,
     who: Principal,
-    Query(query): Query<ListQuery>,
+    QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Reply, Problem> {
     list::<Entry>(&app, who, Object::Audit, query).await
 }

@@ -1,7 +1,7 @@
 //! What a request is taken apart into: who asks, its body, its Idempotency-Key, its version.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{HeaderMap, header, request::Parts};
 use protocol::errors::ErrorCode;
 use serde::de::DeserializeOwned;
@@ -23,6 +23,12 @@ pub struct Body<T> {
     /// What it says.
     pub value: T,
 }
+
+/// What an address names.
+pub struct PathOf<T>(pub T);
+
+/// What stands behind the `?` of an address.
+pub struct QueryOf<T>(pub T);
 
 /// The key under which a request may be repeated, if the client drew one.
 pub struct OnceKey(pub Option<String>);
@@ -57,6 +63,26 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
         })?;
         let value = serde_json::from_slice(&bytes).map_err(Refusal::malformed)?;
         Ok(Body { bytes, value })
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for PathOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let found = Path::from_request_parts(parts, app).await;
+        let Path(value) = found.map_err(|refused| Refusal::malformed(refused.body_text()))?;
+        Ok(PathOf(value))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<App> for QueryOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let found = Query::from_request_parts(parts, app).await;
+        let Query(value) = found.map_err(|refused| Refusal::malformed(refused.body_text()))?;
+        Ok(QueryOf(value))
     }
 }
 

@@ -2,7 +2,7 @@
 //! or a container's signature says who it is.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -12,7 +12,7 @@ use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::Body;
+use super::extract::{Body, PathOf};
 use super::problem::Problem;
 use super::{App, reply};
 use crate::domain::activation::{self, Context, Due};
@@ -119,7 +119,10 @@ pub fn router(app: App) -> Router {
 /// Whose licenses these are.
 #[utoipa::path(get, path = "/v1/{vendor}", responses(
     (status = 200, body = FirmReply), (status = "4XX", body = Problem)))]
-async fn show_firm(State(app): State<App>, Path(vendor): Path<String>) -> Result<Reply, Problem> {
+async fn show_firm(
+    State(app): State<App>,
+    PathOf(vendor): PathOf<String>,
+) -> Result<Reply, Problem> {
     let firm = app.run(move |central| {
         let firm = central.firm(&vendor)?;
         let root = firm.trust.root.as_ref().ok_or(ErrorCode::RootRefused)?;
@@ -133,7 +136,7 @@ async fn show_firm(State(app): State<App>, Path(vendor): Path<String>) -> Result
     (status = 200, body = TicketView), (status = "4XX", body = Problem)))]
 async fn show_ticket(
     State(app): State<App>,
-    Path(vendor): Path<String>,
+    PathOf(vendor): PathOf<String>,
     Body { value, .. }: Body<TicketRequest>,
 ) -> Result<Reply, Problem> {
     let view = app.run(move |central| {
@@ -151,7 +154,7 @@ async fn show_ticket(
     responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
 async fn activate(
     State(app): State<App>,
-    Path(vendor): Path<String>,
+    PathOf(vendor): PathOf<String>,
     Body { value, .. }: Body<ActivationRequest>,
 ) -> Result<Reply, Problem> {
     let ActivationRequest { ticket, context, products } = value;
@@ -166,7 +169,7 @@ async fn activate(
     responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
 async fn renew(
     State(app): State<App>,
-    Path(vendor): Path<String>,
+    PathOf(vendor): PathOf<String>,
     Body { value, .. }: Body<ContextRequest>,
 ) -> Result<Reply, Problem> {
     deliver(app, vendor, value.context, activation::renew).await
@@ -177,7 +180,7 @@ async fn renew(
     responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
 async fn release(
     State(app): State<App>,
-    Path(vendor): Path<String>,
+    PathOf(vendor): PathOf<String>,
     Body { value, .. }: Body<ContextRequest>,
 ) -> Result<Reply, Problem> {
     let ContextRequest { context, products } = value;
@@ -192,7 +195,7 @@ async fn release(
     responses((status = 200, body = ReceiptReply), (status = "4XX", body = Problem)))]
 async fn take_receipt(
     State(app): State<App>,
-    Path(vendor): Path<String>,
+    PathOf(vendor): PathOf<String>,
     Body { value, .. }: Body<ReceiptRequest>,
 ) -> Result<Reply, Problem> {
     let bytes = decode(&value.receipt)?;

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use protocol::errors::ErrorCode;
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 
@@ -90,7 +90,7 @@ fn wrap(router: Router<App>, document: OpenApi, app: App) -> Router {
             problem.status = StatusCode::METHOD_NOT_ALLOWED.as_u16();
             problem
         })
-        .layer(RequestBodyLimitLayer::new(BODY_LEN_MAX))
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(CatchPanicLayer::custom(|_| Problem::from(ErrorCode::ServerFailed).into_response()))
         .with_state(app)

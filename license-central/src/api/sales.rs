@@ -1,14 +1,14 @@
 //! The Sales interface: orders become tickets.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey};
+use super::extract::{Body, OnceKey, PathOf};
 use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
@@ -71,7 +71,7 @@ async fn create_order(
 async fn show_order(
     State(app): State<App>,
     who: Principal,
-    Path(id): Path<String>,
+    PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Read, Object::Order)?;
     let order = app.run(move |central| central.read(&who.vendor, |work| work.get::<Order>(&id)));

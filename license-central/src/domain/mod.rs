@@ -1,7 +1,7 @@
 //! What Central does: steps that read records and say what becomes of them.
 //!
 //! [`central`] runs a step in a transaction, with its audit. All else is rules: they see records
-//! through [`work`], the time and randomness through [`env`], and nothing besides.
+//! through [`work`], the time and randomness through [`mod@env`], and nothing besides.
 
 pub mod access;
 pub mod activation;

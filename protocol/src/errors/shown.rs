@@ -16,8 +16,6 @@ pub struct Shown {
     doing: String,
     /// What a lower layer said.
     detail: String,
-    /// What happened, where another has put it into words already.
-    title: Option<String>,
     /// What to do next, where the row does not say it.
     hint: Option<String>,
 }
@@ -25,7 +23,16 @@ pub struct Shown {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum What {
     Row(Failure),
-    Words { code: &'static str, exit: Exit, title: String },
+    /// A row, as somebody else has put it into words.
+    Told {
+        failure: Failure,
+        title: String,
+    },
+    Words {
+        code: &'static str,
+        exit: Exit,
+        title: String,
+    },
 }
 
 impl Shown {
@@ -70,10 +77,9 @@ impl Shown {
         self
     }
 
-    /// Says what happened as another program, which knows more of it, has put it.
-    pub fn saying(mut self, title: impl Display) -> Self {
-        self.title = Some(title.to_string());
-        self
+    /// A row in the words of another program, which knows more of what happened.
+    pub fn told(failure: Failure, title: impl Display) -> Self {
+        Self::of(What::Told { failure, title: title.to_string() })
     }
 
     /// Adds what a lower layer said, if anything.
@@ -85,7 +91,7 @@ impl Shown {
     /// The row of the table with its values, where there is one.
     pub fn failure(&self) -> Option<Failure> {
         match self.what {
-            What::Row(failure) => Some(failure),
+            What::Row(failure) | What::Told { failure, .. } => Some(failure),
             What::Words { .. } => None,
         }
     }
@@ -93,17 +99,16 @@ impl Shown {
     /// `S0380`, or a word for what has no number.
     pub fn code(&self) -> String {
         match &self.what {
-            What::Row(failure) => failure.shown_code(),
+            What::Row(failure) | What::Told { failure, .. } => failure.shown_code(),
             What::Words { code, .. } => (*code).to_string(),
         }
     }
 
     /// What happened; `time` shows Unix seconds.
     pub fn title(&self, time: &dyn Fn(u64) -> String) -> String {
-        let title = match (&self.title, &self.what) {
-            (Some(title), _) => title.clone(),
-            (None, What::Row(failure)) => failure.title(time),
-            (None, What::Words { title, .. }) => title.clone(),
+        let title = match &self.what {
+            What::Row(failure) => failure.title(time),
+            What::Told { title, .. } | What::Words { title, .. } => title.clone(),
         };
         let title = format!("{}{title}", self.doing);
         if self.detail.is_empty() { title } else { format!("{title} ({})", self.detail) }
@@ -113,7 +118,7 @@ impl Shown {
     pub fn hint(&self, time: &dyn Fn(u64) -> String) -> String {
         match (&self.hint, &self.what) {
             (Some(hint), _) => hint.clone(),
-            (None, What::Row(failure)) => failure.hint(time),
+            (None, What::Row(failure) | What::Told { failure, .. }) => failure.hint(time),
             (None, What::Words { .. }) => String::new(),
         }
     }
@@ -121,7 +126,9 @@ impl Shown {
     /// The exit code of the command line.
     pub fn exit(&self) -> u8 {
         let exit = match &self.what {
-            What::Row(failure) => failure.known().map_or(Exit::Failure, |code| code.row().exit),
+            What::Row(failure) | What::Told { failure, .. } => {
+                failure.known().map_or(Exit::Failure, |code| code.row().exit)
+            }
             What::Words { exit, .. } => *exit,
         };
         exit as u8
@@ -132,7 +139,7 @@ impl Shown {
     }
 
     fn of(what: What) -> Self {
-        Shown { what, doing: String::new(), detail: String::new(), title: None, hint: None }
+        Shown { what, doing: String::new(), detail: String::new(), hint: None }
     }
 }
 

@@ -1,0 +1,4 @@
+//! License Central over HTTP, as a shop, an administrator or an attacker reaches it.
+
+mod api;
+mod server;
