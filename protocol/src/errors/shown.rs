@@ -1,5 +1,6 @@
 //! An error as people see it: a row of the table or words of its own, and what was being done.
 
+use std::boxed::Box;
 use std::fmt::Display;
 use std::path::Path;
 use std::string::{String, ToString};
@@ -26,7 +27,7 @@ enum What {
     /// A row, as somebody else has put it into words.
     Told {
         failure: Failure,
-        title: String,
+        title: Box<str>,
     },
     Words {
         code: &'static str,
@@ -79,7 +80,7 @@ impl Shown {
 
     /// A row in the words of another program, which knows more of what happened.
     pub fn told(failure: Failure, title: impl Display) -> Self {
-        Self::of(What::Told { failure, title: title.to_string() })
+        Self::of(What::Told { failure, title: title.to_string().into() })
     }
 
     /// Adds what a lower layer said, if anything.
@@ -108,7 +109,8 @@ impl Shown {
     pub fn title(&self, time: &dyn Fn(u64) -> String) -> String {
         let title = match &self.what {
             What::Row(failure) => failure.title(time),
-            What::Told { title, .. } | What::Words { title, .. } => title.clone(),
+            What::Told { title, .. } => title.to_string(),
+            What::Words { title, .. } => title.clone(),
         };
         let title = format!("{}{title}", self.doing);
         if self.detail.is_empty() { title } else { format!("{title} ({})", self.detail) }
@@ -172,6 +174,18 @@ mod tests {
         assert_eq!((error.hint(&plain), error.exit()), ("Say yes.".into(), 2));
         assert_eq!(error.hinting("Wait.").hint(&plain), "Wait.");
         assert_eq!(Shown::not_found("a", "b").failure(), None);
+    }
+
+    #[test]
+    fn a_row_in_the_words_of_another_keeps_its_number() {
+        let told = Shown::told(ErrorCode::Expired.failure(), "over since Monday").hinting("Pay.");
+        let plain = |_| String::new();
+        assert_eq!((told.code(), told.exit()), ("S0380".into(), 5));
+        assert_eq!(
+            (told.title(&plain), told.hint(&plain)),
+            ("over since Monday".into(), "Pay.".into())
+        );
+        assert!(size_of::<Shown>() < 128, "it is returned everywhere");
     }
 
     #[test]
