@@ -150,7 +150,10 @@ fn central(store: Arc<dyn Store>, secret: Secret, firms: BTreeMap<String, Arc<Fi
 /// Opens the database that is named, or the embedded one.
 pub fn open_store(place: &PlaceArgs) -> Result<SqlStore, Shown> {
     let opened = match &place.database {
-        Some(url) => SqlStore::postgres(url),
+        Some(url) => {
+            check_url(url)?;
+            SqlStore::postgres(url)
+        }
         None => {
             let path = place.data.join(DATABASE_FILE);
             own_file(&path)?;
@@ -182,6 +185,18 @@ fn own_file(path: &Path) -> Result<(), Shown> {
     let mut options = std::fs::OpenOptions::new();
     let made = options.append(true).create(true).mode(0o600).open(path);
     made.map(drop).map_err(|error| Shown::io(path, &error))
+}
+
+/// Refuses a password in the URL, where everybody on the machine could read it.
+fn check_url(url: &str) -> Result<(), Shown> {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    if user.contains(':') || url.contains("password=") {
+        let title = "the database's URL has a password in it";
+        return Err(Shown::usage(title, "Set PGPASSWORD, or put it into ~/.pgpass."));
+    }
+    Ok(())
 }
 
 fn check_vendor_id(id: &str) -> Result<(), Shown> {

@@ -166,7 +166,7 @@ async fn create_customer(
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Write, Object::Customer)?;
     app.run(move |central| {
-        let once = once(&key, &bytes);
+        let once = once(&key, "customers", &bytes);
         central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
             let customer = catalog::create_customer(work, env, &value)?;
             Ok(reply(StatusCode::CREATED, &customer))
@@ -235,8 +235,8 @@ async fn replace_code(
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Write, Object::License)?;
     app.run(move |central| {
-        let request = format!("code of {id}");
-        let once = once(&key, request.as_bytes());
+        let route = format!("tickets/{id}/code");
+        let once = once(&key, &route, &[]);
         central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
             let (ticket, code) = orders::replace_code(work, env, &id)?;
             let body = NewCode { id: ticket.id, code: code.to_string() };

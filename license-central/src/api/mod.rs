@@ -54,10 +54,9 @@ impl App {
     }
 }
 
-/// The key of a request that may be repeated, with what was asked: the route too, so that one key
-/// does not answer for two routes.
-pub fn once<'a>(key: &'a OnceKey, request: &'a [u8]) -> Option<Once<'a>> {
-    key.0.as_deref().map(|key| Once { key, request })
+/// The key of a request that may be repeated, with what was asked.
+pub fn once<'a>(key: &'a OnceKey, route: &'a str, body: &'a [u8]) -> Option<Once<'a>> {
+    key.0.as_deref().map(|key| Once { key, route, body })
 }
 
 /// An answer with a body.

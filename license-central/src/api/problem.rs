@@ -88,7 +88,6 @@ fn status(shown: &Shown) -> StatusCode {
         Some(ErrorCode::NotLoggedIn) => StatusCode::UNAUTHORIZED,
         Some(ErrorCode::RecordChanged) => StatusCode::PRECONDITION_FAILED,
         Some(ErrorCode::KeyReused) => StatusCode::UNPROCESSABLE_ENTITY,
-        Some(ErrorCode::TooManyTries) => StatusCode::TOO_MANY_REQUESTS,
         Some(ErrorCode::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
         Some(ErrorCode::ServerFailed) => StatusCode::INTERNAL_SERVER_ERROR,
         known => match known.map(|code| code.row().exit) {

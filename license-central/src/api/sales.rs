@@ -54,7 +54,7 @@ async fn create_order(
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Write, Object::Order)?;
     app.run(move |central| {
-        let once = once(&key, &bytes);
+        let once = once(&key, "orders", &bytes);
         central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
             let Ordered { order, ticket, code } = orders::order(work, env, &value)?;
             let status = if code.is_some() { StatusCode::CREATED } else { StatusCode::OK };

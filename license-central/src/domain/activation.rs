@@ -1,6 +1,6 @@
 //! From a ticket to licenses in a container, and back.
 
-use protocol::errors::{ErrorCode, Shown};
+use protocol::errors::ErrorCode;
 use protocol::ids::{Generation, hex};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::{ContextBody, ReceiptBody};
@@ -98,6 +98,7 @@ pub fn activate(
     context: &Context,
 ) -> Outcome<Due> {
     let ticket = orders::by_code(work, typed)?.record;
+    firm.admits(&context.statement, env.now_s())?;
     let mut container = meet(work, env, context)?;
     let grants = orders::grants(work, &ticket.id)?;
     let chosen = choose(&ticket, &grants, products, &container.record.id)?;
@@ -214,8 +215,11 @@ pub fn receipt(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, bytes: &[u8]) ->
         // An older one proves nothing new.
         return Ok(shown.seq);
     }
-    chain::settle(work, &mut container, shown)
-        .map_err(|_| Refusal::from(Shown::from(ErrorCode::ReceiptUnknown.with(shown.seq, 0))))?;
+    chain::settle(work, &mut container, shown).map_err(|refused| match refused {
+        // What the store meets is for whoever tries again.
+        Refusal::Store(_) => refused,
+        Refusal::Told(_) => ErrorCode::ReceiptUnknown.with(shown.seq, 0).into(),
+    })?;
     container.record.seen_ms = env.now_ms;
     work.note("receipt.take", &id, format!("number {}", shown.seq));
     work.update(&container)?;
@@ -261,6 +265,7 @@ pub fn release(
 
 /// Renews what is due in a container, and tells what it still has to apply.
 pub fn renew(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Context) -> Outcome<Due> {
+    firm.admits(&context.statement, env.now_s())?;
     let mut container = meet(work, env, context)?;
     let id = container.record.id.clone();
     let mut planned = Vec::new();

@@ -22,6 +22,9 @@ use crate::store::{Purpose, Store, StoreError, Write};
 /// How long an answer is kept for a request that is repeated.
 const ANSWER_MS: i64 = 24 * 3600 * 1000;
 
+/// How often a step is tried that meets a record which another has just made.
+const TAKEN_TRIES: u32 = 3;
+
 /// The time.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970 UTC.
@@ -46,12 +49,14 @@ pub struct Delivered {
     pub what: String,
 }
 
-/// A request that may be repeated: who drew the key, which one, and what was asked.
+/// A request that may be repeated.
 pub struct Once<'a> {
     /// The key that the client drew.
     pub key: &'a str,
-    /// The request, as it came.
-    pub request: &'a [u8],
+    /// What is asked for, so that one key does not answer for two routes.
+    pub route: &'a str,
+    /// The body, as it came.
+    pub body: &'a [u8],
 }
 
 /// An answer that is kept.
@@ -143,26 +148,24 @@ impl Central {
         mut step: impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
     ) -> Outcome<T> {
         let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two instances may have made the same record at once: the second then finds it.
-        for _ in 0..2 {
+        for again in (0..TAKEN_TRIES).rev() {
             match self.attempt(&chain, tenant, actor, &mut step) {
-                Err(Refusal::Store(StoreError::Taken { .. })) => continue,
+                // Two instances may have made the same record at once: the second then finds it.
+                Err(Refusal::Store(StoreError::Taken { .. })) if again > 0 => {}
+                Err(refused) => {
+                    if let Refusal::Store(StoreError::Unavailable(_)) = refused {
+                        // Whether it was committed is not known, so no number may follow the last.
+                        *chain = new_chain(&*self.clock, &*self.random);
+                    }
+                    return Err(refused);
+                }
                 Ok((done, next)) => {
                     *chain = next;
                     return Ok(done);
                 }
-                Err(Refusal::Store(error @ StoreError::Unavailable(_))) => {
-                    // Whether it was committed is not known, so no number may follow the last.
-                    *chain = new_chain(&*self.clock, &*self.random);
-                    return Err(error.into());
-                }
-                Err(refused) => return Err(refused),
             }
         }
-        self.attempt(&chain, tenant, actor, &mut step).map(|(done, next)| {
-            *chain = next;
-            done
-        })
+        Err(Refusal::Store(StoreError::Conflict))
     }
 
     fn attempt<T>(
@@ -207,7 +210,7 @@ impl Central {
         mut step: impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<Reply>,
     ) -> Outcome<Reply> {
         let Some(once) = once else { return self.write(tenant, actor, step) };
-        let request = hex(&sha256(once.request));
+        let request = hex(&sha256(&[once.route.as_bytes(), b"\0", once.body].concat()));
         let key = format!("{actor}/{}", hex(&sha256(once.key.as_bytes())));
         self.write(tenant, actor, |work, env| {
             let old = work.find::<Answer>(&key)?;

@@ -12,7 +12,7 @@ use protocol::signed::{Header, UnverifiedObject};
 use vendor::issue::{Change, Draft};
 use vendor::ledger::{Issued, Point};
 use vendor::trust::Trust;
-use vendor::{Issuer, KeyRing, certified};
+use vendor::{Issuer, KeyRing, VerifiedStatement, certified};
 
 /// What is to be issued to one container.
 pub struct Wanted<'a> {
@@ -58,6 +58,16 @@ impl Firm {
     pub fn identity(&self) -> Result<(RootFp, Mode), Failure> {
         let root = self.trust.root.as_ref().ok_or(ErrorCode::RootRefused.failure())?;
         Ok((root.root_fp, root.body.mode))
+    }
+
+    /// Refuses a container that is revoked, or whose firmware is: it may give licenses back, and
+    /// gets none.
+    pub fn admits(&self, shown: &VerifiedStatement<ContextBody>, now_s: u64) -> Result<(), Shown> {
+        let issuer = Issuer::of(&self.trust)?;
+        for warning in issuer.check(shown.device.id, shown.body.firmware, now_s)? {
+            tracing::warn!(warning, "issuing all the same");
+        }
+        Ok(())
     }
 
     /// What a container lacks of roots and revocations.

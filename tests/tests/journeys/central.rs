@@ -204,6 +204,33 @@ fn terms_that_no_license_can_have_are_refused_before_they_are_sold() {
     world.cli(many).refused(2, &["S0B08", "1000"]);
 }
 
+#[test]
+fn a_container_that_is_revoked_gets_nothing_and_may_give_back() {
+    let mut world = selling("--quantity 1 --checkpoint 30d --renew-window 30d");
+    world.plug("usb", "rtc");
+    let ticket = ticket(&world, 2);
+    world.cli(&format!("activate {ticket} --yes")).ok();
+    let id = grants(&world)[0].1.clone();
+    let revoke =
+        format!("vendor key revoke --vendor central/vendors/acme --container-id {id} --yes");
+    world.cli(&revoke).ok();
+    world.stop_central();
+    world.start_central();
+    world.cli(&format!("activate {ticket} --yes")).refused(5, &["revoked"]);
+    world.cli("renew --yes").refused(5, &["revoked"]);
+    world.cli("release --yes").ok();
+}
+
+#[test]
+fn a_password_is_no_argument() {
+    let world = World::new();
+    for url in ["postgres://me:pass@localhost/x", "postgres://localhost/x?password=pass"] {
+        let args = ["migrate", "--data", "central", "--database", url];
+        let server = crate::world::built("license-central");
+        world.run(&server, &args, "").refused(2, &["PGPASSWORD"]);
+    }
+}
+
 /// Another user of the machine reads neither secrets nor the database.
 #[test]
 fn what_central_keeps_is_for_its_owner_only() {

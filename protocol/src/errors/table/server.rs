@@ -59,19 +59,16 @@ macro_rules! server_rows {
     SignerRefused = 0x0B0E, Vendor, Denied,
         "the signer does not sign this",
         "a cap of the vendor is reached, or the request does not fit what was signed before",
-        "The owner sees why: license-central check. Nothing was issued.";
+        "The server's log says more. Nothing was issued.";
     ContainerBlocked = 0x0B0F, License, Denied,
         "this container gets no licenses",
         "it was reported lost, was revoked, or was decommissioned",
         "Use another container, or ask the vendor.";
     ContainerDiffers = 0x0B10, License, Conflict,
         "this container is at number {a}, and Central knows nothing that leads there (last: {b})",
-        "it was put back to an older state, or another copy of the vendor's records issued to it",
-        "The vendor decides what it gets. What the container showed is kept for that.";
-    TooManyTries = 0x0B11, Caller, Network,
-        "too many tries; the next one counts in {a} seconds",
-        "a program repeats too fast, or tickets are being guessed",
-        "Wait, and repeat the request.";
+        "the context is an old one, the container was put back to an older state, or another copy of \
+         the vendor's records issued to it",
+        "Ask the vendor, who decides what it gets.";
     BodyTooLarge = 0x0B12, Caller, Usage,
         "the request is too large: at most {b} bytes are taken",
         "another file was sent than was meant",
@@ -79,23 +76,15 @@ macro_rules! server_rows {
     ServerFailed = 0x0B13, Machine, Network,
         "License Central failed at this",
         "it is a mistake in the program",
-        "Repeat the request; if it fails again, report the id of the request.";
+        "Repeat the request; if it fails again, report what the server's log says.";
     ServerUnreachable = 0x0B14, Machine, Network,
         "License Central cannot be reached",
         "its address is wrong, it does not run, or there is no network",
-        "Check the address. Without a network go by files: --request and --response.";
-    ProductInUse = 0x0B15, Caller, Conflict,
-        "this cannot be changed any more: it was sold {a} times",
-        "orders refer to it",
-        "Make a new one, and sell that from now on.";
+        "Check the address, and repeat the command when there is a network.";
     ReceiptUnknown = 0x0B16, Message, Conflict,
         "this receipt is for number {a}, and Central issued nothing that leads to what it proves",
         "it was made for an update of another copy of the vendor's records",
         "Send a new context of the container instead: strongroom container context.";
-    GrantElsewhere = 0x0B17, Caller, Conflict,
-        "this license cannot do that as it is now",
-        "it is in no container, is on its way out of one, or was withdrawn",
-        "Look at its state: strongroom central grant list.";
     UnitsStay = 0x0B18, License, Conflict,
         "product {a} has units, which cannot be taken out of the container by this",
         "how many are left is known to the container alone",
