@@ -159,9 +159,6 @@ fn a_server_that_starts_again_knows_all() {
     assert!(!log.contains("panicked"), "{log}");
     world.cli(&format!("renew --yes --gateway {gone}/v1/acme")).refused(8, &["S0B14"]);
     world.start_central();
-    let (admin, sales) = (world.face("admin"), world.face("sales"));
-    let key = "--key-file central/owner.key";
-    world.cli(&format!("central login --admin {admin} --sales {sales} {key}")).ok();
     assert_eq!(grants(&world), before);
     let again = world.cli(&format!("activate {ticket} --yes --json")).ok().data();
     assert_eq!(again["applied"], 0);
@@ -205,20 +202,21 @@ fn terms_that_no_license_can_have_are_refused_before_they_are_sold() {
 }
 
 #[test]
-fn a_container_that_is_revoked_gets_nothing_and_may_give_back() {
+fn a_container_whose_firmware_is_revoked_gets_nothing_and_may_give_back() {
     let mut world = selling("--quantity 1 --checkpoint 30d --renew-window 30d");
     world.plug("usb", "rtc");
     let ticket = ticket(&world, 2);
     world.cli(&format!("activate {ticket} --yes")).ok();
-    let id = grants(&world)[0].1.clone();
-    let revoke =
-        format!("vendor key revoke --vendor central/vendors/acme --container-id {id} --yes");
-    world.cli(&revoke).ok();
+    let range = "--firmware 0.0.0..255.255.255";
+    world.cli(&format!("vendor key revoke --vendor central/vendors/acme {range} --yes")).ok();
     world.stop_central();
     world.start_central();
-    world.cli(&format!("activate {ticket} --yes")).refused(5, &["revoked"]);
-    world.cli("renew --yes").refused(5, &["revoked"]);
+    let code = world.cli("renew --yes").code;
+    world.cli(&format!("activate {ticket} --yes")).refused(code, &["irmware", "revoked"]);
+    world.cli("renew --yes").refused(code, &["irmware", "revoked"]);
+    assert_ne!(code, 0);
     world.cli("release --yes").ok();
+    assert_eq!(states(&world), ["pool", "pool"]);
 }
 
 #[test]

@@ -133,15 +133,9 @@ impl World {
         let made = run(command.args(init.split_whitespace()), "");
         assert_eq!(made.code, 0, "{made:?}");
         self.start_central();
-        let login = format!(
-            "central login --admin {} --sales {} --key-file central/owner.key",
-            self.face("admin"),
-            self.face("sales")
-        );
-        self.cli(&login).ok();
     }
 
-    /// Starts the License Central in `central/`, at addresses that are free.
+    /// Starts the License Central in `central/`, at addresses that are free, and logs in.
     pub(crate) fn start_central(&mut self) {
         let mut command = self.server();
         command.args(["serve", "--data", "central", "--json"]);
@@ -156,6 +150,8 @@ impl World {
         BufReader::new(stdout).read_line(&mut line).expect("a line");
         let said: Value = serde_json::from_str(&line).expect("its addresses");
         self.central = Some(Central { child, at: said["data"].clone() });
+        let faces = format!("--admin {} --sales {}", self.face("admin"), self.face("sales"));
+        self.cli(&format!("central login {faces} --key-file central/owner.key")).ok();
     }
 
     /// Ends the License Central, and says what it logged.

@@ -66,8 +66,8 @@ macro_rules! server_rows {
         "Use another container, or ask the vendor.";
     ContainerDiffers = 0x0B10, License, Conflict,
         "this container is at number {a}, and Central knows nothing that leads there (last: {b})",
-        "the context is an old one, the container was put back to an older state, or another copy of \
-         the vendor's records issued to it",
+        "the context is an old one, the container was put back to an older state, or another copy \
+         of the vendor's records issued to it",
         "Ask the vendor, who decides what it gets.";
     BodyTooLarge = 0x0B12, Caller, Usage,
         "the request is too large: at most {b} bytes are taken",
