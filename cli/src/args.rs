@@ -18,8 +18,8 @@ pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
 };
 pub(crate) use online::{
-    ActivateArgs, AuditVerb, CentralCommand, DeliverArgs, GrantVerb, ItemVerb, OrderVerb,
-    ProductVerb, TicketVerb,
+    ActivateArgs, AuditVerb, CaseVerb, CentralCommand, DecideArgs, DecisionArg, DeliverArgs,
+    DeviceVerb, GrantVerb, ItemVerb, MoveArgs, OrderVerb, ProductVerb, ReleaseArgs, TicketVerb,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
@@ -86,8 +86,12 @@ pub(crate) enum Command {
     Activate(ActivateArgs),
     /// Renew what is due in a container, and collect what waits for it
     Renew(DeliverArgs),
+    /// Collect whatever the vendor has waiting for a container, without a ticket
+    Collect(DeliverArgs),
     /// Give licenses in a container back to the vendor, so that another can have them
-    Release(DeliverArgs),
+    Release(ReleaseArgs),
+    /// Move licenses from one container to another
+    Move(MoveArgs),
     /// Administration of a License Central
     #[command(subcommand)]
     Central(CentralCommand),

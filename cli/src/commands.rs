@@ -35,8 +35,11 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<u8> {
         Command::Update(command) => update::run(command, args, output),
         Command::License(command) => license::run(command, args, output),
         Command::Activate(command) => activate::activate(command, args, output),
-        Command::Renew(command) => activate::renew(command, args, output),
+        Command::Renew(command) | Command::Collect(command) => {
+            activate::collect(command, args, output)
+        }
         Command::Release(command) => activate::release(command, args, output),
+        Command::Move(command) => activate::relocate(command, args, output),
         Command::Central(command) => central::run(command, output),
         Command::Protect(command) => protect::run(command, output),
         Command::User(command) => user::run(command, output),

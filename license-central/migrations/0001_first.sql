@@ -35,11 +35,12 @@ CREATE INDEX customer_email ON customer (tenant, email, id);
 
 CREATE TABLE sales_order (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
-    order_key TEXT, customer TEXT,
+    order_key TEXT, customer TEXT, line TEXT,
     PRIMARY KEY (tenant, id)
 );
 CREATE UNIQUE INDEX sales_order_order_key ON sales_order (tenant, order_key);
 CREATE INDEX sales_order_customer ON sales_order (tenant, customer, id);
+CREATE INDEX sales_order_line ON sales_order (tenant, line, id);
 
 CREATE TABLE ticket (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
@@ -51,13 +52,14 @@ CREATE INDEX ticket_sales_order ON ticket (tenant, sales_order, id);
 
 CREATE TABLE license_grant (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
-    ticket TEXT, container TEXT, state TEXT, lapse_ms BIGINT,
+    ticket TEXT, container TEXT, state TEXT, lapse_ms BIGINT, assigned TEXT,
     PRIMARY KEY (tenant, id)
 );
 CREATE INDEX license_grant_ticket ON license_grant (tenant, ticket, id);
 CREATE INDEX license_grant_container ON license_grant (tenant, container, id);
 CREATE INDEX license_grant_state ON license_grant (tenant, state, id);
 CREATE INDEX license_grant_lapse_ms ON license_grant (tenant, lapse_ms);
+CREATE INDEX license_grant_assigned ON license_grant (tenant, assigned, id);
 
 CREATE TABLE container (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
@@ -75,6 +77,14 @@ CREATE TABLE container_update (
 );
 CREATE INDEX container_update_container ON container_update (tenant, container, id);
 CREATE INDEX container_update_state ON container_update (tenant, state, id);
+
+CREATE TABLE container_case (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    container TEXT, state TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX container_case_container ON container_case (tenant, container, id);
+CREATE INDEX container_case_state ON container_case (tenant, state, id);
 
 CREATE TABLE answer (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,

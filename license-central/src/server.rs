@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use protocol::errors::Shown;
@@ -12,6 +13,9 @@ use tokio::sync::watch;
 use crate::api::{App, admin, gateway, sales};
 use crate::args::ServeArgs;
 use crate::domain::central::Central;
+
+/// How often licenses that lapsed are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Where the faces listen.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +35,7 @@ pub async fn serve(
     args: &ServeArgs,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
-    let app = App::new(central);
+    let app = App::new(central.clone());
     let (sales_on, sales_at) = listen(args.sales).await?;
     let (gateway_on, gateway_at) = listen(args.gateway).await?;
     let (admin_on, admin_at) = listen(args.admin).await?;
@@ -44,6 +48,7 @@ pub async fn serve(
     ] {
         faces.spawn(face(listener, router, ended.clone()));
     }
+    faces.spawn(sweep(central, ended));
     ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at });
     wait_for_signal().await?;
     tracing::info!("ending: requests that were begun are finished");
@@ -51,6 +56,22 @@ pub async fn serve(
     let _ = end.send(true);
     while faces.join_next().await.is_some() {}
     Ok(())
+}
+
+/// Frees what lapsed, now and then.
+async fn sweep(central: Arc<Central>, mut ended: watch::Receiver<bool>) {
+    loop {
+        let central = central.clone();
+        match tokio::task::spawn_blocking(move || central.sweep()).await {
+            Ok(Err(refusal)) => tracing::warn!(?refusal, "what lapsed was not looked through"),
+            Err(error) => tracing::error!(%error, "what lapsed was not looked through"),
+            Ok(Ok(())) => {}
+        }
+        let told = ended.wait_for(|ended| *ended);
+        if tokio::time::timeout(SWEEP_EVERY, told).await.is_ok() {
+            return;
+        }
+    }
 }
 
 async fn face(listener: TcpListener, router: Router, mut ended: watch::Receiver<bool>) {

@@ -11,8 +11,9 @@ use protocol::objects::license::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::files;
+use crate::times::Times;
 use crate::{Result, Shown};
-use crate::{files, times};
 
 /// One field for each option, or part of one. A template has the same names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
@@ -232,12 +233,21 @@ impl OptionArgs {
 
     /// The options, in the order of their numbers.
     pub fn options(&self) -> Result<List<ItemOption, ITEM_OPTIONS_MAX>> {
+        self.options_at(&Times::here())
+    }
+
+    /// The options, with spans counted from the present of `times`.
+    ///
+    /// # Errors
+    /// A value cannot be read.
+    pub fn options_at(&self, times: &Times) -> Result<List<ItemOption, ITEM_OPTIONS_MAX>> {
         use ItemOption as O;
         let mut options = Vec::new();
         options.extend(self.text.as_deref().map(text).transpose()?.map(O::Text));
         options.extend(self.features.as_deref().map(features).transpose()?.map(O::FeatureMap));
         options.extend(self.quantity.map(O::LicenseQuantity));
-        let time = |text: &Option<String>| text.as_deref().map(times::parse).transpose();
+        let time =
+            |text: &Option<String>| text.as_deref().map(|text| times.parse(text)).transpose();
         options.extend(time(&self.activates)?.map(O::ActivationTime));
         options.extend(time(&self.expires)?.map(O::ExpirationTime));
         options.extend(self.customer_info.as_deref().map(text).transpose()?.map(O::CustomerInfo));
@@ -250,12 +260,16 @@ impl OptionArgs {
         }
         options
             .extend(self.min_runtime.as_deref().map(version).transpose()?.map(O::MinimumRuntime));
-        let covered = self.maintenance.as_deref().map(period).transpose()?;
+        let covered = self.maintenance.as_deref().map(|text| period(text, times)).transpose()?;
         options.extend(covered.map(O::MaintenancePeriod));
         options.extend(
-            self.usage_period.as_deref().map(times::span_s).transpose()?.map(O::UsagePeriod),
+            self.usage_period
+                .as_deref()
+                .map(|text| times.span_s(text))
+                .transpose()?
+                .map(O::UsagePeriod),
         );
-        options.extend(self.checkpoint()?.map(O::Checkpoint));
+        options.extend(self.checkpoint(times)?.map(O::Checkpoint));
         options.extend(self.user.as_deref().map(text).transpose()?.map(O::NamedUser));
         options.extend(self.markets()?.map(O::Region));
         options.extend(self.status.map(|status| {
@@ -264,14 +278,20 @@ impl OptionArgs {
                 StatusArg::Suspended => Status::Suspended,
             })
         }));
-        let linger_s = self.linger.as_deref().map(times::span_s).transpose()?;
+        let linger_s = self.linger.as_deref().map(|text| times.span_s(text)).transpose()?;
         options.extend(linger_s.map(O::LingerTime));
         options.extend(self.unit_rule()?.map(O::UnitCounter));
-        options.extend(self.time_rule.as_deref().map(time_rule).transpose()?.map(O::TimeRule));
-        options.extend(self.transfer()?.map(O::TransferOptions));
+        options.extend(
+            self.time_rule
+                .as_deref()
+                .map(|text| time_rule(text, times))
+                .transpose()?
+                .map(O::TimeRule),
+        );
+        options.extend(self.transfer(times)?.map(O::TransferOptions));
         options.extend(self.module_of.as_deref().map(entry).transpose()?.map(O::ModuleOf));
         options.extend(self.user_key.as_deref().map(user_key).transpose()?.map(O::NamedUserKey));
-        options.extend(self.history()?.map(O::History));
+        options.extend(self.history(times)?.map(O::History));
         Ok(List::new(options).unwrap_or_default())
     }
 
@@ -292,7 +312,7 @@ impl OptionArgs {
         Ok(Some(UnitRule { reserve_max: self.unit_reserve.unwrap_or(1000), lost }))
     }
 
-    fn transfer(&self) -> Result<Option<Transfer>> {
+    fn transfer(&self, times: &Times) -> Result<Option<Transfer>> {
         if self.transfer.is_empty() {
             let says_more = self.transfer_depth.is_some()
                 || !self.transfer_to.is_empty()
@@ -325,7 +345,7 @@ impl OptionArgs {
             let hint = "Leave --transfer-to out for any container.";
             Shown::usage(format!("more than {most} targets"), hint)
         })?;
-        let borrow_max_s = self.max_borrow.as_deref().map(times::span_s).transpose()?;
+        let borrow_max_s = self.max_borrow.as_deref().map(|text| times.span_s(text)).transpose()?;
         Ok(Some(Transfer {
             ways,
             depth: self.transfer_depth.unwrap_or(1),
@@ -334,7 +354,10 @@ impl OptionArgs {
         }))
     }
 
-    fn history(&self) -> Result<Option<List<Held, { protocol::limits::HISTORY_MAX }>>> {
+    fn history(
+        &self,
+        times: &Times,
+    ) -> Result<Option<List<Held, { protocol::limits::HISTORY_MAX }>>> {
         if self.held_before.is_empty() {
             return Ok(None);
         }
@@ -344,7 +367,7 @@ impl OptionArgs {
             let (id, until) = text
                 .split_once('@')
                 .ok_or_else(|| Shown::usage(format!("{text:?} names no holder"), hint))?;
-            holders.push(Held { by: container_id(id)?, until_s: times::parse(until)? });
+            holders.push(Held { by: container_id(id)?, until_s: times.parse(until)? });
         }
         let most = protocol::limits::HISTORY_MAX;
         let holders = List::new(holders).ok_or_else(|| {
@@ -353,8 +376,9 @@ impl OptionArgs {
         Ok(Some(holders))
     }
 
-    fn checkpoint(&self) -> Result<Option<Checkpoint>> {
-        let span = |text: &Option<String>| text.as_deref().map(times::span_s).transpose();
+    fn checkpoint(&self, times: &Times) -> Result<Option<Checkpoint>> {
+        let span =
+            |text: &Option<String>| text.as_deref().map(|text| times.span_s(text)).transpose();
         let (renew_s, grace_s) = (span(&self.renew_window)?, span(&self.grace)?);
         let Some(period) = &self.checkpoint else {
             return match renew_s.or(grace_s) {
@@ -365,9 +389,9 @@ impl OptionArgs {
                 )),
             };
         };
-        let period_s = times::span_s(period)?;
+        let period_s = times.span_s(period)?;
         let grace_s = grace_s.unwrap_or(0);
-        let lapse_s = times::parse(&format!("+{period}"))?;
+        let lapse_s = times.parse(&format!("+{period}"))?;
         let renew_s = renew_s.unwrap_or((period_s / 3).max(grace_s));
         Ok(Some(Checkpoint { lapse_s, period_s, renew_s, grace_s }))
     }
@@ -417,13 +441,13 @@ fn version(text: &str) -> Result<Version> {
     Version::parse(text).ok_or_else(|| Shown::usage(format!("{text:?} is no version"), hint))
 }
 
-fn time_rule(text: &str) -> Result<TimeRule> {
+fn time_rule(text: &str, times: &Times) -> Result<TimeRule> {
     let hint = "Write runtime-only, fresh-token, must-sync=30d or host-ok=7d.";
     match text.split_once('=') {
         None if text == "runtime-only" => Ok(TimeRule::RuntimeOnly),
         None if text == "fresh-token" => Ok(TimeRule::FreshToken),
-        Some(("must-sync", span)) => Ok(TimeRule::MustSyncEvery { every_s: times::span_s(span)? }),
-        Some(("host-ok", span)) => Ok(TimeRule::HostOk { slack_s: times::span_s(span)? }),
+        Some(("must-sync", span)) => Ok(TimeRule::MustSyncEvery { every_s: times.span_s(span)? }),
+        Some(("host-ok", span)) => Ok(TimeRule::HostOk { slack_s: times.span_s(span)? }),
         _ => Err(Shown::usage(format!("{text:?} is no time rule"), hint)),
     }
 }
@@ -457,12 +481,12 @@ fn user_key(text: &str) -> Result<Fixed<33>> {
     Ok(Fixed(key))
 }
 
-fn period(text: &str) -> Result<Period> {
+fn period(text: &str, times: &Times) -> Result<Period> {
     let hint = "Write two times, such as 2026-01-01..2027-01-01.";
     let (from, until) = text
         .split_once("..")
         .ok_or_else(|| Shown::usage(format!("{text:?} is no period"), hint))?;
-    Ok(Period { from_s: times::parse(from.trim())?, until_s: times::parse(until.trim())? })
+    Ok(Period { from_s: times.parse(from.trim())?, until_s: times.parse(until.trim())? })
 }
 
 #[cfg(test)]

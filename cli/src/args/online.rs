@@ -18,9 +18,6 @@ pub(crate) struct GatewayArgs {
 pub(crate) struct DeliverArgs {
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
-    /// Product that is meant (repeatable); all if none is named
-    #[arg(long, value_name = "CODE")]
-    pub(crate) product: Vec<u32>,
     /// Do it without asking
     #[arg(long)]
     pub(crate) yes: bool,
@@ -33,8 +30,43 @@ pub(crate) struct DeliverArgs {
 pub(crate) struct ActivateArgs {
     /// The ticket, as it was sent to you
     pub(crate) ticket: String,
+    /// Product of it that is meant (repeatable); all if none is named
+    #[arg(long, value_name = "CODE")]
+    pub(crate) product: Vec<u32>,
     #[command(flatten)]
     pub(crate) deliver: DeliverArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReleaseArgs {
+    /// Product that is meant (repeatable); all if none is named
+    #[arg(long, value_name = "CODE")]
+    pub(crate) product: Vec<u32>,
+    #[command(flatten)]
+    pub(crate) deliver: DeliverArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MoveArgs {
+    /// Serial of the container that gets them: connected here, or elsewhere
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) release: ReleaseArgs,
+}
+
+/// How a decision of the vendor is made.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct DecideArgs {
+    /// Why, for the audit
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,6 +101,12 @@ pub(crate) enum CentralCommand {
     /// Grants: each license, and where it is
     #[command(subcommand)]
     Grant(GrantVerb),
+    /// Devices: the containers that licenses are in
+    #[command(subcommand)]
+    Device(DeviceVerb),
+    /// Cases: containers that showed what nothing that was issued leads to
+    #[command(subcommand)]
+    Case(CaseVerb),
     /// What was done, by whom
     #[command(subcommand)]
     Audit(AuditVerb),
@@ -86,6 +124,10 @@ pub(crate) enum ProductVerb {
         name: String,
         #[command(flatten)]
         terms: Box<OptionArgs>,
+        /// When a license that lapsed is free again though its container may have slept past that:
+        /// soft-only, never, or a span such as 30d
+        #[arg(long, value_name = "WHEN", default_value = "soft-only")]
+        reclaim: String,
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
@@ -152,6 +194,9 @@ pub(crate) enum OrderVerb {
         /// How many
         #[arg(long, default_value_t = 1)]
         quantity: u32,
+        /// Ticket, tic_…, whose licenses this order replaces: an upgrade
+        #[arg(long, value_name = "ID")]
+        replaces: Option<String>,
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
@@ -180,12 +225,108 @@ pub(crate) enum TicketVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Withdraw a ticket, with every license that came of it
+    Withdraw {
+        /// Its id, tic_…
+        id: String,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GrantVerb {
     /// List them
     List,
+    /// Where a license is, and when what was decided of it takes effect
+    Show {
+        /// Its id, gra_…
+        id: String,
+    },
+    /// Suspend a license until it is reinstated
+    Suspend {
+        /// Its id, gra_…
+        id: String,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// Take a suspension back
+    Reinstate {
+        /// Its id, gra_…
+        id: String,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// Withdraw (revoke) a license for good
+    Withdraw {
+        /// Its id, gra_…
+        id: String,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// Hand a free license to a container, which collects it without a ticket
+    Assign {
+        /// Its id, gra_…
+        id: String,
+        /// Serial of the container; without, an assignment is taken back
+        #[arg(long, value_name = "SERIAL")]
+        to: Option<String>,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceVerb {
+    /// List them
+    List,
+    /// A container, and what it has
+    Show {
+        /// Its id or serial
+        id: String,
+    },
+    /// Block a container: it gets nothing more, and what it has is taken out when it next asks
+    Block {
+        /// Its id or serial
+        id: String,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// Let a blocked container in again
+    Unblock {
+        /// Its id or serial
+        id: String,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaseVerb {
+    /// List them, with what was decided
+    List,
+    /// Decide what becomes of the container
+    Decide {
+        /// Its id, cas_…
+        id: String,
+        /// What becomes of it
+        #[arg(value_enum)]
+        decision: DecisionArg,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+}
+
+/// What becomes of a container that showed something unknown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum DecisionArg {
+    /// What it showed counts: it was programmed elsewhere. All its entries are written anew
+    Adopt,
+    /// It gets nothing more, and what it has is taken out when it next asks
+    Block,
+    /// What it showed is left aside: it goes on from the last number that it had proved
+    Dismiss,
 }
 
 #[derive(Debug, Subcommand)]

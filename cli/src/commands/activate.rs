@@ -1,9 +1,10 @@
-//! `strongroom activate`, `renew` and `release`: what Central issues, straight into the container.
+//! `strongroom activate`, `renew`, `collect`, `release` and `move`: what Central issues, straight
+//! into the container.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use container::Container;
-use protocol::errors::Shown;
+use protocol::errors::{ErrorCode, Shown};
 use protocol::ids::RootFp;
 use protocol::objects::file::{self, FileKind};
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use vendor::Result;
 
 use super::update::{UpdateFile, apply_one, describe};
-use crate::args::{ActivateArgs, Args, DeliverArgs};
+use crate::args::{ActivateArgs, Args, DeliverArgs, MoveArgs, ReleaseArgs};
 use crate::online::Client;
 use crate::output::Output;
 use crate::{owner, reach};
@@ -35,39 +36,104 @@ struct OneUpdate {
 }
 
 pub(super) fn activate(command: &ActivateArgs, args: &Args, output: &Output) -> Result<()> {
-    let body = json!({ "ticket": command.ticket, "products": command.deliver.product });
-    deliver("/activations", body, &command.deliver, args, output)
+    let body = json!({ "ticket": command.ticket, "products": command.product });
+    let container = reach::one(args)?;
+    let done = deliver(("/activations", body), &container, &command.deliver, args, output)?;
+    done.tell(output);
+    Ok(())
 }
 
-pub(super) fn renew(command: &DeliverArgs, args: &Args, output: &Output) -> Result<()> {
-    deliver("/renewals", json!({ "products": command.product }), command, args, output)
+pub(super) fn collect(command: &DeliverArgs, args: &Args, output: &Output) -> Result<()> {
+    let container = reach::one(args)?;
+    deliver(("/collections", json!({})), &container, command, args, output)?.tell(output);
+    Ok(())
 }
 
-pub(super) fn release(command: &DeliverArgs, args: &Args, output: &Output) -> Result<()> {
-    deliver("/releases", json!({ "products": command.product }), command, args, output)
+pub(super) fn release(command: &ReleaseArgs, args: &Args, output: &Output) -> Result<()> {
+    let body = json!({ "products": command.product });
+    let container = reach::one(args)?;
+    deliver(("/releases", body), &container, &command.deliver, args, output)?.tell(output);
+    Ok(())
+}
+
+/// Out of one container, then into the other if it is here too.
+pub(super) fn relocate(command: &MoveArgs, args: &Args, output: &Output) -> Result<()> {
+    let (from, to) = both(args, &command.to)?;
+    let deliver_args = &command.release.deliver;
+    let serial = to.as_ref().map_or_else(|| command.to.clone(), |to| to.serial().to_string());
+    let body = json!({ "products": command.release.product, "to": serial });
+    let out = deliver(("/moves", body), &from, deliver_args, args, output)?;
+    let into = match &to {
+        Some(to) => {
+            output.say(&out.text);
+            Some(deliver(("/collections", json!({})), to, deliver_args, args, output)?)
+        }
+        None => None,
+    };
+    let text = match &into {
+        Some(into) => into.text.clone(),
+        None => format!("{}\ncollect them there: strongroom collect", out.text),
+    };
+    let data = json!({ "to": serial, "out": out.data, "into": into.map(|into| into.data) });
+    output.data("move", data, text);
+    Ok(())
+}
+
+/// The container that licenses leave, and the one that gets them if it is here.
+fn both(args: &Args, to: &str) -> Result<(Container, Option<Container>)> {
+    let mut found = reach::all(args)?.discover().containers;
+    let at = found.iter().position(|(_, container)| container.serial().matches(to));
+    let to = at.map(|at| found.swap_remove(at).1);
+    if let Some(serial) = &args.container {
+        let from = found.into_iter().find(|(_, one)| one.serial().matches(serial));
+        let missing = || Shown::from(ErrorCode::ContainerUnknown.failure()).about(serial);
+        return Ok((from.ok_or_else(missing)?.1, to));
+    }
+    match found.len() {
+        1 => Ok((found.swap_remove(0).1, to)),
+        0 => {
+            Err(Shown::not_found("the container that has the licenses is not here", "Plug it in."))
+        }
+        _ => {
+            let serials: Vec<String> =
+                found.iter().map(|(_, one)| one.serial().to_string()).collect();
+            let refused = Shown::from(ErrorCode::SeveralContainers.with(found.len() as u64, 0));
+            Err(refused.about(serials.join(", ")))
+        }
+    }
+}
+
+/// What was done, for scripts and for people.
+struct Done {
+    data: Value,
+    text: String,
+}
+
+impl Done {
+    fn tell(self, output: &Output) {
+        output.data("deliver", self.data, self.text);
+    }
 }
 
 /// Sends the container's context, shows what comes back, applies it and sends the receipts.
 fn deliver(
-    path: &str,
-    mut body: Value,
+    (path, mut body): (&str, Value),
+    container: &Container,
     command: &DeliverArgs,
     args: &Args,
     output: &Output,
-) -> Result<()> {
+) -> Result<Done> {
     let client = Client::new(&command.gateway.gateway, None)?;
-    let container = reach::one(args)?;
     let firm: Firm = client.get("")?;
     let root_fp = RootFp::from_hex(&firm.root_fp).ok_or_else(|| {
         Shown::usage("the Gateway names no vendor", "Check its address: it ends in the vendor.")
     })?;
+    let serial = container.serial().to_string();
     if command.dry_run {
         // What Central would issue it issues; so nothing is asked of it.
-        let serial = container.serial().to_string();
-        let text = format!("{} would be asked for licenses into {serial}", firm.name);
+        let text = format!("{} would be asked what it has for {serial}", firm.name);
         let data = json!({ "serial": serial, "vendor": firm.name, "dry_run": true });
-        output.data("deliver", data, text);
-        return Ok(());
+        return Ok(Done { data, text });
     }
     let context = container.context(root_fp, vendor::fresh_nonce()?)?;
     let context = file::write(FileKind::Context, &[container.certificate(), &context]);
@@ -77,7 +143,7 @@ fn deliver(
     let updates = updates?;
     let mut changes = Vec::new();
     for update in &updates {
-        let (text, change) = describe(update, Some(&container))?;
+        let (text, change) = describe(update, Some(container))?;
         output.say(&text);
         changes.push(change);
     }
@@ -85,15 +151,14 @@ fn deliver(
         output.confirm("apply this?", command.yes)?;
         let known = container.firms()?.iter().any(|own| own.root_fp == root_fp);
         if !known {
-            owner::unlock(&container, args)?;
+            owner::unlock(container, args)?;
         }
     }
     let mut receipts_sent = 0;
     for update in &updates {
-        let receipt = apply_one(update, &container, output)?;
-        receipts_sent += u32::from(send_receipt(&client, &container, &receipt, output));
+        let receipt = apply_one(update, container, output)?;
+        receipts_sent += u32::from(send_receipt(&client, container, &receipt, output));
     }
-    let serial = container.serial().to_string();
     let text = match updates.len() {
         0 => format!("nothing waits for {serial}"),
         1 => format!("1 update is applied to {serial}"),
@@ -103,14 +168,13 @@ fn deliver(
         "serial": serial, "vendor": firm.name, "applied": updates.len(),
         "receipts_sent": receipts_sent, "changes": changes,
     });
-    output.data("deliver", data, text);
-    Ok(())
+    Ok(Done { data, text })
 }
 
 fn read(update: &OneUpdate) -> Result<UpdateFile> {
-    let bytes = BASE64.decode(&update.file).map_err(|error| {
-        Shown::from(protocol::errors::ErrorCode::Malformed.failure()).detailed(error)
-    })?;
+    let bytes = BASE64
+        .decode(&update.file)
+        .map_err(|error| Shown::from(ErrorCode::Malformed.failure()).detailed(error))?;
     UpdateFile::parse(&bytes)
 }
 

@@ -1,5 +1,7 @@
 //! `strongroom central`: administration over the REST API.
 
+mod decide;
+
 use std::path::PathBuf;
 
 use protocol::errors::Shown;
@@ -8,9 +10,7 @@ use serde_json::{Value, json};
 use vendor::{OptionArgs, Result, files};
 use zeroize::Zeroizing;
 
-use crate::args::{
-    AuditVerb, CentralCommand, GrantVerb, ItemVerb, OrderVerb, ProductVerb, TicketVerb,
-};
+use crate::args::{AuditVerb, CentralCommand, ItemVerb, OrderVerb, ProductVerb, TicketVerb};
 use crate::online::Client;
 use crate::output::Output;
 use crate::secrets::secret;
@@ -33,15 +33,9 @@ pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
         CentralCommand::Item(verb) => item(verb, output),
         CentralCommand::Order(verb) => order(verb, output),
         CentralCommand::Ticket(verb) => ticket(verb, output),
-        CentralCommand::Grant(GrantVerb::List) => list("grants", "grant-list", output, &|row| {
-            format!(
-                "{}  product {:<6} {:<10} {}",
-                word(row, "id"),
-                row["product"],
-                word(&row["place"], "state"),
-                word(&row["place"], "container")
-            )
-        }),
+        CentralCommand::Grant(verb) => decide::grant(verb, output),
+        CentralCommand::Device(verb) => decide::device(verb, output),
+        CentralCommand::Case(verb) => decide::case(verb, output),
         CentralCommand::Audit(AuditVerb::List) => list("audit", "audit-list", output, &|row| {
             let at_s = row["at_ms"].as_u64().unwrap_or(0) / 1000;
             let at = vendor::times::show(at_s);
@@ -85,12 +79,16 @@ fn login(
 }
 
 fn product(verb: &ProductVerb, output: &Output) -> Result<()> {
-    let ProductVerb::Add { code, name, terms, dry_run } = verb else {
+    let ProductVerb::Add { code, name, terms, reclaim, dry_run } = verb else {
         return list("products", "product-list", output, &|row| {
             format!("{:<10} {}", row["code"], word(row, "name"))
         });
     };
-    let body = json!({ "code": code, "name": name, "terms": of(terms) });
+    let reclaim = match reclaim.as_str() {
+        "soft-only" | "never" => json!(reclaim),
+        span => json!({ "after": vendor::times::Times::here().span_s(span)? }),
+    };
+    let body = json!({ "code": code, "name": name, "terms": of(terms), "reclaim": reclaim });
     put(
         "/v1/products",
         &body,
@@ -114,7 +112,7 @@ fn item(verb: &ItemVerb, output: &Output) -> Result<()> {
 }
 
 fn order(verb: &OrderVerb, output: &Output) -> Result<()> {
-    let OrderVerb::Add { number, line, period, sku, quantity, dry_run } = verb else {
+    let OrderVerb::Add { number, line, period, sku, quantity, replaces, dry_run } = verb else {
         return list("orders", "order-list", output, &|row| {
             let [id, number, sku] = ["id", "number", "sku"].map(|name| word(row, name));
             format!("{id}  {number}/{}  {} x {sku}", row["line"], row["quantity"])
@@ -122,6 +120,7 @@ fn order(verb: &OrderVerb, output: &Output) -> Result<()> {
     };
     let body = json!({
         "number": number, "line": line, "period": period, "sku": sku, "quantity": quantity,
+        "replaces": replaces,
     });
     if *dry_run {
         return told_only(&body, "central-order-add", "the order would be sent", output);
@@ -162,6 +161,11 @@ fn ticket(verb: &TicketVerb, output: &Output) -> Result<()> {
             }
             output.data("central-ticket-show", ticket, text);
             Ok(())
+        }
+        TicketVerb::Withdraw { id, decide } => {
+            let question = "every license of this ticket will be taken out of its container";
+            let call = (format!("/v1/tickets/{id}/withdraw"), json!({}));
+            decide::carry_out(call, "ticket-withdraw", decide, question, output)
         }
         TicketVerb::Replace { id, yes, dry_run } => {
             if *dry_run {

@@ -14,10 +14,14 @@ use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::audit::Entry;
+use crate::domain::cases;
 use crate::domain::catalog::{self, NewCustomer};
-use crate::domain::central::Reply;
+use crate::domain::central::{Central, Reply};
 use crate::domain::orders::{self, TicketView};
-use crate::domain::records::{Customer, Grant, Item, Order, Product, Ticket};
+use crate::domain::records::{
+    Case, Container, Customer, Decision, Grant, Item, Order, Product, Standing, Ticket,
+};
+use crate::domain::standing::{self, ContainerView, Decided, Reason};
 use crate::domain::work::{Record, Stored};
 use crate::store::{Filter, Page};
 
@@ -59,7 +63,19 @@ pub fn router(app: App) -> Router {
         .routes(routes!(list_tickets))
         .routes(routes!(show_ticket))
         .routes(routes!(replace_code))
+        .routes(routes!(withdraw_ticket))
         .routes(routes!(list_grants))
+        .routes(routes!(show_grant))
+        .routes(routes!(suspend))
+        .routes(routes!(reinstate))
+        .routes(routes!(withdraw))
+        .routes(routes!(assign))
+        .routes(routes!(list_containers))
+        .routes(routes!(show_container))
+        .routes(routes!(block))
+        .routes(routes!(unblock))
+        .routes(routes!(list_cases))
+        .routes(routes!(decide))
         .routes(routes!(list_audit));
     let (router, document) = routes.split_for_parts();
     super::wrap(router, document, app)
@@ -110,8 +126,9 @@ async fn put_product(
     allow(&who, Verb::Write, Object::Catalog)?;
     let version = if_match(&headers)?;
     let stored = app.run(move |central| {
-        central
-            .write(&who.vendor, &who.id, |work, _| catalog::put_product(work, &body.value, version))
+        central.write(&who.vendor, &who.id, |work, env| {
+            catalog::put_product(work, env, &body.value, version)
+        })
     });
     Ok(with_version(stored.await?))
 }
@@ -139,7 +156,9 @@ async fn put_item(
     allow(&who, Verb::Write, Object::Catalog)?;
     let version = if_match(&headers)?;
     let stored = app.run(move |central| {
-        central.write(&who.vendor, &who.id, |work, _| catalog::put_item(work, &body.value, version))
+        central.write(&who.vendor, &who.id, |work, env| {
+            catalog::put_item(work, env, &body.value, version)
+        })
     });
     Ok(with_version(stored.await?))
 }
@@ -255,6 +274,217 @@ async fn list_grants(
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Reply, Problem> {
     list::<Grant>(&app, who, Object::License, query).await
+}
+
+/// A grant, and when what was decided of it is so.
+#[utoipa::path(get, path = "/v1/grants/{id}", responses(
+    (status = 200, body = Decided), (status = "4XX", body = Problem)))]
+async fn show_grant(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Read, Object::License)?;
+    let read = move |central: &Central| central.read(&who.vendor, |work| standing::show(work, &id));
+    Ok(reply(StatusCode::OK, &app.run(read).await?))
+}
+
+/// Suspends a license: its container gets that when it next asks.
+#[utoipa::path(post, path = "/v1/grants/{id}/suspend", request_body = Reason, responses(
+    (status = 200, body = Decided), (status = "4XX", body = Problem)))]
+async fn suspend(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<Reason>,
+) -> Result<Reply, Problem> {
+    decide_grant(app, who, id, (Standing::Suspended, body.value)).await
+}
+
+/// Takes a suspension back.
+#[utoipa::path(post, path = "/v1/grants/{id}/reinstate", request_body = Reason, responses(
+    (status = 200, body = Decided), (status = "4XX", body = Problem)))]
+async fn reinstate(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<Reason>,
+) -> Result<Reply, Problem> {
+    decide_grant(app, who, id, (Standing::Active, body.value)).await
+}
+
+/// Revokes a license for good: it is taken out of its container when that next asks.
+#[utoipa::path(post, path = "/v1/grants/{id}/withdraw", request_body = Reason, responses(
+    (status = 200, body = Decided), (status = "4XX", body = Problem)))]
+async fn withdraw(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<Reason>,
+) -> Result<Reply, Problem> {
+    decide_grant(app, who, id, (Standing::Withdrawn, body.value)).await
+}
+
+async fn decide_grant(
+    app: App,
+    who: Principal,
+    id: String,
+    (wanted, why): (Standing, Reason),
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::License)?;
+    let write = move |central: &Central| {
+        central.write(&who.vendor, &who.id, |work, _| standing::set(work, &id, wanted, &why))
+    };
+    Ok(reply(StatusCode::OK, &app.run(write).await?))
+}
+
+/// The container that a license is for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Assignment {
+    /// Its serial; none takes an assignment back.
+    container: Option<String>,
+}
+
+/// Hands a free license to a container, which gets it when it next asks, without a ticket.
+#[utoipa::path(post, path = "/v1/grants/{id}/assign", request_body = Assignment, responses(
+    (status = 200, body = Decided), (status = "4XX", body = Problem)))]
+async fn assign(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<Assignment>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::License)?;
+    let write = move |central: &Central| {
+        central.write(&who.vendor, &who.id, |work, _| {
+            standing::assign(work, &id, body.value.container.as_deref())
+        })
+    };
+    Ok(reply(StatusCode::OK, &app.run(write).await?))
+}
+
+/// Withdraws a ticket, with every license that came of it.
+#[utoipa::path(post, path = "/v1/tickets/{id}/withdraw", request_body = Reason, responses(
+    (status = 200, body = Vec<Decided>), (status = "4XX", body = Problem)))]
+async fn withdraw_ticket(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<Reason>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::License)?;
+    let write = move |central: &Central| {
+        central.write(&who.vendor, &who.id, |work, _| {
+            standing::withdraw_ticket(work, &id, &body.value)
+        })
+    };
+    Ok(reply(StatusCode::OK, &app.run(write).await?))
+}
+
+/// The containers.
+#[utoipa::path(get, path = "/v1/containers", params(ListQuery), responses(
+    (status = 200, body = Listed<Container>), (status = "4XX", body = Problem)))]
+async fn list_containers(
+    State(app): State<App>,
+    who: Principal,
+    QueryOf(query): QueryOf<ListQuery>,
+) -> Result<Reply, Problem> {
+    list::<Container>(&app, who, Object::Container, query).await
+}
+
+/// A container with what it has.
+#[utoipa::path(get, path = "/v1/containers/{id}", responses(
+    (status = 200, body = ContainerView), (status = "4XX", body = Problem)))]
+async fn show_container(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Read, Object::Container)?;
+    let read = move |central: &Central| {
+        central.read(&who.vendor, |work| standing::show_container(work, &id))
+    };
+    Ok(reply(StatusCode::OK, &app.run(read).await?))
+}
+
+/// Blocks a container: it gets nothing more, and what it has is taken out when it next asks.
+#[utoipa::path(post, path = "/v1/containers/{id}/block", request_body = Reason, responses(
+    (status = 200, body = Container), (status = "4XX", body = Problem)))]
+async fn block(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<Reason>,
+) -> Result<Reply, Problem> {
+    set_blocked(app, who, id, (true, body.value)).await
+}
+
+/// Lets a blocked container in again.
+#[utoipa::path(post, path = "/v1/containers/{id}/unblock", request_body = Reason, responses(
+    (status = 200, body = Container), (status = "4XX", body = Problem)))]
+async fn unblock(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<Reason>,
+) -> Result<Reply, Problem> {
+    set_blocked(app, who, id, (false, body.value)).await
+}
+
+async fn set_blocked(
+    app: App,
+    who: Principal,
+    id: String,
+    (blocked, why): (bool, Reason),
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::Container)?;
+    let write = move |central: &Central| {
+        central.write(&who.vendor, &who.id, |work, _| standing::block(work, &id, blocked, &why))
+    };
+    Ok(reply(StatusCode::OK, &app.run(write).await?.record))
+}
+
+/// Containers that showed what nothing leads to.
+#[utoipa::path(get, path = "/v1/cases", params(ListQuery), responses(
+    (status = 200, body = Listed<Case>), (status = "4XX", body = Problem)))]
+async fn list_cases(
+    State(app): State<App>,
+    who: Principal,
+    QueryOf(query): QueryOf<ListQuery>,
+) -> Result<Reply, Problem> {
+    list::<Case>(&app, who, Object::Container, query).await
+}
+
+/// A decision on a case.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CaseDecision {
+    /// What becomes of the container.
+    decision: Decision,
+    /// Why, for people.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Decides what becomes of a container that showed what nothing leads to.
+#[utoipa::path(post, path = "/v1/cases/{id}/decide", request_body = CaseDecision, responses(
+    (status = 200, body = Case), (status = "4XX", body = Problem)))]
+async fn decide(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<CaseDecision>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::Container)?;
+    let CaseDecision { decision, reason } = body.value;
+    let why = Reason { reason };
+    let write = move |central: &Central| {
+        let firm = central.firm(&who.vendor)?;
+        central
+            .write(&who.vendor, &who.id, |work, _| cases::decide(work, &firm, &id, decision, &why))
+    };
+    Ok(reply(StatusCode::OK, &app.run(write).await?))
 }
 
 /// The audit.

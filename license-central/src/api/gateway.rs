@@ -45,9 +45,30 @@ pub struct TicketRequest {
 pub struct ContextRequest {
     /// The file, base64.
     pub context: String,
+}
+
+/// What leaves a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRequest {
+    /// The container's context file, base64.
+    pub context: String,
     /// Products that are meant; all if none is named.
     #[serde(default)]
     pub products: Vec<u32>,
+}
+
+/// What leaves a container for another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveRequest {
+    /// The container's context file, base64.
+    pub context: String,
+    /// Products that are meant; all if none is named.
+    #[serde(default)]
+    pub products: Vec<u32>,
+    /// Serial of the container that gets them.
+    pub to: String,
 }
 
 /// A ticket, and the container that it goes into.
@@ -109,8 +130,9 @@ pub fn router(app: App) -> Router {
         .routes(routes!(show_firm))
         .routes(routes!(show_ticket))
         .routes(routes!(activate))
-        .routes(routes!(renew))
+        .routes(routes!(collect))
         .routes(routes!(release))
+        .routes(routes!(relocate))
         .routes(routes!(take_receipt));
     let (router, document) = routes.split_for_parts();
     super::wrap(router, document, app)
@@ -164,28 +186,43 @@ async fn activate(
     .await
 }
 
-/// Renews what is due, and collects whatever waits for the container.
-#[utoipa::path(post, path = "/v1/{vendor}/renewals", request_body = ContextRequest,
+/// Auto-update Trigger: renews what is due, and collects whatever else waits for the container.
+#[utoipa::path(post, path = "/v1/{vendor}/collections", request_body = ContextRequest,
     responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
-async fn renew(
+async fn collect(
     State(app): State<App>,
     PathOf(vendor): PathOf<String>,
     Body { value, .. }: Body<ContextRequest>,
 ) -> Result<Reply, Problem> {
-    deliver(app, vendor, value.context, activation::renew).await
+    deliver(app, vendor, value.context, activation::collect).await
 }
 
 /// Takes licenses out of a container: free once its receipt is here.
-#[utoipa::path(post, path = "/v1/{vendor}/releases", request_body = ContextRequest,
+#[utoipa::path(post, path = "/v1/{vendor}/releases", request_body = ReleaseRequest,
     responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
 async fn release(
     State(app): State<App>,
     PathOf(vendor): PathOf<String>,
-    Body { value, .. }: Body<ContextRequest>,
+    Body { value, .. }: Body<ReleaseRequest>,
 ) -> Result<Reply, Problem> {
-    let ContextRequest { context, products } = value;
+    let ReleaseRequest { context, products } = value;
     deliver(app, vendor, context, move |work, env, firm, context| {
-        activation::release(work, env, firm, &products, context)
+        activation::release(work, env, firm, (&products, None), context)
+    })
+    .await
+}
+
+/// Takes licenses out of a container for another one alone, which collects them.
+#[utoipa::path(post, path = "/v1/{vendor}/moves", request_body = MoveRequest,
+    responses((status = 200, body = UpdatesReply), (status = "4XX", body = Problem)))]
+async fn relocate(
+    State(app): State<App>,
+    PathOf(vendor): PathOf<String>,
+    Body { value, .. }: Body<MoveRequest>,
+) -> Result<Reply, Problem> {
+    let MoveRequest { context, products, to } = value;
+    deliver(app, vendor, context, move |work, env, firm, context| {
+        activation::release(work, env, firm, (&products, Some(&to)), context)
     })
     .await
 }

@@ -1,24 +1,23 @@
 //! From a ticket to licenses in a container, and back.
 
-use protocol::errors::ErrorCode;
-use protocol::ids::{Generation, hex};
+use protocol::errors::{ErrorCode, Shown};
+use protocol::ids::hex;
+use protocol::limits::UPDATES_OUTSTANDING_MAX;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::{ContextBody, ReceiptBody};
-use protocol::objects::update::UnitsChange;
-use vendor::issue::{Change, Setting};
 use vendor::ledger::{Ledger, Point};
 use vendor::{VerifiedStatement, verify};
 
 use super::chain::{self, Planned};
 use super::env::Env;
 use super::firm::{Firm, Leaf};
-use super::orders;
+use super::plan::{self, May};
 use super::records::{
-    Container, ContainerState, Effect, EffectKind, Grant, Order, Place, Product, Ticket,
-    TicketState,
+    Container, ContainerState, Grant, Home, Order, Place, Standing, Ticket, TicketState,
 };
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
+use super::{lapse, orders, standing};
 
 /// A context whose certificate and signature held.
 pub struct Context {
@@ -26,6 +25,8 @@ pub struct Context {
     pub statement: VerifiedStatement<ContextBody>,
     /// The container's certificate, as it came.
     pub certificate: Vec<u8>,
+    /// The whole file.
+    pub file: Vec<u8>,
 }
 
 /// Updates for a container, decided and not signed.
@@ -44,7 +45,7 @@ impl Context {
         let len_max = protocol::limits::DEVICE_BODY_LEN_MAX;
         let (_, behind) = file::next_object(objects, len_max)?;
         let certificate = objects[..objects.len() - behind.len()].to_vec();
-        Ok(Context { statement, certificate })
+        Ok(Context { statement, certificate, file: bytes.to_vec() })
     }
 
     /// Where the container's chain is.
@@ -65,6 +66,8 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
                 serial: context.statement.serial(),
                 certificate: hex(&context.certificate),
                 state: ContainerState::Active,
+                home: Home::of(&device.body),
+                rewrite: false,
                 customer: None,
                 chain: Ledger::new(context.statement.serial(), context.point()),
                 root_version: 0,
@@ -77,10 +80,18 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
             Stored { version: 1, record }
         }
     };
-    if container.record.state != ContainerState::Active {
-        return Err(ErrorCode::ContainerBlocked.into());
+    if container.record.state == ContainerState::Differs {
+        let (shown, known) = (context.point().seq, container.record.chain.base.seq);
+        return Err(ErrorCode::ContainerUndecided.with(shown, known).into());
     }
-    chain::settle(work, &mut container, context.point())?;
+    if let Err(refused) = chain::settle(work, &mut container, context.point()) {
+        let is_old = chain::was_proved(work, &id, context.point())?;
+        let numbers = (context.point().seq, container.record.chain.base.seq);
+        return Err(match refused {
+            Refusal::Told(_) if is_old => ErrorCode::ContextOld.with(numbers.0, numbers.1).into(),
+            refused => refused,
+        });
+    }
     container.record.root_version = context.statement.body.root_version;
     container.record.revocation_epoch = context.statement.body.revocation_epoch;
     container.record.seen_ms = env.now_ms;
@@ -100,20 +111,24 @@ pub fn activate(
     let ticket = orders::by_code(work, typed)?.record;
     firm.admits(&context.statement, env.now_s())?;
     let mut container = meet(work, env, context)?;
+    if container.record.state != ContainerState::Active {
+        return Err(ErrorCode::ContainerBlocked.into());
+    }
+    let mut planned = plan::waiting(work, env, &container.record, May::Get)?;
     let grants = orders::grants(work, &ticket.id)?;
-    let chosen = choose(&ticket, &grants, products, &container.record.id)?;
+    lapse::of_ticket(work, env, &grants)?;
+    let grants = orders::grants(work, &ticket.id)?;
+    let chosen = choose(&ticket, &grants, products, &container.record)?;
     if !chosen.is_empty() {
         let order = work.get::<Order>(&ticket.order)?.record;
         container.record.customer = container.record.customer.or(order.customer);
-        let mut planned = Vec::new();
-        for grant in chosen {
-            planned.push(install(work, env, &container.record, grant)?);
-        }
-        let what = format!("{} into {}", planned.len(), container.record.serial);
-        chain::issue(work, env, firm, &mut container, planned)?;
+        let what = format!("{} into {}", chosen.len(), container.record.serial);
         work.note("ticket.redeem", &ticket.id, what);
-        work.update(&container)?;
     }
+    for grant in chosen {
+        planned.push(plan::install(work, env, &container.record, grant)?);
+    }
+    send(work, env, firm, &mut container, planned)?;
     due(work, &container.record, context)
 }
 
@@ -122,7 +137,7 @@ fn choose(
     ticket: &Ticket,
     grants: &[Stored<Grant>],
     products: &[u32],
-    container: &str,
+    container: &Container,
 ) -> Outcome<Vec<Stored<Grant>>> {
     if ticket.state == TicketState::Withdrawn {
         return Err(ErrorCode::TicketClosed.into());
@@ -134,67 +149,51 @@ fn choose(
     if let Some(code) = absent {
         return Err(Refusal::missing(format!("product {code} of this ticket")));
     }
-    let is_here = |grant: &Stored<Grant>| {
-        matches!(grant.record.place, Place::Held { .. })
-            && grant.record.place.container() == Some(container)
-    };
-    let is_free = |grant: &Stored<Grant>| grant.record.place == Place::Pool;
+    let is_here = |grant: &&Stored<Grant>| grant.record.place.container() == Some(&container.id);
+    let is_free = |grant: &Stored<Grant>| grant.record.is_free_for(&container.serial);
     // The activation that this container has a part of already, else the first that is whole.
-    let devices = grants.iter().map(|grant| grant.record.device);
-    let begun = grants.iter().find(|grant| is_here(grant)).map(|grant| grant.record.device);
+    let begun = grants.iter().find(is_here).map(|grant| grant.record.device);
     let whole = |device: &u32| {
         let mut own = meant.iter().filter(|grant| grant.record.device == *device);
         own.all(|grant| is_free(grant))
     };
-    let Some(device) = begun.or_else(|| devices.clone().find(whole)) else {
-        let total = u64::from(devices.max().unwrap_or(0)) + 1;
-        return Err(ErrorCode::TicketUsedUp.with(total, total).into());
+    let mut devices = grants.iter().map(|grant| grant.record.device);
+    let Some(device) = begun.or_else(|| devices.find(whole)) else {
+        return Err(none_free(grants));
     };
     let own = meant.into_iter().filter(|grant| grant.record.device == device && is_free(grant));
     Ok(own.cloned().collect())
 }
 
-/// A grant on its way into a container.
-fn install(
-    work: &mut Work<'_>,
-    env: &Env<'_>,
-    container: &Container,
-    mut grant: Stored<Grant>,
-) -> Outcome<Planned> {
-    let product = work.get::<Product>(&Product::id_of(grant.record.product))?.record;
-    let entry = free_entry(work, &container.id, grant.record.product)?;
-    let options = match &grant.record.options {
-        // It was in a container before: what was fixed then stays so.
-        Some(options) => options.renewed(env.now_s())?,
-        None => grant.record.terms.fix()?,
-    };
-    let lapse_s = options.lapse_s()?;
-    let item = options.item(grant.record.product, entry)?;
-    // What is left of them is in the container once they were there.
-    let units = if grant.record.epoch == 0 { grant.record.terms.units() } else { 0 };
-    let units = if units > 0 { vec![UnitsChange::Add(units)] } else { Vec::new() };
-    let generation = Generation(product.generation);
-    let setting = Setting { item, generation, units, data: Vec::new() };
-    grant.record.place = Place::Held { container: container.id.clone(), entry };
-    grant.record.epoch += 1;
-    grant.record.max_lapse_s = lapse_s;
-    grant.record.options = Some(options);
-    work.update(&grant)?;
-    let Grant { id, epoch, .. } = grant.record;
-    let effect = Effect { grant: id, epoch, kind: EffectKind::Install };
-    Ok(Planned { change: Change::Set(Box::new(setting)), effect })
+/// Why nothing of a ticket can be had.
+fn none_free(grants: &[Stored<Grant>]) -> Refusal {
+    let suspended = grants.iter().find(|grant| {
+        grant.record.place == Place::Pool && grant.record.wanted == Standing::Suspended
+    });
+    if let Some(grant) = suspended {
+        return ErrorCode::LicenseSuspendedHere.with(grant.record.product.into(), 0).into();
+    }
+    if let Some(grant) = grants.iter().find(|grant| grant.record.assigned.is_some()) {
+        let refused = Shown::from(ErrorCode::LicenseAssigned.failure());
+        return refused.about(grant.record.assigned.as_deref().unwrap_or_default()).into();
+    }
+    let total = grants.iter().map(|grant| u64::from(grant.record.device) + 1).max().unwrap_or(0);
+    ErrorCode::TicketUsedUp.with(total, total).into()
 }
 
-/// The least number that no entry of this product has in the container, or is about to have.
-fn free_entry(work: &mut Work<'_>, container: &str, product: u32) -> Outcome<u16> {
-    let grants = chain::entries(work, container)?;
-    let taken: Vec<u16> = grants
-        .iter()
-        .filter(|grant| grant.record.product == product)
-        .filter_map(|grant| grant.record.place.entry())
-        .collect();
-    let free = (0..=u16::MAX).find(|number| !taken.contains(number));
-    free.ok_or_else(|| Refusal::malformed("no number is left for an entry"))
+/// Issues what was planned, if anything was.
+fn send(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    firm: &Firm,
+    container: &mut Stored<Container>,
+    planned: Vec<Planned>,
+) -> Outcome<()> {
+    if !planned.is_empty() {
+        chain::issue(work, env, firm, container, planned)?;
+        container.record.rewrite = false;
+    }
+    work.update(container)
 }
 
 /// What a container still has to apply, from the state that it showed.
@@ -226,19 +225,26 @@ pub fn receipt(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, bytes: &[u8]) ->
     Ok(shown.seq)
 }
 
-/// Takes licenses out of a container again: all that Central put there, or those of `products`.
-/// They are free once the container's receipt is here.
+/// Takes licenses out of a container: all that Central put there, or those of `products`. They are
+/// free once the container's receipt is here; with `to`, the serial of another container, for that
+/// one alone, which gets them when it next asks.
 pub fn release(
     work: &mut Work<'_>,
     env: &Env<'_>,
     firm: &Firm,
-    products: &[u32],
+    (products, to): (&[u32], Option<&str>),
     context: &Context,
 ) -> Outcome<Due> {
     let mut container = meet(work, env, context)?;
-    let id = container.record.id.clone();
+    let to = to.map(|serial| serial.trim().to_uppercase());
+    if let Some(serial) = &to {
+        standing::check_serial(work, serial)?;
+        if *serial == container.record.serial {
+            return Err(Refusal::malformed("it is in that container already"));
+        }
+    }
     let mut planned = Vec::new();
-    for mut grant in chain::entries(work, &id)? {
+    for mut grant in chain::entries(work, &container.record.id)? {
         let is_meant = products.is_empty() || products.contains(&grant.record.product);
         let Place::Held { entry, .. } = grant.record.place else { continue };
         if !is_meant {
@@ -247,55 +253,47 @@ pub fn release(
         if grant.record.terms.units() > 0 {
             return Err(ErrorCode::UnitsStay.with(grant.record.product.into(), 0).into());
         }
-        let item = grant.record.item_ref(entry);
-        grant.record.place = Place::Releasing { container: id.clone(), entry };
-        work.update(&grant)?;
-        let Grant { id: grant, epoch, .. } = grant.record;
-        let effect = Effect { grant, epoch, kind: EffectKind::Release };
-        planned.push(Planned { change: Change::Remove(item), effect });
+        grant.record.assigned = to.clone();
+        planned.push(plan::remove(work, &container.record, (grant, entry))?);
     }
     if !planned.is_empty() {
-        let what = format!("{} licenses", planned.len());
-        chain::issue(work, env, firm, &mut container, planned)?;
-        work.note("container.release", &id, what);
-        work.update(&container)?;
+        let count = planned.len();
+        let what = match &to {
+            Some(serial) => format!("{count} licenses, for {serial}"),
+            None => format!("{count} licenses"),
+        };
+        work.note("container.release", &container.record.id, what);
     }
+    let admitted = firm.admits(&context.statement, env.now_s());
+    let may = if admitted.is_ok() { May::Get } else { May::GiveBack };
+    planned.extend(plan::waiting(work, env, &container.record, may)?);
+    send(work, env, firm, &mut container, planned)?;
     due(work, &container.record, context)
 }
 
-/// Renews what is due in a container, and tells what it still has to apply.
-pub fn renew(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Context) -> Outcome<Due> {
-    firm.admits(&context.statement, env.now_s())?;
+/// The Auto-update Trigger: what waits for a container without a ticket. Renewals that are due,
+/// what the vendor decided, what was assigned to it.
+pub fn collect(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Context) -> Outcome<Due> {
     let mut container = meet(work, env, context)?;
-    let id = container.record.id.clone();
-    let mut planned = Vec::new();
-    for mut grant in chain::entries(work, &id)? {
-        let (Place::Held { entry, .. }, Some(options)) =
-            (grant.record.place.clone(), grant.record.options.clone())
-        else {
-            continue;
-        };
-        if options.renew_from_s()?.is_none_or(|from_s| env.now_s() < from_s) {
-            continue;
-        }
-        let options = options.renewed(env.now_s())?;
-        let item = options.item(grant.record.product, entry)?;
-        let product = work.get::<Product>(&Product::id_of(grant.record.product))?.record;
-        let generation = Generation(product.generation);
-        // Counted from when it is issued: the container may apply it, whatever is heard of it.
-        grant.record.max_lapse_s = grant.record.max_lapse_s.max(options.lapse_s()?);
-        grant.record.options = Some(options);
-        work.update(&grant)?;
-        let setting = Setting { item, generation, units: Vec::new(), data: Vec::new() };
-        let Grant { id: grant, epoch, .. } = grant.record;
-        let effect = Effect { grant, epoch, kind: EffectKind::Renew };
-        planned.push(Planned { change: Change::Set(Box::new(setting)), effect });
-    }
+    let admitted = firm.admits(&context.statement, env.now_s());
+    let may = if admitted.is_ok() { May::Get } else { May::GiveBack };
+    let is_full = container.record.chain.outstanding.len() as u64 >= UPDATES_OUTSTANDING_MAX;
+    let planned = match is_full {
+        // It has to apply some first.
+        true => Vec::new(),
+        false => plan::waiting(work, env, &container.record, may)?,
+    };
     if !planned.is_empty() {
-        let what = format!("{} licenses", planned.len());
-        chain::issue(work, env, firm, &mut container, planned)?;
-        work.note("container.renew", &id, what);
-        work.update(&container)?;
+        work.note("container.collect", &container.record.id, format!("{} changes", planned.len()));
     }
-    due(work, &container.record, context)
+    send(work, env, firm, &mut container, planned)?;
+    let due = due(work, &container.record, context)?;
+    if due.leaves.is_empty() {
+        // Only now, so that what is to be taken out of it goes out first.
+        admitted?;
+        if container.record.state == ContainerState::Blocked {
+            return Err(ErrorCode::ContainerBlocked.into());
+        }
+    }
+    Ok(due)
 }

@@ -32,16 +32,22 @@ pub struct NewCustomer {
 /// Defines a product, or changes it. A change needs the version that it was made for.
 pub fn put_product(
     work: &mut Work<'_>,
+    env: &Env<'_>,
     product: &Product,
     version: Option<i64>,
 ) -> Outcome<Stored<Product>> {
     check_name(&product.name)?;
-    product.terms.check(product.code)?;
+    product.terms.check(product.code, env)?;
     put(work, product.clone(), version, "product.put")
 }
 
 /// Defines an item, or changes it. Its products must be there.
-pub fn put_item(work: &mut Work<'_>, item: &Item, version: Option<i64>) -> Outcome<Stored<Item>> {
+pub fn put_item(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    item: &Item,
+    version: Option<i64>,
+) -> Outcome<Stored<Item>> {
     check_name(&item.name)?;
     check_name(&item.sku)?;
     if item.parts.is_empty() || item.parts.len() > PARTS_MAX {
@@ -50,7 +56,7 @@ pub fn put_item(work: &mut Work<'_>, item: &Item, version: Option<i64>) -> Outco
     }
     for part in &item.parts {
         let product = work.get::<Product>(&Product::id_of(part.product))?.record;
-        part.terms.clone().over(product.terms).check(product.code)?;
+        part.terms.clone().over(product.terms).check(product.code, env)?;
     }
     put(work, item.clone(), version, "item.put")
 }

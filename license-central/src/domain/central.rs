@@ -10,9 +10,11 @@ use protocol::objects::file::{self, FileKind};
 
 use super::activation::{Context, Due};
 use super::audit::Chain;
+use super::cases;
 use super::env::{Env, Random};
 use super::firm::{Firm, Leaf};
 use super::keys::Secret;
+use super::lapse;
 use super::orders::unhex;
 use super::records::Answer;
 use super::refusal::{Outcome, Refusal};
@@ -98,7 +100,15 @@ impl Central {
         mut step: impl FnMut(&mut Work<'_>, &Env<'_>, &Firm) -> Outcome<Due>,
     ) -> Outcome<Vec<Delivered>> {
         let firm = self.firm(tenant)?;
-        let due = self.write(tenant, actor, |work, env| step(work, env, &firm))?;
+        let due = self.write(tenant, actor, |work, env| step(work, env, &firm));
+        if let Err(Refusal::Told(shown)) = &due
+            && shown.failure().and_then(|failure| failure.known())
+                == Some(ErrorCode::ContainerDiffers)
+        {
+            // The step is refused and leaves nothing; what was shown is kept by one of its own.
+            self.write(tenant, actor, |work, env| cases::open(work, env, context))?;
+        }
+        let due = due?;
         let (leaves, what): (Vec<Leaf>, Vec<String>) = due.leaves.into_iter().unzip();
         if leaves.is_empty() {
             return Ok(Vec::new());
@@ -110,6 +120,22 @@ impl Central {
             what,
         };
         Ok(objects.into_iter().zip(what).map(file).collect())
+    }
+
+    /// Frees what lapsed, of all firms.
+    pub fn sweep(&self) -> Outcome<()> {
+        for tenant in self.firms.keys() {
+            let mut after: Option<String> = None;
+            loop {
+                let from = after.clone();
+                after = self
+                    .write(tenant, "sweep", |work, env| lapse::sweep(work, env, from.as_deref()))?;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The installation's own secret.

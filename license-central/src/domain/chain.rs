@@ -15,6 +15,7 @@ use super::records::{
     Container, ContainerState, Effect, EffectKind, Grant, IssuedUpdate, Place, UpdateState,
 };
 use super::refusal::{Outcome, Refusal};
+use super::standing;
 use super::work::{Stored, Work};
 use crate::store::Filter;
 
@@ -24,6 +25,21 @@ pub struct Planned {
     pub change: Change,
     /// What it does.
     pub effect: Effect,
+    /// Whether it is of a module, which cannot be without its parent.
+    pub is_module: bool,
+}
+
+impl Planned {
+    /// What comes first in an update: modules leave before their parents, and come behind them;
+    /// what takes a place comes behind what leaves it.
+    fn rank(&self) -> u8 {
+        match (self.effect.kind, self.is_module) {
+            (EffectKind::Release, true) => 0,
+            (EffectKind::Release, false) => 1,
+            (_, false) => 2,
+            (_, true) => 3,
+        }
+    }
 }
 
 /// Takes in a state that the container signed. Every update that it proves has its effect now, and
@@ -82,22 +98,46 @@ fn conclude(work: &mut Work<'_>, container: &str, effect: &Effect, applied: bool
     if grant.record.epoch != effect.epoch || !is_here {
         return Ok(());
     }
-    let place = match (&grant.record.place, effect.kind, applied) {
-        (Place::Releasing { .. }, EffectKind::Release, true) => Place::Pool,
+    match (&grant.record.place, effect.kind, applied) {
+        (Place::Releasing { .. }, EffectKind::Release, true) => standing::leave(work, &mut grant),
         // The container kept it.
         (Place::Releasing { container, entry }, EffectKind::Release, false) => {
-            Place::Held { container: container.clone(), entry: *entry }
+            grant.record.place = Place::Held { container: container.clone(), entry: *entry };
+            work.note("grant.place", &grant.record.id, grant.record.place.name());
+            work.update(&grant)
         }
         // It never arrived.
-        (Place::Held { .. }, EffectKind::Install, false) => Place::Pool,
-        _ => return Ok(()),
-    };
-    if place == Place::Pool {
-        grant.record.max_lapse_s = None;
+        (Place::Held { .. }, EffectKind::Install, false) => standing::leave(work, &mut grant),
+        (Place::Held { .. }, EffectKind::Install | EffectKind::Renew, true) => {
+            grant.record.proven = effect.standing;
+            work.update(&grant)
+        }
+        _ => Ok(()),
     }
-    work.note("grant.place", &grant.record.id, place.name());
-    grant.record.place = place;
-    work.update(&grant)
+}
+
+/// Forgets what was under way to a container whose state was made elsewhere. Nothing of it counts
+/// any more, whichever of it was applied; what was on its way out is taken to be there still.
+pub fn drop_outstanding(work: &mut Work<'_>, container: &str) -> Outcome<()> {
+    for mut update in work.all::<IssuedUpdate>(&Filter::Is("container", container.into()))? {
+        if update.record.state == UpdateState::Outstanding {
+            update.record.state = UpdateState::Dead;
+            work.update(&update)?;
+        }
+    }
+    for mut grant in entries(work, container)? {
+        if let Place::Releasing { container, entry } = grant.record.place {
+            grant.record.place = Place::Held { container, entry };
+            work.update(&grant)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a container once proved this state: then it was shown again, and nothing is wrong.
+pub fn was_proved(work: &mut Work<'_>, container: &str, shown: Point) -> Outcome<bool> {
+    let update = work.find::<IssuedUpdate>(&id_of(container, shown))?;
+    Ok(update.is_some_and(|update| update.record.state == UpdateState::Confirmed))
 }
 
 /// Decides the next update of a container. It counts as issued from then on, whether or not the
@@ -107,10 +147,16 @@ pub fn issue(
     env: &Env<'_>,
     firm: &Firm,
     container: &mut Stored<Container>,
-    planned: Vec<Planned>,
+    mut planned: Vec<Planned>,
 ) -> Outcome<()> {
-    if container.record.state != ContainerState::Active {
-        return Err(ErrorCode::ContainerBlocked.into());
+    planned.sort_by_key(Planned::rank);
+    let gives_back = planned.iter().all(|one| one.effect.kind == EffectKind::Release);
+    match container.record.state {
+        ContainerState::Active => {}
+        ContainerState::Blocked if gives_back => {}
+        ContainerState::Blocked | ContainerState::Differs => {
+            return Err(ErrorCode::ContainerBlocked.into());
+        }
     }
     let before = container.record.chain.next(None)?;
     let certificate = unhex(&container.record.certificate).unwrap_or_default();
@@ -173,6 +219,10 @@ pub fn entries(work: &mut Work<'_>, container: &str) -> Outcome<Vec<Stored<Grant
 
 /// The id of an update: container, number, and which one of that number.
 fn update_id(container: &str, issued: &Issued) -> String {
-    let state = format!("{:?}", Fixed(issued.after.state));
-    format!("{container}-{:020}-{}", issued.after.seq, &state[..16])
+    id_of(container, issued.after)
+}
+
+fn id_of(container: &str, after: Point) -> String {
+    let state = format!("{:?}", Fixed(after.state));
+    format!("{container}-{:020}-{}", after.seq, &state[..16])
 }

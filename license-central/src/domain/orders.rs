@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::env::Env;
 use super::records::{Counts, Customer, Grant, Item, Order, Place, Product, Ticket, TicketState};
 use super::refusal::{Outcome, Refusal};
+use super::standing;
 use super::terms::Terms;
 use super::ticket_code::TicketCode;
 use super::work::{Stored, Work};
@@ -40,6 +41,10 @@ pub struct NewOrder {
     /// Terms that go before those of the item.
     #[serde(default)]
     pub terms: Terms,
+    /// The ticket that this order replaces, `tic_…`: an upgrade. Its licenses go out of their
+    /// containers by the same update by which the new ones come in.
+    #[serde(default)]
+    pub replaces: Option<String>,
 }
 
 fn first_line() -> u32 {
@@ -61,7 +66,7 @@ pub struct Ordered {
 }
 
 /// Takes an order in: once, however often it is sent. Each of its activations gets a grant for each
-/// product of the item.
+/// product of the item. A further period of a line extends the licenses of its ticket.
 pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Ordered> {
     let key = Order::key_of(&new.number, new.line, &new.period);
     if let Some(Stored { record: order, .. }) = work.by::<Order>("order_key", key.into())? {
@@ -70,6 +75,10 @@ pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Orde
     let item = work.get::<Item>(&new.sku)?.record;
     if let Some(customer) = &new.customer {
         work.get::<Customer>(customer)?;
+    }
+    let line = Order::line_of(&new.number, new.line);
+    if let Some(first) = work.by::<Order>("line", line.into())? {
+        return extend(work, env, new, &first.record);
     }
     let devices = check_quantity(&item, new.quantity)?;
     let code = TicketCode::new(&env.bytes());
@@ -81,17 +90,7 @@ pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Orde
         state: TicketState::Open,
         created_ms: env.now_ms,
     };
-    let order = Order {
-        id: ticket.order.clone(),
-        number: new.number.clone(),
-        line: new.line,
-        period: new.period.clone(),
-        customer: new.customer.clone(),
-        sku: new.sku.clone(),
-        quantity: new.quantity,
-        ticket: ticket.id.clone(),
-        created_ms: env.now_ms,
-    };
+    let order = record(env, new, &ticket, ticket.order.clone());
     for device in 0..devices {
         for part in &item.parts {
             let product = work.get::<Product>(&Product::id_of(part.product))?.record;
@@ -101,31 +100,104 @@ pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Orde
                 Counts::Seats => terms.times_seats(new.quantity)?,
                 Counts::Units => terms.times_units(new.quantity)?,
             };
-            terms.check(product.code)?;
-            work.insert(&Grant {
-                id: env.id("gra"),
-                ticket: ticket.id.clone(),
-                product: product.code,
-                device,
-                terms,
-                place: Place::Pool,
-                epoch: 0,
-                options: None,
-                max_lapse_s: None,
-            })?;
+            terms.check(product.code, env)?;
+            let grant = Grant::new(env.id("gra"), &ticket.id, (product.code, device), terms);
+            work.insert(&grant)?;
         }
     }
     work.insert(&order)?;
     work.insert(&ticket)?;
     let what = format!("{} x {} as ticket {}…", new.quantity, new.sku, ticket.hint);
     work.note("order.create", &order.id, what);
+    if let Some(old) = &new.replaces {
+        replace(work, old, &ticket)?;
+    }
     Ok(Ordered { order, ticket, code: Some(code.text()) })
+}
+
+fn record(env: &Env<'_>, new: &NewOrder, ticket: &Ticket, id: String) -> Order {
+    Order {
+        id,
+        number: new.number.clone(),
+        line: new.line,
+        period: new.period.clone(),
+        customer: new.customer.clone(),
+        sku: new.sku.clone(),
+        quantity: new.quantity,
+        ticket: ticket.id.clone(),
+        replaces: new.replaces.clone(),
+        created_ms: env.now_ms,
+    }
+}
+
+/// A further period: what the ticket of the first one has ends one span later.
+fn extend(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder, first: &Order) -> Outcome<Ordered> {
+    if first.sku != new.sku || first.quantity != new.quantity || new.replaces.is_some() {
+        let taken = Shown::from(ErrorCode::RecordTaken.failure());
+        let what = format!("order {} line {} of another item", new.number, new.line);
+        return Err(taken.about(what).into());
+    }
+    let ticket = work.get::<Ticket>(&first.ticket)?.record;
+    for mut grant in grants(work, &ticket.id)? {
+        let ends_s = match &grant.record.options {
+            Some(options) => grant.record.until_s.or(options.expires_s()?),
+            None => Some(env.now_s()),
+        };
+        let later_s = ends_s.and_then(|ends_s| grant.record.terms.later(ends_s, 1));
+        let Some(later_s) = later_s else {
+            let product = grant.record.product;
+            let why = "its terms do not say by a span, such as +1 month, when it expires";
+            return Err(Refusal::malformed(format!("product {product} has no periods: {why}")));
+        };
+        grant.record.periods = grant.record.periods.saturating_add(1);
+        if grant.record.options.is_some() {
+            grant.record.until_s = Some(later_s);
+        }
+        work.update(&grant)?;
+    }
+    let order = record(env, new, &ticket, env.id("ord"));
+    work.insert(&order)?;
+    work.note("order.extend", &order.id, format!("period {} of {}…", new.period, ticket.hint));
+    Ok(Ordered { order, ticket, code: None })
+}
+
+/// Puts the licenses of a ticket in the place of those of an older one, activation by activation.
+/// What of the old one is in no container is gone at once.
+fn replace(work: &mut Work<'_>, old: &str, new: &Ticket) -> Outcome<()> {
+    let mut ticket = work.get::<Ticket>(old)?;
+    if ticket.record.state == TicketState::Withdrawn {
+        return Err(ErrorCode::TicketClosed.into());
+    }
+    ticket.record.state = TicketState::Withdrawn;
+    work.update(&ticket)?;
+    work.note("ticket.replace", old, format!("by {}…", new.hint));
+    for mut grant in grants(work, &new.id)? {
+        grant.record.follows = Some(old.to_owned());
+        work.update(&grant)?;
+    }
+    for mut grant in grants(work, old)? {
+        grant.record.followed_by = Some(new.id.clone());
+        match grant.record.place {
+            Place::Pool => standing::leave(work, &mut grant)?,
+            _ => work.update(&grant)?,
+        }
+    }
+    // An activation that the old one did not have follows nothing.
+    let old_devices = grants(work, old)?.iter().map(|grant| grant.record.device).max();
+    for mut grant in grants(work, &new.id)? {
+        if old_devices.is_none_or(|most| grant.record.device > most) {
+            grant.record.follows = None;
+            work.update(&grant)?;
+        }
+    }
+    Ok(())
 }
 
 /// The answer to an order that is there already; refused if it says something else now.
 fn repeated(work: &mut Work<'_>, new: &NewOrder, order: Order) -> Outcome<Ordered> {
     let same = order.sku == new.sku
         && order.quantity == new.quantity
+        && order.replaces == new.replaces
         && (order.customer == new.customer || new.customer.is_none());
     if !same {
         let taken = Shown::from(ErrorCode::RecordTaken.failure());

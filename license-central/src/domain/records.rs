@@ -1,6 +1,7 @@
 //! The records that Central keeps, one type for each table.
 
-use protocol::ids::{EntryNumber, ProductCode};
+use protocol::ids::{ContainerKind, EntryNumber, ProductCode};
+use protocol::objects::device::{ClockClass, DeviceBody};
 use protocol::objects::license::ItemRef;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -77,6 +78,23 @@ pub struct Product {
     /// Generation of its item key.
     #[serde(default)]
     pub generation: u16,
+    /// When a license that lapsed is free again, though its container may have slept past that.
+    #[serde(default)]
+    pub reclaim: Reclaim,
+}
+
+/// What becomes of a license whose container was not heard of when it lapsed. Where the container
+/// cannot have slept past the lapse, it is free then, whatever this says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Reclaim {
+    /// Free after the lapse for soft licenses, never for others.
+    #[default]
+    SoftOnly,
+    /// It waits for the container, or for a person.
+    Never,
+    /// Free so many seconds after the lapse; booked as a risk that two use it.
+    After(u32),
 }
 
 /// What is sold under one number.
@@ -150,6 +168,9 @@ pub struct Order {
     pub quantity: u32,
     /// The ticket that was made of it.
     pub ticket: String,
+    /// The ticket whose licenses it replaces.
+    #[serde(default)]
+    pub replaces: Option<String>,
     /// When it came, milliseconds since 1970 UTC.
     pub created_ms: i64,
 }
@@ -204,6 +225,49 @@ pub struct Grant {
     /// The last second, Unix, in which any license that was issued of it may be used, grace
     /// included; none where one does not end by itself.
     pub max_lapse_s: Option<u64>,
+    /// Periods that were paid for.
+    #[serde(default = "one_period")]
+    pub periods: u32,
+    /// When it shall end, Unix seconds, as far as an order moved that.
+    #[serde(default)]
+    pub until_s: Option<u64>,
+    /// What the vendor wants.
+    #[serde(default)]
+    pub wanted: Standing,
+    /// What its container proved last; in no container, what the vendor wants.
+    #[serde(default)]
+    pub proven: Standing,
+    /// Serial of the container that gets it when it next asks, without a ticket.
+    #[serde(default)]
+    pub assigned: Option<String>,
+    /// How often it was freed while a container may still have been using it.
+    #[serde(default)]
+    pub overlaps: u32,
+    /// The ticket whose licenses take its place, where an order replaced it.
+    #[serde(default)]
+    pub followed_by: Option<String>,
+    /// The ticket whose licenses it takes the place of: it is free once they are out.
+    #[serde(default)]
+    pub follows: Option<String>,
+}
+
+fn one_period() -> u32 {
+    1
+}
+
+/// Whether a license may be used.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It may.
+    #[default]
+    Active,
+    /// Not until it is reinstated.
+    Suspended,
+    /// Never again.
+    Withdrawn,
 }
 
 /// Where a grant is.
@@ -241,6 +305,12 @@ pub struct Container {
     pub certificate: String,
     /// Whether it gets licenses.
     pub state: ContainerState,
+    /// Its home, as its certificate has it.
+    pub home: Home,
+    /// Whether all its entries are written anew at its next contact, since a person decided that
+    /// what it showed counts.
+    #[serde(default)]
+    pub rewrite: bool,
     /// Whose it is, as far as tickets say.
     pub customer: Option<String>,
     /// The chain of updates: where it is, and what is under way.
@@ -256,6 +326,31 @@ pub struct Container {
     pub seen_ms: i64,
 }
 
+/// Where a container keeps its state, and what it knows of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Home {
+    /// What it is.
+    pub kind: HomeKind,
+    /// Whether it has a clock of its own with a battery.
+    pub has_clock: bool,
+    /// Whether it takes signed time and carries it on by its own ticks.
+    pub takes_time: bool,
+}
+
+/// What a container is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HomeKind {
+    /// A dongle.
+    Dongle,
+    /// A soft license, bound to a TPM.
+    Tpm,
+    /// Hosted by License Central.
+    Cloud,
+    /// Something that this version does not know.
+    Other,
+}
+
 /// Whether a container gets licenses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -266,6 +361,37 @@ pub enum ContainerState {
     Differs,
     /// Not any more: lost, revoked, or decommissioned.
     Blocked,
+}
+
+/// A container that showed what nothing that was issued leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Case {
+    /// `cas_…`
+    pub id: String,
+    /// The container.
+    pub container: String,
+    /// Number that it showed.
+    pub shown: u64,
+    /// The last number that it had proved.
+    pub known: u64,
+    /// The context file that it sent, hexadecimal: signed by it, so it can be shown to others.
+    pub evidence: String,
+    /// When it came, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// What a person decided, once somebody did.
+    pub decision: Option<Decision>,
+}
+
+/// What becomes of a container that showed something unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// What it showed counts: it was programmed elsewhere. All its entries are written anew.
+    Adopt,
+    /// It gets nothing more, and what it has is taken out at its next contact.
+    Block,
+    /// What it showed is left aside: it goes on from the last number that it had proved.
+    Dismiss,
 }
 
 /// An update that was issued to a container.
@@ -300,6 +426,9 @@ pub struct Effect {
     pub epoch: u32,
     /// What is done.
     pub kind: EffectKind,
+    /// How it stands in the container afterwards.
+    #[serde(default)]
+    pub standing: Standing,
 }
 
 /// What is done to a grant.
@@ -366,13 +495,18 @@ record!(ApiKey, API_KEY, own => own.id.clone(), [own.vendor.as_str()]);
 record!(Product, PRODUCT, own => Product::id_of(own.code), []);
 record!(Item, ITEM, own => own.sku.clone(), []);
 record!(Customer, CUSTOMER, own => own.id.clone(), [own.reference.clone(), own.email.clone()]);
-record!(Order, ORDER, own => own.id.clone(), [own.key(), own.customer.clone()]);
+record!(Order, ORDER, own => own.id.clone(), [
+    own.key(),
+    own.customer.clone(),
+    Order::line_of(&own.number, own.line),
+]);
 record!(Ticket, TICKET, own => own.id.clone(), [own.code_hash.as_str(), own.order.as_str()]);
 record!(Grant, GRANT, own => own.id.clone(), [
     own.ticket.as_str(),
     own.place.container(),
     own.place.name(),
     own.max_lapse_s.and_then(|s| i64::try_from(s.saturating_mul(1000)).ok()),
+    own.assigned.clone(),
 ]);
 record!(Container, CONTAINER, own => own.id.clone(), [
     own.serial.as_str(),
@@ -380,6 +514,10 @@ record!(Container, CONTAINER, own => own.id.clone(), [
     own.state.name(),
 ]);
 record!(IssuedUpdate, UPDATE, own => own.id.clone(), [own.container.as_str(), own.state.name()]);
+record!(Case, CASE, own => own.id.clone(), [
+    own.container.as_str(),
+    if own.decision.is_some() { "closed" } else { "open" },
+]);
 record!(Answer, ANSWER, own => own.key.clone(), [own.until_ms]);
 
 impl Product {
@@ -392,8 +530,13 @@ impl Product {
 impl Order {
     /// What makes an order the same: a shop that repeats its call orders once.
     pub fn key_of(number: &str, line: u32, period: &str) -> String {
-        // The lengths keep `1` + `23` apart from `12` + `3`.
-        format!("{}:{number}/{line}/{period}", number.len())
+        format!("{}/{period}", Self::line_of(number, line))
+    }
+
+    /// What the periods of one subscription have in common.
+    pub fn line_of(number: &str, line: u32) -> String {
+        // The length keeps `1/2` + `3` apart from `1` + `2/3`.
+        format!("{}:{number}/{line}", number.len())
     }
 
     fn key(&self) -> String {
@@ -401,12 +544,41 @@ impl Order {
     }
 }
 
+impl Home {
+    /// What a certificate says.
+    pub fn of(device: &DeviceBody) -> Self {
+        let kind = match device.kind {
+            ContainerKind::Dongle => HomeKind::Dongle,
+            ContainerKind::Tpm => HomeKind::Tpm,
+            ContainerKind::Cloud => HomeKind::Cloud,
+            _ => HomeKind::Other,
+        };
+        Home {
+            kind,
+            has_clock: device.clock == ClockClass::Rtc,
+            takes_time: device.clock == ClockClass::Signed,
+        }
+    }
+}
+
 impl ContainerState {
-    fn name(self) -> &'static str {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
         match self {
             ContainerState::Active => "active",
             ContainerState::Differs => "differs",
             ContainerState::Blocked => "blocked",
+        }
+    }
+}
+
+impl Standing {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::Suspended => "suspended",
+            Standing::Withdrawn => "withdrawn",
         }
     }
 }
@@ -423,6 +595,37 @@ impl UpdateState {
 }
 
 impl Grant {
+    /// What a ticket has of a product for one activation; in no container.
+    pub fn new(id: String, ticket: &str, (product, device): (u32, u32), terms: Terms) -> Self {
+        Grant {
+            id,
+            ticket: ticket.to_owned(),
+            product,
+            device,
+            terms,
+            place: Place::Pool,
+            epoch: 0,
+            options: None,
+            max_lapse_s: None,
+            periods: 1,
+            until_s: None,
+            wanted: Standing::Active,
+            proven: Standing::Active,
+            assigned: None,
+            overlaps: 0,
+            followed_by: None,
+            follows: None,
+        }
+    }
+
+    /// Whether the container of this serial may get it.
+    pub fn is_free_for(&self, serial: &str) -> bool {
+        self.place == Place::Pool
+            && self.wanted == Standing::Active
+            && self.follows.is_none()
+            && self.assigned.as_deref().is_none_or(|own| own == serial)
+    }
+
     /// Which entry it is in a container.
     pub fn item_ref(&self, entry: u16) -> ItemRef {
         ItemRef { product: ProductCode(self.product), entry: EntryNumber(entry) }

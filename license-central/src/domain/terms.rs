@@ -3,11 +3,13 @@
 use protocol::codec::{self, List};
 use protocol::ids::{EntryNumber, ProductCode, hex};
 use protocol::limits::ITEM_OPTIONS_MAX;
-use protocol::objects::license::{ItemOption, ItemRef, ProductItem};
+use protocol::objects::license::{ItemOption, ItemRef, ProductItem, Status, TimeRule};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vendor::OptionArgs;
+use vendor::times::Times;
 
+use super::env::Env;
 use super::orders::unhex;
 use super::refusal::{Outcome, Refusal};
 
@@ -51,13 +53,23 @@ impl Terms {
     }
 
     /// Refuses terms that no license can have: before they are sold.
-    pub fn check(&self, product: u32) -> Outcome<()> {
-        self.fix()?.item(product, 0).map(drop)
+    pub fn check(&self, product: u32, env: &Env<'_>) -> Outcome<()> {
+        self.fix(env, 1)?.item(product, 0).map(drop)
     }
 
-    /// The options, with times counted from now.
-    pub fn fix(&self) -> Outcome<Options> {
-        Ok(Options::new(&self.0.options()?))
+    /// The options, with times counted from now, for so many periods that were paid.
+    pub fn fix(&self, env: &Env<'_>, periods: u32) -> Outcome<Options> {
+        let options = Options::new(&self.0.options_at(&Times::utc(env.now_s()))?);
+        match self.later(env.now_s(), periods) {
+            Some(end_s) => options.expiring(end_s),
+            None => Ok(options),
+        }
+    }
+
+    /// When a license that ends at `from_s` ends with so many periods more; none where its end is
+    /// not told by a span.
+    pub fn later(&self, from_s: u64, periods: u32) -> Option<u64> {
+        Times::utc(from_s).later(self.0.expires.as_deref()?, periods)
     }
 }
 
@@ -88,8 +100,50 @@ impl Options {
                 at.lapse_s = now_s.saturating_add(u64::from(at.period_s));
             }
         }
-        let list = List::new(options).unwrap_or_default();
+        let list = List::new(options).ok_or_else(|| Refusal::malformed("too many options"))?;
         Ok(Options::new(&list))
+    }
+
+    /// Whether they refuse every use.
+    pub fn is_suspended(&self) -> Outcome<bool> {
+        Ok(self.list()?.contains(&ItemOption::Status(Status::Suspended)))
+    }
+
+    /// The same, suspended or not.
+    pub fn suspended(&self, suspended: bool) -> Outcome<Self> {
+        let mut options = self.list()?.into_vec();
+        options.retain(|option| !matches!(option, ItemOption::Status(_)));
+        if suspended {
+            options.push(ItemOption::Status(Status::Suspended));
+            options.sort_by_key(ItemOption::kind);
+        }
+        let list = List::new(options).ok_or_else(|| Refusal::malformed("too many options"))?;
+        Ok(Options::new(&list))
+    }
+
+    /// When they end, where they do.
+    pub fn expires_s(&self) -> Outcome<Option<u64>> {
+        Ok(self.list()?.iter().find_map(|option| match option {
+            ItemOption::ExpirationTime(at_s) => Some(*at_s),
+            _ => None,
+        }))
+    }
+
+    /// The same, ending then.
+    pub fn expiring(&self, end_s: u64) -> Outcome<Self> {
+        let mut options = self.list()?.into_vec();
+        for option in &mut options {
+            if let ItemOption::ExpirationTime(at_s) = option {
+                *at_s = end_s;
+            }
+        }
+        let list = List::new(options).ok_or_else(|| Refusal::malformed("too many options"))?;
+        Ok(Options::new(&list))
+    }
+
+    /// Whether each power-up needs time that is certified anew.
+    pub fn needs_fresh_time(&self) -> Outcome<bool> {
+        Ok(self.list()?.contains(&ItemOption::TimeRule(TimeRule::FreshToken)))
     }
 
     /// The last second of use, where one is set: by the checkpoint or the end, whichever is first.

@@ -32,7 +32,7 @@ pub static CUSTOMER: Table =
 
 /// Orders, one for each line and period.
 pub static ORDER: Table =
-    Table { name: "sales_order", columns: &[unique("order_key"), text("customer")] };
+    Table { name: "sales_order", columns: &[unique("order_key"), text("customer"), text("line")] };
 
 /// Tickets.
 pub static TICKET: Table =
@@ -41,7 +41,13 @@ pub static TICKET: Table =
 /// Grants.
 pub static GRANT: Table = Table {
     name: "license_grant",
-    columns: &[text("ticket"), text("container"), text("state"), number("lapse_ms")],
+    columns: &[
+        text("ticket"),
+        text("container"),
+        text("state"),
+        number("lapse_ms"),
+        text("assigned"),
+    ],
 };
 
 /// Containers.
@@ -52,6 +58,10 @@ pub static CONTAINER: Table =
 pub static UPDATE: Table =
     Table { name: "container_update", columns: &[text("container"), text("state")] };
 
+/// Containers that showed what nothing leads to.
+pub static CASE: Table =
+    Table { name: "container_case", columns: &[text("container"), text("state")] };
+
 /// Requests that were answered, by the key that the client drew.
 pub static ANSWER: Table = Table { name: "answer", columns: &[number("until_ms")] };
 
@@ -61,5 +71,5 @@ pub static AUDIT: Table = Table { name: "audit", columns: &[text("object"), text
 /// All tables.
 pub static ALL: &[&Table] = &[
     &VENDOR, &API_KEY, &PRODUCT, &ITEM, &CUSTOMER, &ORDER, &TICKET, &GRANT, &CONTAINER, &UPDATE,
-    &ANSWER, &AUDIT,
+    &CASE, &ANSWER, &AUDIT,
 ];

@@ -323,7 +323,16 @@ fn the_demo_runs_and_leaves_nothing_behind() {
     let mut demo = world.command(&crate::world::built("strongroom"), &["demo"]);
     demo.env("TMPDIR", world.path("work"));
     let got = run(&mut demo, "").ok();
-    for said in ["decrypted with a key", "S0805", "S0380", "Graz,1200", "nothing is left behind"] {
+    let lines = [
+        "decrypted with a key",
+        "Graz,1200",
+        "Renewed.",
+        "with the second dongle",
+        "Paid.",
+        "withdrawn",
+        "nothing is left behind",
+    ];
+    for said in lines {
         assert!(got.stdout.contains(said) || got.stderr.contains(said), "{said}: {got:?}");
     }
     assert_eq!(fs::read_dir(world.path("work")).expect("a folder").count(), before);

@@ -271,9 +271,48 @@ const SAMPLES: &[(&str, &str)] = &[
     ("central ticket replace", "TICID --dry-run"),
     ("central ticket replace", "TICID --yes"),
     ("central ticket replace", "!TICID"),
+    ("collect", "--dry-run"),
+    ("collect", "--yes"),
+    ("collect", "!--yes --gateway http://127.0.0.1:1/v1/acme"),
+    ("central device list", ""),
+    ("central device list", "!more"),
+    ("central device show", "SERIAL"),
+    ("central device show", "!DONGLE-0"),
+    ("central device block", "SERIAL --dry-run"),
+    ("central device block", "!SERIAL"),
+    ("central device block", "SERIAL --reason lost --yes"),
+    ("central device unblock", "SERIAL --dry-run"),
+    ("central device unblock", "SERIAL --yes"),
+    ("central device unblock", "!DONGLE-0 --yes"),
+    ("central grant show", "GRANT"),
+    ("central grant show", "!gra_0"),
+    ("central grant suspend", "GRANT --dry-run"),
+    ("central grant suspend", "GRANT --reason unpaid --yes"),
+    ("central grant suspend", "!GRANT"),
+    ("central grant reinstate", "GRANT --dry-run"),
+    ("central grant reinstate", "GRANT --yes"),
+    ("central grant reinstate", "!gra_0 --yes"),
+    ("move", "--to DONGLE-0000-0000-0000 --dry-run"),
+    ("move", "!--to DONGLE-0 --yes"),
     ("release", "--dry-run"),
     ("release", "--yes"),
     ("release", "!--yes --gateway http://192.0.2.1/v1/acme"),
+    ("central grant assign", "GRANT --to SERIAL --dry-run"),
+    ("central grant assign", "GRANT --to SERIAL"),
+    ("central grant assign", "!GRANT --to DONGLE-0"),
+    ("collect", "--yes"),
+    ("move", "--to DONGLE-0000-0000-0000 --yes"),
+    ("central case list", ""),
+    ("central case list", "!more"),
+    ("central case decide", "CASE block --dry-run"),
+    ("central case decide", "CASE block --reason copied --yes"),
+    ("central case decide", "!CASE dismiss --yes"),
+    ("central grant withdraw", "GRANT --dry-run"),
+    ("central grant withdraw", "GRANT --yes"),
+    ("central grant withdraw", "!GRANT"),
+    ("central ticket withdraw", "TICID --dry-run"),
+    ("central ticket withdraw", "TICID --yes"),
+    ("central ticket withdraw", "!TICID"),
     ("central grant list", ""),
     ("central grant list", "!more"),
     ("central audit list", ""),
@@ -293,7 +332,13 @@ const SAMPLES: &[(&str, &str)] = &[
 const NAMED_BY_VENDOR: [(&str, &str); 2] = [("LISTED", "lists"), ("ENDED", "final")];
 
 /// What a License Central drew, as it stands in the lines, and the file that it is kept in.
-const DRAWN: [(&str, &str); 2] = [("TICKET", "ticket"), ("TICID", "ticket.id")];
+const DRAWN: [(&str, &str); 5] = [
+    ("TICKET", "ticket"),
+    ("TICID", "ticket.id"),
+    ("GRANT", "grant.id"),
+    ("SERIAL", "serial"),
+    ("CASE", "case.id"),
+];
 
 /// A line with the names of such files, and with what was drawn.
 fn with_names(world: &World, line: &str) -> String {
@@ -331,6 +376,17 @@ fn world() -> World {
     for ((_, file), field) in DRAWN.iter().zip(["code", "ticket"]) {
         fs::write(world.path(file), order[field].as_str().expect("a text")).expect("room");
     }
+    let grants = world.cli("central grant list --json").ok().data();
+    let grant = grants["rows"][0]["id"].as_str().expect("a text");
+    fs::write(world.path("grant.id"), grant).expect("room");
+    let listed = world.cli("container list --json").ok().data();
+    let serial = listed["containers"][0]["serial"].as_str().expect("a text");
+    fs::write(world.path("serial"), serial).expect("room");
+    world.make_case();
+    world.unplug();
+    let cases = world.cli("central case list --json").ok().data();
+    let case = cases["rows"][0]["id"].as_str().expect("a text");
+    fs::write(world.path("case.id"), case).expect("room");
     fs::write(world.path("home/config.toml"), "market = \"AT\"").expect("room");
     fs::write(world.path("texts.toml"), "[[text]]\ntext = \"No.\"\nshop = \"s\"").expect("room");
     world
@@ -528,11 +584,25 @@ const DRY: &[(&str, Dry)] = &[
     ("central order list", Without("reads")),
     ("activate", Run("TICKET --yes")),
     ("renew", Run("--yes")),
+    ("collect", Run("--yes")),
+    ("move", Run("--to DONGLE-0000-0000-0000 --yes")),
     ("release", Run("--yes")),
     ("central ticket list", Without("reads")),
     ("central ticket show", Without("reads")),
     ("central ticket replace", Run("TICID --yes")),
     ("central grant list", Without("reads")),
+    ("central grant show", Without("reads")),
+    ("central grant suspend", Run("GRANT --yes")),
+    ("central grant reinstate", Run("GRANT --yes")),
+    ("central grant assign", Run("GRANT --to SERIAL")),
+    ("central grant withdraw", Run("GRANT --yes")),
+    ("central ticket withdraw", Run("TICID --yes")),
+    ("central device list", Without("reads")),
+    ("central device show", Without("reads")),
+    ("central device block", Run("SERIAL --yes")),
+    ("central device unblock", Run("SERIAL --yes")),
+    ("central case list", Without("reads")),
+    ("central case decide", Run("CASE block --yes")),
     ("central audit list", Without("reads")),
     // The last: nothing is left for others.
     ("container decommission", Run("--yes --out final")),

@@ -9,6 +9,7 @@ mod bad_input;
 mod c;
 mod central;
 mod clock;
+mod decisions;
 mod entries;
 mod first_run;
 mod grammar;

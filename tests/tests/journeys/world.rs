@@ -126,6 +126,14 @@ impl World {
         assert!(line.starts_with("simulated dongle"), "{line}");
     }
 
+    /// Takes the dongle away that was plugged in last.
+    pub(crate) fn unplug(&mut self) {
+        if let Some((_, mut child)) = self.dongles.pop() {
+            signal(&child, Signal::TERM);
+            child.wait().expect("a child of this process");
+        }
+    }
+
     /// Makes a License Central in `central/`, for a vendor of its own, and logs in as its owner.
     pub(crate) fn found_central(&mut self) {
         let init = "init --data central --vendor acme --name Acme --test";
@@ -161,6 +169,23 @@ impl World {
             assert!(central.child.wait().expect("a child of this process").success());
         }
         fs::read_to_string(self.path("central.log")).expect("a log")
+    }
+
+    /// Plugs in a dongle `other` that Central knows, has a copy of the vendor's records issue to
+    /// it, and lets it show that to Central.
+    pub(crate) fn make_case(&mut self) {
+        self.plug("other", "rtc");
+        let other = "--source sim:port/other";
+        self.cli(&format!("collect --yes {other}")).ok();
+        let firm = "central/vendors/acme";
+        self.cli(&format!("vendor product add 99 --name Elsewhere --vendor {firm}")).ok();
+        self.cli(&format!("container context --firm {firm} -o other.context {other}")).ok();
+        let line = "--context other.context --product 99 -o other.update";
+        self.cli(&format!("vendor issue --vendor {firm} {line}")).ok();
+        self.cli(&format!("update apply other.update --yes {other}")).ok();
+        self.cli(&format!("collect --yes {other}")).refused(7, &["S0B10"]);
+        // Until somebody has decided, nothing is tried again.
+        self.cli(&format!("collect --yes {other}")).refused(7, &["S0B1A"]);
     }
 
     /// Address of a face of the License Central.

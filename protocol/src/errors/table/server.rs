@@ -89,6 +89,27 @@ macro_rules! server_rows {
         "product {a} has units, which cannot be taken out of the container by this",
         "how many are left is known to the container alone",
         "Release the other products by name, or use the units up.";
+    GrantWithdrawn = 0x0B19, Caller, Conflict,
+        "this license was withdrawn, for good",
+        "somebody withdrew it, or its ticket, or an order replaced it",
+        "Sell a new one: what was withdrawn may still be on its way out of a container.";
+    ContainerUndecided = 0x0B1A, License, Conflict,
+        "this container showed number {a}, which nothing leads to (last: {b}), and nobody has \
+         decided yet",
+        "it was put back to an older state, or another copy of the vendor's records issued to it",
+        "Ask the vendor, who decides: strongroom central case list.";
+    ContextOld = 0x0B1B, Message, Conflict,
+        "this context is an old one: number {a}, and the container has shown {b} since",
+        "the file was sent again, or late",
+        "Send a new one: strongroom container context.";
+    LicenseSuspendedHere = 0x0B1C, License, Denied,
+        "product {a} of this ticket is suspended",
+        "the vendor suspended it",
+        "Ask the vendor, who can reinstate it.";
+    LicenseAssigned = 0x0B1D, License, Conflict,
+        "what is left of this ticket waits for another container",
+        "it was moved there, or the vendor assigned it",
+        "Collect it there: strongroom collect. Or ask the vendor.";
         }
     };
 }

@@ -1,0 +1,88 @@
+//! Containers that showed what nothing that was issued leads to: the evidence is kept, and a person
+//! decides.
+
+use protocol::errors::ErrorCode;
+use protocol::ids::hex;
+
+use super::activation::Context;
+use super::env::Env;
+use super::firm::Firm;
+use super::orders::unhex;
+use super::records::{Case, Container, ContainerState, Decision};
+use super::refusal::{Outcome, Refusal};
+use super::standing::Reason;
+use super::work::{Stored, Work};
+use crate::store::Filter;
+
+/// Keeps what a container showed. It gets nothing until somebody decided.
+pub fn open(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<()> {
+    let id = hex(context.statement.device.id.bytes());
+    let mut container = work.get::<Container>(&id)?;
+    if container.record.state != ContainerState::Active {
+        return Ok(());
+    }
+    let case = Case {
+        id: env.id("cas"),
+        container: id.clone(),
+        shown: context.statement.header.seq,
+        known: container.record.chain.base.seq,
+        evidence: hex(&context.file),
+        created_ms: env.now_ms,
+        decision: None,
+    };
+    container.record.state = ContainerState::Differs;
+    work.update(&container)?;
+    let what = format!("{id} showed number {}, known is {}", case.shown, case.known);
+    work.note("case.open", &case.id, what);
+    work.insert(&case)
+}
+
+/// What a person decided.
+pub fn decide(
+    work: &mut Work<'_>,
+    firm: &Firm,
+    id: &str,
+    decision: Decision,
+    why: &Reason,
+) -> Outcome<Case> {
+    let mut case = work.get::<Case>(id)?;
+    if case.record.decision.is_some() {
+        return Err(ErrorCode::RecordTaken.into());
+    }
+    let mut container = work.get::<Container>(&case.record.container)?;
+    match decision {
+        Decision::Adopt => {
+            adopt(work, firm, &case.record, &mut container)?;
+            container.record.state = ContainerState::Active;
+        }
+        Decision::Block => container.record.state = ContainerState::Blocked,
+        Decision::Dismiss => container.record.state = ContainerState::Active,
+    }
+    case.record.decision = Some(decision);
+    work.note("case.decide", id, format!("{decision:?}: {}", why.reason));
+    work.update(&container)?;
+    work.update(&case)?;
+    Ok(case.record)
+}
+
+/// Goes on from what the container showed, never back. Which of its licenses it still has is not
+/// known: they stay where they are, and are written anew.
+fn adopt(
+    work: &mut Work<'_>,
+    firm: &Firm,
+    case: &Case,
+    container: &mut Stored<Container>,
+) -> Outcome<()> {
+    let damaged = || Refusal::malformed("the evidence of this case cannot be read");
+    let context = Context::read(firm, &unhex(&case.evidence).ok_or_else(damaged)?)?;
+    container.record.chain.adopt(context.statement.point())?;
+    container.record.rewrite = true;
+    super::chain::drop_outstanding(work, &case.container)
+}
+
+/// Open cases of a container.
+pub fn of(work: &mut Work<'_>, container: &str) -> Outcome<Vec<Stored<Case>>> {
+    let mut cases = work.all::<Case>(&Filter::Is("container", container.into()))?;
+    cases.retain(|case| case.record.decision.is_none());
+    Ok(cases)
+}

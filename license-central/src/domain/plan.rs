@@ -1,0 +1,219 @@
+//! What waits for a container: what the vendor wants of its licenses, and what is due.
+//!
+//! Nothing is queued. What a container gets follows from how its grants stand and from what was
+//! issued last, so that a wish that was taken back leaves nothing behind.
+
+use protocol::ids::Generation;
+use protocol::objects::update::UnitsChange;
+use vendor::issue::{Change, Setting};
+
+use super::chain::{self, Planned};
+use super::env::Env;
+use super::records::{
+    Container, ContainerState, Effect, EffectKind, Grant, Place, Product, Standing,
+};
+use super::refusal::{Outcome, Refusal};
+use super::terms::Options;
+use super::work::{Stored, Work};
+use crate::store::Filter;
+
+/// Changes in one update: what is more waits for the next contact.
+const CHANGES_MAX: usize = 64;
+
+/// What a container may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum May {
+    /// Anything.
+    Get,
+    /// Nothing: it may only give back. Blocked and revoked ones.
+    GiveBack,
+}
+
+/// All that waits for a container, as changes of its next update.
+pub fn waiting(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    container: &Container,
+    may: May,
+) -> Outcome<Vec<Planned>> {
+    let may = if container.state == ContainerState::Active { may } else { May::GiveBack };
+    let mut planned = Vec::new();
+    for grant in chain::entries(work, &container.id)? {
+        if planned.len() >= CHANGES_MAX {
+            return Ok(planned);
+        }
+        let Place::Held { entry, .. } = grant.record.place else { continue };
+        let goes = grant.record.wanted == Standing::Withdrawn
+            || grant.record.followed_by.is_some()
+            || container.state == ContainerState::Blocked;
+        if container.rewrite {
+            // Which entries are there is not known: they are all set, and go with the next one.
+            let options = grant.record.options.clone().filter(|_| may == May::Get);
+            if let Some(options) = options {
+                planned.push(rewrite(work, (grant, entry), options)?);
+            }
+        } else if goes {
+            let follower = grant.record.followed_by.clone().filter(|_| may == May::Get);
+            let (ticket, device) = (grant.record.ticket.clone(), grant.record.device);
+            planned.push(remove(work, container, (grant, entry))?);
+            if let Some(follower) = follower {
+                planned.extend(successors(work, env, container, (&ticket, &follower, device))?);
+            }
+        } else if may == May::Get
+            && let Some(options) = wanted_options(env, &grant.record)?
+        {
+            planned.push(rewrite(work, (grant, entry), options)?);
+        }
+    }
+    if may == May::Get {
+        for grant in work.all::<Grant>(&Filter::Is("assigned", container.serial.as_str().into()))? {
+            if grant.record.is_free_for(&container.serial) && planned.len() < CHANGES_MAX {
+                planned.push(install(work, env, container, grant)?);
+            }
+        }
+    }
+    Ok(planned)
+}
+
+/// The options that an entry should have, where it was issued with others.
+fn wanted_options(env: &Env<'_>, grant: &Grant) -> Outcome<Option<Options>> {
+    let Some(issued) = &grant.options else { return Ok(None) };
+    let is_suspended = issued.is_suspended()?;
+    let is_due = issued.renew_from_s()?.is_some_and(|from_s| env.now_s() >= from_s);
+    if let Some(until_s) = grant.until_s.filter(|_| grant.wanted == Standing::Active)
+        && issued.expires_s()? != Some(until_s)
+    {
+        let extended = issued.expiring(until_s)?.suspended(false)?;
+        return Ok(Some(extended.renewed(env.now_s())?));
+    }
+    Ok(match (grant.wanted, is_suspended) {
+        (Standing::Suspended, false) => Some(issued.suspended(true)?),
+        (Standing::Active, true) => Some(issued.suspended(false)?.renewed(env.now_s())?),
+        (Standing::Active, false) if is_due => Some(issued.renewed(env.now_s())?),
+        _ => None,
+    })
+}
+
+/// What takes the place of an activation that an order replaced: once all of the old one is out of
+/// every container, or leaves this one by the same update.
+fn successors(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    container: &Container,
+    (old, new, device): (&str, &str, u32),
+) -> Outcome<Vec<Planned>> {
+    let leaves = |grant: &Grant| match &grant.place {
+        Place::Withdrawn => true,
+        Place::Releasing { container: from, .. } => *from == container.id,
+        Place::Pool | Place::Held { .. } => false,
+    };
+    let old = work.all::<Grant>(&Filter::Is("ticket", old.into()))?;
+    if !old.iter().filter(|grant| grant.record.device == device).all(|one| leaves(&one.record)) {
+        return Ok(Vec::new());
+    }
+    let mut planned = Vec::new();
+    for grant in work.all::<Grant>(&Filter::Is("ticket", new.into()))? {
+        // Still tied to the old one, whose leaving by this update is not proved yet.
+        let is_next = grant.record.device == device
+            && grant.record.place == Place::Pool
+            && grant.record.wanted == Standing::Active;
+        if is_next {
+            planned.push(install(work, env, container, grant)?);
+        }
+    }
+    Ok(planned)
+}
+
+/// A grant on its way into a container.
+pub fn install(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    container: &Container,
+    mut grant: Stored<Grant>,
+) -> Outcome<Planned> {
+    let entry = free_entry(work, &container.id, grant.record.product)?;
+    let options = match &grant.record.options {
+        // It was in a container before: what was fixed then stays so.
+        Some(options) => match grant.record.until_s {
+            Some(until_s) => options.expiring(until_s)?,
+            None => options.clone(),
+        }
+        .suspended(false)?
+        .renewed(env.now_s())?,
+        None => grant.record.terms.fix(env, grant.record.periods)?,
+    };
+    // What is left of them is in the container once they were there.
+    let units = if grant.record.epoch == 0 { grant.record.terms.units() } else { 0 };
+    let units = if units > 0 { vec![UnitsChange::Add(units)] } else { Vec::new() };
+    grant.record.place = Place::Held { container: container.id.clone(), entry };
+    grant.record.epoch += 1;
+    grant.record.max_lapse_s = options.lapse_s()?;
+    grant.record.assigned = None;
+    set(work, (grant, entry), options, (units, EffectKind::Install))
+}
+
+/// An entry that is written anew.
+fn rewrite(
+    work: &mut Work<'_>,
+    (mut grant, entry): (Stored<Grant>, u16),
+    options: Options,
+) -> Outcome<Planned> {
+    // Counted from when it is issued: the container may apply it, whatever is heard of it.
+    grant.record.max_lapse_s = match (grant.record.max_lapse_s, options.lapse_s()?) {
+        (Some(old), Some(new)) => Some(old.max(new)),
+        _ => None,
+    };
+    set(work, (grant, entry), options, (Vec::new(), EffectKind::Renew))
+}
+
+fn set(
+    work: &mut Work<'_>,
+    (mut grant, entry): (Stored<Grant>, u16),
+    options: Options,
+    (units, kind): (Vec<UnitsChange>, EffectKind),
+) -> Outcome<Planned> {
+    let product = work.get::<Product>(&Product::id_of(grant.record.product))?.record;
+    let item = options.item(grant.record.product, entry)?;
+    let standing = if options.is_suspended()? { Standing::Suspended } else { Standing::Active };
+    let is_module = item.module_of().is_some();
+    grant.record.options = Some(options);
+    work.update(&grant)?;
+    let generation = Generation(product.generation);
+    let setting = Setting { item, generation, units, data: Vec::new() };
+    let Grant { id, epoch, .. } = grant.record;
+    let effect = Effect { grant: id, epoch, kind, standing };
+    Ok(Planned { change: Change::Set(Box::new(setting)), effect, is_module })
+}
+
+/// An entry that leaves its container. Its grant is free, or gone, once the receipt is here.
+pub fn remove(
+    work: &mut Work<'_>,
+    container: &Container,
+    (mut grant, entry): (Stored<Grant>, u16),
+) -> Outcome<Planned> {
+    let item = grant.record.item_ref(entry);
+    let is_module = match &grant.record.options {
+        Some(options) => options.item(grant.record.product, entry)?.module_of().is_some(),
+        None => false,
+    };
+    grant.record.place = Place::Releasing { container: container.id.clone(), entry };
+    if grant.record.followed_by.is_some() {
+        grant.record.wanted = Standing::Withdrawn;
+    }
+    work.update(&grant)?;
+    let Grant { id, epoch, wanted: standing, .. } = grant.record;
+    let effect = Effect { grant: id, epoch, kind: EffectKind::Release, standing };
+    Ok(Planned { change: Change::Remove(item), effect, is_module })
+}
+
+/// The least number that no entry of this product has in the container, or is about to have.
+fn free_entry(work: &mut Work<'_>, container: &str, product: u32) -> Outcome<u16> {
+    let grants = chain::entries(work, container)?;
+    let taken: Vec<u16> = grants
+        .iter()
+        .filter(|grant| grant.record.product == product)
+        .filter_map(|grant| grant.record.place.entry())
+        .collect();
+    let free = (0..=u16::MAX).find(|number| !taken.contains(number));
+    free.ok_or_else(|| Refusal::malformed("no number is left for an entry"))
+}
