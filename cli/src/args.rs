@@ -18,8 +18,9 @@ pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
 };
 pub(crate) use online::{
-    ActivateArgs, AuditVerb, CaseVerb, CentralCommand, DecideArgs, DecisionArg, DeliverArgs,
-    DeviceVerb, GrantVerb, ItemVerb, MoveArgs, OrderVerb, ProductVerb, ReleaseArgs, TicketVerb,
+    ActivateArgs, AuditVerb, CaseVerb, CentralCommand, CollectArgs, DecideArgs, DecisionArg,
+    DeliverArgs, DeviceVerb, GatewayArgs, GrantVerb, ItemVerb, MoveArgs, OrderVerb, ProductVerb,
+    ReleaseArgs, TicketVerb, WizardArgs,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
@@ -84,10 +85,12 @@ pub(crate) enum Command {
     License(LicenseCommand),
     /// Redeem a ticket into a container
     Activate(ActivateArgs),
+    /// Software Activation Wizard: redeem a ticket step by step, online or by files
+    Wizard(WizardArgs),
     /// Renew what is due in a container, and collect what waits for it
-    Renew(DeliverArgs),
+    Renew(CollectArgs),
     /// Collect whatever the vendor has waiting for a container, without a ticket
-    Collect(DeliverArgs),
+    Collect(CollectArgs),
     /// Give licenses in a container back to the vendor, so that another can have them
     Release(ReleaseArgs),
     /// Move licenses from one container to another

@@ -35,6 +35,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<u8> {
         Command::Update(command) => update::run(command, args, output),
         Command::License(command) => license::run(command, args, output),
         Command::Activate(command) => activate::activate(command, args, output),
+        Command::Wizard(command) => activate::wizard(command, args, output),
         Command::Renew(command) | Command::Collect(command) => {
             activate::collect(command, args, output)
         }

@@ -96,6 +96,25 @@ impl Output {
         }
     }
 
+    /// Refuses to go on where there is nobody to ask, with the command that a script would use.
+    pub(crate) fn need_person(&self, instead: &str) -> Result<()> {
+        if self.json || !std::io::stdin().is_terminal() {
+            let hint = format!("In a script use: {instead}");
+            return Err(Shown::usage("this talks to a person at a terminal", hint));
+        }
+        Ok(())
+    }
+
+    /// Asks a person for a line.
+    pub(crate) fn ask(&self, question: &str) -> Result<String> {
+        let _ = write!(anstream::stderr(), "{question}: ");
+        let mut answer = String::new();
+        match std::io::stdin().read_line(&mut answer) {
+            Ok(len) if len > 0 => Ok(answer.trim().to_owned()),
+            _ => Err(Shown::conflict("no answer came", "Nothing was changed.")),
+        }
+    }
+
     /// A bar that shows up when the work takes longer than half a second.
     pub(crate) fn progress(&self, what: &str) -> Progress {
         let visible = !self.json && std::io::stderr().is_terminal();

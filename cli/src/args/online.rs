@@ -18,12 +18,34 @@ pub(crate) struct GatewayArgs {
 pub(crate) struct DeliverArgs {
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
+    /// For a container on another machine: the file that `strongroom container context` wrote there
+    #[arg(long, value_name = "FILE", requires = "response")]
+    pub(crate) request: Option<PathBuf>,
+    /// Where what comes back is written, to be applied there: strongroom update apply
+    #[arg(long, value_name = "FILE", requires = "request")]
+    pub(crate) response: Option<PathBuf>,
     /// Do it without asking
     #[arg(long)]
     pub(crate) yes: bool,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CollectArgs {
+    /// Only send a receipt, which `strongroom update apply` wrote on another machine
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
+    pub(crate) receipt: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) deliver: DeliverArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WizardArgs {
+    /// The vendor's Gateway; asked for if it is not named
+    #[arg(long, value_name = "URL", env = "STRONGROOM_GATEWAY")]
+    pub(crate) gateway: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

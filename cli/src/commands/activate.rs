@@ -1,5 +1,8 @@
 //! `strongroom activate`, `renew`, `collect`, `release` and `move`: what Central issues, straight
-//! into the container.
+//! into the container, or by files both ways.
+
+mod exchange;
+mod wizard;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -12,7 +15,7 @@ use serde_json::{Value, json};
 use vendor::Result;
 
 use super::update::{UpdateFile, apply_one, describe};
-use crate::args::{ActivateArgs, Args, DeliverArgs, MoveArgs, ReleaseArgs};
+use crate::args::{ActivateArgs, Args, CollectArgs, DeliverArgs, MoveArgs, ReleaseArgs};
 use crate::online::Client;
 use crate::output::Output;
 use crate::{owner, reach};
@@ -33,33 +36,48 @@ struct Updates {
 #[derive(Deserialize)]
 struct OneUpdate {
     file: String,
+    what: String,
 }
+
+pub(super) use wizard::run as wizard;
 
 pub(super) fn activate(command: &ActivateArgs, args: &Args, output: &Output) -> Result<()> {
     let body = json!({ "ticket": command.ticket, "products": command.product });
-    let container = reach::one(args)?;
-    let done = deliver(("/activations", body), &container, &command.deliver, args, output)?;
-    done.tell(output);
-    Ok(())
+    ask("/activations", body, &command.deliver, args, output)
 }
 
-pub(super) fn collect(command: &DeliverArgs, args: &Args, output: &Output) -> Result<()> {
-    let container = reach::one(args)?;
-    deliver(("/collections", json!({})), &container, command, args, output)?.tell(output);
-    Ok(())
+pub(super) fn collect(command: &CollectArgs, args: &Args, output: &Output) -> Result<()> {
+    match &command.receipt {
+        Some(path) => exchange::hand_in(path, &command.deliver, output),
+        None => ask("/collections", json!({}), &command.deliver, args, output),
+    }
 }
 
 pub(super) fn release(command: &ReleaseArgs, args: &Args, output: &Output) -> Result<()> {
     let body = json!({ "products": command.product });
-    let container = reach::one(args)?;
-    deliver(("/releases", body), &container, &command.deliver, args, output)?.tell(output);
+    ask("/releases", body, &command.deliver, args, output)
+}
+
+/// For the container that is here, or by files for one that is elsewhere.
+fn ask(path: &str, body: Value, command: &DeliverArgs, args: &Args, output: &Output) -> Result<()> {
+    let done = match (&command.request, &command.response) {
+        (Some(request), Some(response)) => {
+            exchange::by_files((path, body), (request, response), command)?
+        }
+        _ => deliver((path, body), &reach::one(args)?, command, args, output)?,
+    };
+    output.data("deliver", done.data, done.text);
     Ok(())
 }
 
 /// Out of one container, then into the other if it is here too.
 pub(super) fn relocate(command: &MoveArgs, args: &Args, output: &Output) -> Result<()> {
-    let (from, to) = both(args, &command.to)?;
     let deliver_args = &command.release.deliver;
+    if deliver_args.request.is_some() {
+        let body = json!({ "products": command.release.product, "to": command.to });
+        return ask("/moves", body, deliver_args, args, output);
+    }
+    let (from, to) = both(args, &command.to)?;
     let serial = to.as_ref().map_or_else(|| command.to.clone(), |to| to.serial().to_string());
     let body = json!({ "products": command.release.product, "to": serial });
     let out = deliver(("/moves", body), &from, deliver_args, args, output)?;
@@ -107,12 +125,6 @@ fn both(args: &Args, to: &str) -> Result<(Container, Option<Container>)> {
 struct Done {
     data: Value,
     text: String,
-}
-
-impl Done {
-    fn tell(self, output: &Output) {
-        output.data("deliver", self.data, self.text);
-    }
 }
 
 /// Sends the container's context, shows what comes back, applies it and sends the receipts.
@@ -172,10 +184,12 @@ fn deliver(
 }
 
 fn read(update: &OneUpdate) -> Result<UpdateFile> {
-    let bytes = BASE64
-        .decode(&update.file)
-        .map_err(|error| Shown::from(ErrorCode::Malformed.failure()).detailed(error))?;
-    UpdateFile::parse(&bytes)
+    UpdateFile::parse(&decoded(update)?)
+}
+
+fn decoded(update: &OneUpdate) -> Result<Vec<u8>> {
+    let decoded = BASE64.decode(&update.file);
+    decoded.map_err(|error| Shown::from(ErrorCode::Malformed.failure()).detailed(error))
 }
 
 /// Whether Central has it. One that is lost is made good by the next context.

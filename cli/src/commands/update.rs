@@ -29,9 +29,11 @@ pub(super) fn run(command: &UpdateCommand, args: &Args, output: &Output) -> Resu
     match command {
         UpdateCommand::Preview { file } => preview(args, file, output),
         UpdateCommand::Apply { file, receipt, refuse_stale, yes, dry_run } => {
-            let update = UpdateFile::read(file)?;
-            warn_stale(&update, *refuse_stale, output)?;
-            apply(args, &update, receipt.as_deref(), *yes, *dry_run, output)
+            let updates = UpdateFile::read_all(file)?;
+            for update in &updates {
+                warn_stale(update, *refuse_stale, output)?;
+            }
+            apply(args, &updates, (receipt.as_deref(), *yes, *dry_run), output)
         }
         UpdateCommand::Receipt { firm, number, output: path, dry_run } => {
             receipt(args, firm, *number, (path, *dry_run), output)
@@ -56,11 +58,11 @@ pub(super) struct Update {
 }
 
 impl UpdateFile {
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        Self::parse(&files::read(path)?).map_err(|error| error.about(path.display()))
+    fn read_all(path: &Path) -> Result<Vec<Self>> {
+        Self::parse_all(&files::read(path)?).map_err(|error| error.about(path.display()))
     }
 
-    /// Takes a file's bytes apart.
+    /// Takes a file's bytes apart that holds one update, or none.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let (kind, objects) = file::kind(bytes)?;
         if kind != FileKind::Trust {
@@ -71,16 +73,25 @@ impl UpdateFile {
             file::finish(rest)?;
             return Ok(UpdateFile { trust, update: None });
         }
-        let (object, behind) = file::next_object(rest, UPDATE_BODY_LEN_MAX)?;
+        let (update, behind) = Update::take(rest, &trust)?;
         file::finish(behind)?;
-        let header = *object.header();
-        if !matches!(header.kind, Kind::Update | Kind::Recovery) {
-            return Err(ErrorCode::Malformed.failure().into());
-        }
-        let ops = trusted_body(&object, &trust)?;
-        let (head, body) = rest.split_at(rest.len() - header.body_len as usize);
-        let update = Update { header, head: head.to_vec(), body: body.to_vec(), ops };
         Ok(UpdateFile { trust, update: Some(update) })
+    }
+
+    /// Takes a file's bytes apart that may hold several updates: at least one comes of it.
+    pub(super) fn parse_all(bytes: &[u8]) -> Result<Vec<Self>> {
+        let (kind, objects) = file::kind(bytes)?;
+        if kind != FileKind::Updates {
+            return Ok(vec![Self::parse(bytes)?]);
+        }
+        let (trust, mut rest) = Trust::take(objects)?;
+        let mut updates = Vec::new();
+        while updates.is_empty() || !rest.is_empty() {
+            let (update, behind) = Update::take(rest, &trust)?;
+            updates.push(UpdateFile { trust: trust.clone(), update: Some(update) });
+            rest = behind;
+        }
+        Ok(updates)
     }
 
     /// Whose it is.
@@ -88,6 +99,21 @@ impl UpdateFile {
         let named = self.update.as_ref().map(|update| update.header.root_fp);
         let found = named.or_else(|| self.trust.root_fp());
         Ok(found.ok_or(ErrorCode::Malformed.failure())?)
+    }
+}
+
+impl Update {
+    /// Takes an update off the front.
+    fn take<'a>(bytes: &'a [u8], trust: &Trust) -> Result<(Self, &'a [u8])> {
+        let (object, behind) = file::next_object(bytes, UPDATE_BODY_LEN_MAX)?;
+        let header = *object.header();
+        if !matches!(header.kind, Kind::Update | Kind::Recovery) {
+            return Err(ErrorCode::Malformed.failure().into());
+        }
+        let ops = trusted_body(&object, trust)?;
+        let own = &bytes[..bytes.len() - behind.len()];
+        let (head, body) = own.split_at(own.len() - header.body_len as usize);
+        Ok((Update { header, head: head.to_vec(), body: body.to_vec(), ops }, behind))
     }
 }
 
@@ -121,13 +147,27 @@ fn trusted_body(update: &UnverifiedObject<'_>, trust: &Trust) -> Result<Vec<Upda
 }
 
 fn preview(args: &Args, path: &Path, output: &Output) -> Result<()> {
-    let update = UpdateFile::read(path)?;
-    warn_stale(&update, None, output)?;
     // Without the container the old values are not known; the update can still be read.
     let container = reach::one(args).ok();
-    let (text, data) = describe(&update, container.as_ref())?;
+    let updates = UpdateFile::read_all(path)?;
+    for update in &updates {
+        warn_stale(update, None, output)?;
+    }
+    let (text, mut data) = describe_all(&updates, container.as_ref())?;
+    let data = if data.len() == 1 { data.remove(0) } else { json!({ "updates": data }) };
     output.data("update-preview", data, text);
     Ok(())
+}
+
+/// The same for several updates, each as if it were the next.
+fn describe_all(
+    updates: &[UpdateFile],
+    container: Option<&Container>,
+) -> Result<(String, Vec<Value>)> {
+    let described: Result<Vec<_>> =
+        updates.iter().map(|update| describe(update, container)).collect();
+    let (texts, data): (Vec<String>, Vec<Value>) = described?.into_iter().unzip();
+    Ok((texts.join("\n"), data))
 }
 
 /// Old and new values, field by field.
@@ -321,16 +361,16 @@ fn warn_stale(update: &UpdateFile, refuse_after_days: Option<u32>, output: &Outp
 
 fn apply(
     args: &Args,
-    update: &UpdateFile,
-    receipt_path: Option<&Path>,
-    yes: bool,
-    dry_run: bool,
+    updates: &[UpdateFile],
+    (receipt_path, yes, dry_run): (Option<&Path>, bool, bool),
     output: &Output,
 ) -> Result<()> {
     let container = reach::one(args)?;
-    let (text, changes) = describe(update, Some(&container))?;
+    let updates = still_new(updates, &container)?;
+    let (text, mut changes) = describe_all(updates, Some(&container))?;
+    let changes = if changes.len() == 1 { changes.remove(0) } else { json!(changes) };
     if dry_run {
-        fits::check(update, &container)?;
+        fits::check(&updates[0], &container)?;
         receipt_path.map(files::check_new).transpose()?;
         output.data("update-apply", json!({ "dry_run": true, "changes": changes }), text);
         return Ok(());
@@ -341,23 +381,15 @@ fn apply(
     }
     output.say(&text);
     output.confirm("apply this update?", yes)?;
-    let Some(update_in) = &update.update else {
-        return apply_trust(update, &container, changes, output);
+    let Some(update_in) = updates.last().and_then(|update| update.update.as_ref()) else {
+        return apply_trust(&updates[0], &container, changes, output);
     };
     // A vendor that is new here is let in by the owner.
     if container.firms()?.iter().all(|firm| firm.root_fp != update_in.header.root_fp) {
         owner::unlock(&container, args)?;
     }
     let receipt_file = receipt_path.map(NewFile::begin).transpose()?;
-    let mut progress = output.progress("applying");
-    let applied = bring_and_apply(update, update_in, &container, &mut |done, all| {
-        progress.update(done as u64, all as u64);
-    });
-    drop(progress);
-    let (receipt, refusal) = match applied {
-        Ok(receipt) => (Some(receipt), None),
-        Err(UpdateError { error, receipt }) => (receipt, Some(error)),
-    };
+    let (receipt, refusal) = apply_each(updates, &container, output);
     let kept = match (receipt_file, &receipt) {
         (Some(file), Some(receipt)) => keep_receipt(file, &container, receipt, output),
         _ => Ok(()),
@@ -380,18 +412,53 @@ fn apply(
     Ok(())
 }
 
+/// Those of several updates that the container has not applied yet: the last one at least, so that
+/// the container itself says what is wrong with it.
+fn still_new<'a>(updates: &'a [UpdateFile], container: &Container) -> Result<&'a [UpdateFile]> {
+    if updates.len() < 2 {
+        return Ok(updates);
+    }
+    let (context, _) = reach::context(container, updates[0].root_fp()?)?;
+    let is_old = |update: &&UpdateFile| {
+        update.update.as_ref().is_some_and(|update| update.header.seq <= context.seq)
+    };
+    let old = updates.iter().take_while(is_old).count();
+    Ok(&updates[old.min(updates.len() - 1)..])
+}
+
+/// Applies updates one after the other, as far as they go. The last receipt that there is, also
+/// that of a refusal.
+fn apply_each(
+    updates: &[UpdateFile],
+    container: &Container,
+    output: &Output,
+) -> (Option<Vec<u8>>, Option<container::Error>) {
+    let mut last = None;
+    for file in updates {
+        let Some(update) = &file.update else { continue };
+        let mut progress = output.progress("applying");
+        let applied = bring_and_apply(file, update, container, &mut |done, all| {
+            progress.update(done as u64, all as u64);
+        });
+        match applied {
+            Ok(receipt) => last = Some(receipt),
+            Err(UpdateError { error, receipt }) => return (receipt.or(last), Some(error)),
+        }
+    }
+    (last, None)
+}
+
 /// Applies an update that was shown before, and returns its receipt.
 pub(super) fn apply_one(
     file: &UpdateFile,
     container: &Container,
     output: &Output,
 ) -> Result<Vec<u8>> {
-    let update = file.update.as_ref().ok_or(ErrorCode::Malformed.failure())?;
-    let mut progress = output.progress("applying");
-    let applied = bring_and_apply(file, update, container, &mut |done, all| {
-        progress.update(done as u64, all as u64);
-    });
-    Ok(applied.map_err(|UpdateError { error, .. }| error)?)
+    match apply_each(std::slice::from_ref(file), container, output) {
+        (_, Some(error)) => Err(error.into()),
+        (Some(receipt), None) => Ok(receipt),
+        (None, None) => Err(ErrorCode::Malformed.failure().into()),
+    }
 }
 
 /// Brings what the container does not know, then applies the update. A new vendor that has its

@@ -67,6 +67,7 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
                 certificate: hex(&context.certificate),
                 state: ContainerState::Active,
                 home: Home::of(&device.body),
+                origin: context.point(),
                 rewrite: false,
                 customer: None,
                 chain: Ledger::new(context.statement.serial(), context.point()),
@@ -85,7 +86,7 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
         return Err(ErrorCode::ContainerUndecided.with(shown, known).into());
     }
     if let Err(refused) = chain::settle(work, &mut container, context.point()) {
-        let is_old = chain::was_proved(work, &id, context.point())?;
+        let is_old = chain::was_proved(work, &container.record, context.point())?;
         let numbers = (context.point().seq, container.record.chain.base.seq);
         return Err(match refused {
             Refusal::Told(_) if is_old => ErrorCode::ContextOld.with(numbers.0, numbers.1).into(),

@@ -135,8 +135,11 @@ pub fn drop_outstanding(work: &mut Work<'_>, container: &str) -> Outcome<()> {
 }
 
 /// Whether a container once proved this state: then it was shown again, and nothing is wrong.
-pub fn was_proved(work: &mut Work<'_>, container: &str, shown: Point) -> Outcome<bool> {
-    let update = work.find::<IssuedUpdate>(&id_of(container, shown))?;
+pub fn was_proved(work: &mut Work<'_>, container: &Container, shown: Point) -> Outcome<bool> {
+    if shown == container.origin {
+        return Ok(true);
+    }
+    let update = work.find::<IssuedUpdate>(&id_of(&container.id, shown))?;
     Ok(update.is_some_and(|update| update.record.state == UpdateState::Confirmed))
 }
 

@@ -6,6 +6,7 @@ use protocol::objects::license::ItemRef;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vendor::Ledger;
+use vendor::ledger::Point;
 
 use super::terms::{Options, Terms};
 use super::work::Record;
@@ -307,6 +308,9 @@ pub struct Container {
     pub state: ContainerState,
     /// Its home, as its certificate has it.
     pub home: Home,
+    /// Where the chain was when it was first seen.
+    #[schema(value_type = Object)]
+    pub origin: Point,
     /// Whether all its entries are written anew at its next contact, since a person decided that
     /// what it showed counts.
     #[serde(default)]

@@ -50,6 +50,9 @@ pub enum FileKind {
     Proof = 14,
     /// A block with what is needed to open it.
     Block = 15,
+    /// The firm's roots, revocation and delegations, as far as they are needed, then updates in the
+    /// order in which one container applies them.
+    Updates = 16,
 }
 
 /// Bytes of a request for the time behind the certificate: the firm, then the nonce.
@@ -64,7 +67,7 @@ pub fn split_time_request(bytes: &[u8; TIME_REQUEST_LEN]) -> (RootFp, [u8; 32]) 
 }
 
 impl FileKind {
-    const ALL: [FileKind; 15] = [
+    const ALL: [FileKind; 16] = [
         FileKind::Root,
         FileKind::Context,
         FileKind::Update,
@@ -80,6 +83,7 @@ impl FileKind {
         FileKind::FinalStatement,
         FileKind::Proof,
         FileKind::Block,
+        FileKind::Updates,
     ];
 
     /// In words.
@@ -100,6 +104,7 @@ impl FileKind {
             FileKind::FinalStatement => "final statement",
             FileKind::Proof => "proof of use",
             FileKind::Block => "block",
+            FileKind::Updates => "updates",
         }
     }
 }

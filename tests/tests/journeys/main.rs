@@ -6,6 +6,7 @@
 
 mod answers;
 mod bad_input;
+mod by_files;
 mod c;
 mod central;
 mod clock;
