@@ -20,7 +20,7 @@ pub(crate) use key::{
 pub(crate) use online::{
     ActivateArgs, AuditVerb, CaseVerb, CentralCommand, CollectArgs, DecideArgs, DecisionArg,
     DeliverArgs, DeviceVerb, GatewayArgs, GrantVerb, ItemVerb, MoveArgs, OrderVerb, ProductVerb,
-    ReleaseArgs, TicketVerb, WizardArgs,
+    ReleaseArgs, RestoreArgs, TicketVerb, WizardArgs,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Release(ReleaseArgs),
     /// Move licenses from one container to another
     Move(MoveArgs),
+    /// Report a container as lost: it is blocked, and its licenses come back by the vendor's rules
+    Restore(RestoreArgs),
     /// Administration of a License Central
     #[command(subcommand)]
     Central(CentralCommand),

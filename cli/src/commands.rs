@@ -40,6 +40,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<u8> {
             activate::collect(command, args, output)
         }
         Command::Release(command) => activate::release(command, args, output),
+        Command::Restore(command) => activate::restore(command, output),
         Command::Move(command) => activate::relocate(command, args, output),
         Command::Central(command) => central::run(command, output),
         Command::Protect(command) => protect::run(command, output),

@@ -77,6 +77,31 @@ pub(crate) struct MoveArgs {
     pub(crate) release: ReleaseArgs,
 }
 
+#[derive(Debug, ClapArgs)]
+#[command(group = clap::ArgGroup::new("claim").required(true).args(["ticket", "inventory"]))]
+pub(crate) struct RestoreArgs {
+    /// Ticket of which licenses are in the lost container: with --lost
+    #[arg(long, requires = "lost")]
+    pub(crate) ticket: Option<String>,
+    /// Serial of the lost container
+    #[arg(long, value_name = "SERIAL", requires = "ticket")]
+    pub(crate) lost: Option<String>,
+    /// Instead of both, the inventory that it wrote while it was there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+    /// Serial of the container that gets its licenses; else they are free for their tickets
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// How a decision of the vendor is made.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct DecideArgs {
@@ -150,6 +175,12 @@ pub(crate) enum ProductVerb {
         /// soft-only, never, or a span such as 30d
         #[arg(long, value_name = "WHEN", default_value = "soft-only")]
         reclaim: String,
+        /// How often customers get a license back whose container they lost, such as 2/365d
+        #[arg(long, value_name = "TIMES/SPAN")]
+        restore: Option<String>,
+        /// How long they wait for it
+        #[arg(long, value_name = "SPAN", default_value = "7d", requires = "restore")]
+        restore_wait: String,
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
@@ -281,6 +312,13 @@ pub(crate) enum GrantVerb {
     },
     /// Withdraw (revoke) a license for good
     Withdraw {
+        /// Its id, gra_…
+        id: String,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
+    /// Free a license whose container will never give it back; booked as a risk
+    WriteOff {
         /// Its id, gra_…
         id: String,
         #[command(flatten)]

@@ -2,6 +2,7 @@
 //! into the container, or by files both ways.
 
 mod exchange;
+mod restore;
 mod wizard;
 
 use base64::Engine;
@@ -39,6 +40,7 @@ struct OneUpdate {
     what: String,
 }
 
+pub(super) use restore::run as restore;
 pub(super) use wizard::run as wizard;
 
 pub(super) fn activate(command: &ActivateArgs, args: &Args, output: &Output) -> Result<()> {

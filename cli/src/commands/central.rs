@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use protocol::errors::Shown;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use vendor::times::Times;
 use vendor::{OptionArgs, Result, files};
 use zeroize::Zeroizing;
 
@@ -79,16 +80,22 @@ fn login(
 }
 
 fn product(verb: &ProductVerb, output: &Output) -> Result<()> {
-    let ProductVerb::Add { code, name, terms, reclaim, dry_run } = verb else {
+    let ProductVerb::Add { code, name, terms, reclaim, restore, restore_wait, dry_run } = verb
+    else {
         return list("products", "product-list", output, &|row| {
             format!("{:<10} {}", row["code"], word(row, "name"))
         });
     };
+    let times = Times::here();
     let reclaim = match reclaim.as_str() {
         "soft-only" | "never" => json!(reclaim),
-        span => json!({ "after": vendor::times::Times::here().span_s(span)? }),
+        span => json!({ "after": times.span_s(span)? }),
     };
-    let body = json!({ "code": code, "name": name, "terms": of(terms), "reclaim": reclaim });
+    let restore = restore.as_deref().map(|rule| restore_rule(rule, restore_wait, &times));
+    let body = json!({
+        "code": code, "name": name, "terms": of(terms), "reclaim": reclaim,
+        "restore": restore.transpose()?,
+    });
     put(
         "/v1/products",
         &body,
@@ -96,6 +103,18 @@ fn product(verb: &ProductVerb, output: &Output) -> Result<()> {
         output,
         &format!("product {code}"),
     )
+}
+
+/// `2/365d`: how often within which span.
+fn restore_rule(rule: &str, wait: &str, times: &Times) -> Result<Value> {
+    let parts = rule.split_once('/').and_then(|(count, span)| {
+        Some((count.parse::<u32>().ok()?, times.span_s(span).ok()?, times.span_s(wait).ok()?))
+    });
+    let (count, period_s, wait_s) = parts.ok_or_else(|| {
+        let hint = "Write such as --restore 2/365d --restore-wait 7d.";
+        Shown::usage(format!("{rule:?} with {wait:?} is no rule for lost containers"), hint)
+    })?;
+    Ok(json!({ "times": count, "period_s": period_s, "wait_s": wait_s }))
 }
 
 fn item(verb: &ItemVerb, output: &Output) -> Result<()> {

@@ -69,6 +69,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(suspend))
         .routes(routes!(reinstate))
         .routes(routes!(withdraw))
+        .routes(routes!(write_off))
         .routes(routes!(assign))
         .routes(routes!(list_containers))
         .routes(routes!(show_container))
@@ -323,6 +324,22 @@ async fn withdraw(
     body: Body<Reason>,
 ) -> Result<Reply, Problem> {
     decide_grant(app, who, id, (Standing::Withdrawn, body.value)).await
+}
+
+/// Frees a license that its container will never give back, on a person's word.
+#[utoipa::path(post, path = "/v1/grants/{id}/write-off", request_body = Reason, responses(
+    (status = 200, body = Decided), (status = "4XX", body = Problem)))]
+async fn write_off(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+    body: Body<Reason>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::License)?;
+    let write = move |central: &Central| {
+        central.write(&who.vendor, &who.id, |work, _| standing::write_off(work, &id, &body.value))
+    };
+    Ok(reply(StatusCode::OK, &app.run(write).await?))
 }
 
 async fn decide_grant(

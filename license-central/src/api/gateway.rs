@@ -21,6 +21,7 @@ use crate::domain::env::Env;
 use crate::domain::firm::Firm;
 use crate::domain::orders::{self, TicketView};
 use crate::domain::refusal::{Outcome, Refusal};
+use crate::domain::restore::{self, Claim, Restored};
 use crate::domain::work::Work;
 
 /// Who acts, for the audit: nobody logs in here.
@@ -133,6 +134,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(collect))
         .routes(routes!(release))
         .routes(routes!(relocate))
+        .routes(routes!(report_loss))
         .routes(routes!(take_receipt));
     let (router, document) = routes.split_for_parts();
     super::wrap(router, document, app)
@@ -225,6 +227,54 @@ async fn relocate(
         activation::release(work, env, firm, (&products, Some(&to)), context)
     })
     .await
+}
+
+/// A container that was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LossRequest {
+    /// A ticket of which licenses are in it: with `container`.
+    #[serde(default)]
+    pub ticket: Option<String>,
+    /// Its serial.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// Instead of both, the inventory that it signed while it was there, base64.
+    #[serde(default)]
+    pub inventory: Option<String>,
+    /// Serial of the container that gets them instead.
+    #[serde(default)]
+    pub to: Option<String>,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LossReply {
+    /// Licenses, and when they are free.
+    pub restored: Vec<Restored>,
+}
+
+/// Books a container as lost: it is blocked, and its licenses come back by the vendor's rules.
+#[utoipa::path(post, path = "/v1/{vendor}/losses", request_body = LossRequest,
+    responses((status = 200, body = LossReply), (status = "4XX", body = Problem)))]
+async fn report_loss(
+    State(app): State<App>,
+    PathOf(vendor): PathOf<String>,
+    Body { value, .. }: Body<LossRequest>,
+) -> Result<Reply, Problem> {
+    let claim = match (value.ticket, value.container, value.inventory) {
+        (Some(ticket), Some(container), None) => Claim::Ticket { ticket, container },
+        (None, None, Some(inventory)) => Claim::Inventory(decode(&inventory)?),
+        _ => return Err(Refusal::malformed("a ticket and a container, or an inventory").into()),
+    };
+    let to = value.to;
+    let restored = app.run(move |central| {
+        let firm = central.firm(&vendor)?;
+        central.write(&vendor, ACTOR, |work, env| {
+            restore::restore(work, env, &firm, (&claim, to.as_deref()))
+        })
+    });
+    Ok(reply(StatusCode::OK, &LossReply { restored: restored.await? }))
 }
 
 /// Takes a container's receipt in. Any number of times.

@@ -16,7 +16,7 @@ use super::firm::{Firm, Leaf};
 use super::keys::Secret;
 use super::lapse;
 use super::orders::unhex;
-use super::records::Answer;
+use super::records::{Answer, Grant};
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
 use crate::store::{Purpose, Store, StoreError, Write};
@@ -127,9 +127,15 @@ impl Central {
         for tenant in self.firms.keys() {
             let mut after: Option<String> = None;
             loop {
-                let from = after.clone();
-                after = self
-                    .write(tenant, "sweep", |work, env| lapse::sweep(work, env, from.as_deref()))?;
+                let now_ms = self.now_ms();
+                let found = self.read(tenant, |work| lapse::due(work, now_ms, after.as_deref()))?;
+                for id in found.0 {
+                    self.write(tenant, "sweep", |work, env| {
+                        let grant = work.get::<Grant>(&id)?;
+                        lapse::reclaim(work, env, grant)
+                    })?;
+                }
+                after = found.1;
                 if after.is_none() {
                     break;
                 }

@@ -22,42 +22,53 @@ enum Freed {
     AtRisk,
 }
 
-/// Frees what lapsed, from behind `after` in the order of ids. Where to go on, if there is more.
-pub fn sweep(work: &mut Work<'_>, env: &Env<'_>, after: Option<&str>) -> Outcome<Option<String>> {
-    let bound = Filter::Below("lapse_ms", env.now_ms.saturating_sub(MARGIN_S as i64 * 1000));
+/// Grants that may be freed now, from behind `after` in the order of ids, and where to go on if
+/// there are more.
+pub fn due(
+    work: &mut Work<'_>,
+    now_ms: i64,
+    after: Option<&str>,
+) -> Outcome<(Vec<String>, Option<String>)> {
+    let bound = Filter::Below("lapse_ms", now_ms);
     let found = work.list::<Grant>(&bound, &Page { after, limit: STEP })?;
     let next = found.last().filter(|_| found.len() == STEP).map(|grant| grant.record.id.clone());
+    let mut due = Vec::new();
     for grant in found {
-        reclaim(work, env, grant)?;
+        if freed(work, now_ms, &grant.record)?.is_some() {
+            due.push(grant.record.id);
+        }
     }
-    Ok(next)
+    Ok((due, next))
 }
 
-/// Frees a grant if it lapsed and may be freed.
+/// Frees a grant if it lapsed, or its container was lost, and it may be freed.
 pub fn reclaim(work: &mut Work<'_>, env: &Env<'_>, mut grant: Stored<Grant>) -> Outcome<()> {
-    let (Some(container), Some(lapse_s)) =
-        (grant.record.place.container().map(str::to_owned), grant.record.max_lapse_s)
-    else {
-        return Ok(());
-    };
-    let container = work.get::<Container>(&container)?.record;
-    let product = work.find::<Product>(&Product::id_of(grant.record.product))?;
-    let reclaim = product.map(|product| product.record.reclaim).unwrap_or_default();
-    let Some((from_s, freed)) = free_from(&container, &grant.record, reclaim)? else {
-        return Ok(());
-    };
-    if env.now_s() <= lapse_s.saturating_add(from_s).saturating_add(MARGIN_S) {
-        return Ok(());
-    }
+    let Some(freed) = freed(work, env.now_ms, &grant.record)? else { return Ok(()) };
+    let container = grant.record.place.container().unwrap_or_default();
     let detail = match freed {
-        Freed::Surely => format!("lapsed in {}", container.serial),
+        Freed::Surely => format!("lapsed in {container}"),
         Freed::AtRisk => {
             grant.record.overlaps += 1;
-            format!("lapsed in {}, which may still use it", container.serial)
+            format!("gone with {container}, which may still use it")
         }
     };
     work.note("grant.reclaim", &grant.record.id, detail);
     standing::leave(work, &mut grant)
+}
+
+/// Whether a grant may be freed now without a receipt.
+fn freed(work: &mut Work<'_>, now_ms: i64, grant: &Grant) -> Outcome<Option<Freed>> {
+    let Some(container) = grant.place.container() else { return Ok(None) };
+    let container = work.get::<Container>(container)?.record;
+    let product = work.find::<Product>(&Product::id_of(grant.product))?;
+    let reclaim = product.map(|product| product.record.reclaim).unwrap_or_default();
+    let now_s = u64::try_from(now_ms / 1000).unwrap_or(0);
+    let by_lapse = free_from(&container, grant, reclaim)?.filter(|(delay_s, _)| {
+        let free = |lapse_s: u64| lapse_s.saturating_add(*delay_s).saturating_add(MARGIN_S);
+        grant.max_lapse_s.is_some_and(|lapse_s| now_s > free(lapse_s))
+    });
+    let is_lost = grant.lost_until_ms.is_some_and(|until_ms| now_ms >= until_ms);
+    Ok(by_lapse.map(|(_, freed)| freed).or(is_lost.then_some(Freed::AtRisk)))
 }
 
 /// Seconds behind the lapse after which it is free, and how sure that is.

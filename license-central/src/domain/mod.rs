@@ -18,6 +18,7 @@ pub mod orders;
 pub mod plan;
 pub mod records;
 pub mod refusal;
+pub mod restore;
 pub mod standing;
 pub mod terms;
 pub mod ticket_code;

@@ -89,6 +89,7 @@ pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Orde
         order: env.id("ord"),
         state: TicketState::Open,
         created_ms: env.now_ms,
+        restored_ms: Vec::new(),
     };
     let order = record(env, new, &ticket, ticket.order.clone());
     for device in 0..devices {

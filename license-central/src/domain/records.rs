@@ -82,6 +82,21 @@ pub struct Product {
     /// When a license that lapsed is free again, though its container may have slept past that.
     #[serde(default)]
     pub reclaim: Reclaim,
+    /// Whether customers get it back by themselves when they lost its container.
+    #[serde(default)]
+    pub restore: Option<RestoreRule>,
+}
+
+/// How customers get a license back whose container they lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRule {
+    /// How often within the period, for one ticket.
+    pub times: u32,
+    /// The period, seconds.
+    pub period_s: u32,
+    /// How long they wait for it, seconds.
+    pub wait_s: u32,
 }
 
 /// What becomes of a license whose container was not heard of when it lapsed. Where the container
@@ -191,6 +206,9 @@ pub struct Ticket {
     pub state: TicketState,
     /// When it was made, milliseconds since 1970 UTC.
     pub created_ms: i64,
+    /// When customers got licenses of it back whose container they had lost.
+    #[serde(default)]
+    pub restored_ms: Vec<i64>,
 }
 
 /// Whether a ticket may be redeemed.
@@ -241,6 +259,9 @@ pub struct Grant {
     /// Serial of the container that gets it when it next asks, without a ticket.
     #[serde(default)]
     pub assigned: Option<String>,
+    /// When it is free though its container was lost, milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub lost_until_ms: Option<i64>,
     /// How often it was freed while a container may still have been using it.
     #[serde(default)]
     pub overlaps: u32,
@@ -509,7 +530,7 @@ record!(Grant, GRANT, own => own.id.clone(), [
     own.ticket.as_str(),
     own.place.container(),
     own.place.name(),
-    own.max_lapse_s.and_then(|s| i64::try_from(s.saturating_mul(1000)).ok()),
+    own.due_ms(),
     own.assigned.clone(),
 ]);
 record!(Container, CONTAINER, own => own.id.clone(), [
@@ -616,10 +637,17 @@ impl Grant {
             wanted: Standing::Active,
             proven: Standing::Active,
             assigned: None,
+            lost_until_ms: None,
             overlaps: 0,
             followed_by: None,
             follows: None,
         }
+    }
+
+    /// From when on it may be free again without a receipt.
+    fn due_ms(&self) -> Option<i64> {
+        let lapse_ms = self.max_lapse_s.map(|s| i64::try_from(s).unwrap_or(i64::MAX / 1000) * 1000);
+        [lapse_ms, self.lost_until_ms].into_iter().flatten().min()
     }
 
     /// Whether the container of this serial may get it.

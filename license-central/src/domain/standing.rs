@@ -90,7 +90,7 @@ pub fn show_container(work: &mut Work<'_>, id: &str) -> Outcome<ContainerView> {
 }
 
 /// A container by its id or its serial.
-fn find_container(work: &mut Work<'_>, named: &str) -> Outcome<Stored<Container>> {
+pub fn find_container(work: &mut Work<'_>, named: &str) -> Outcome<Stored<Container>> {
     let serial = named.trim().to_uppercase();
     if let Some(found) = work.by::<Container>("serial", serial.into())? {
         return Ok(found);
@@ -139,6 +139,19 @@ pub fn withdraw_ticket(work: &mut Work<'_>, id: &str, why: &Reason) -> Outcome<V
     }
     let grants = orders::grants(work, id)?;
     grants.iter().map(|grant| set(work, &grant.record.id, Standing::Withdrawn, why)).collect()
+}
+
+/// Frees a license that its container will never give back, on a person's word. Booked as a risk.
+pub fn write_off(work: &mut Work<'_>, id: &str, why: &Reason) -> Outcome<Decided> {
+    check(why)?;
+    let mut grant = work.get::<Grant>(id)?;
+    if grant.record.place.container().is_none() {
+        return Err(Refusal::malformed("the license is in no container"));
+    }
+    grant.record.overlaps += 1;
+    work.note("grant.write-off", id, &why.reason);
+    leave(work, &mut grant)?;
+    Ok(Decided::of(grant.record))
 }
 
 /// Hands a license to a container: it gets it when it next asks, without a ticket. `None` takes
@@ -206,6 +219,7 @@ pub fn leave(work: &mut Work<'_>, grant: &mut Stored<Grant>) -> Outcome<()> {
     grant.record.proven = if is_over { Standing::Withdrawn } else { grant.record.wanted };
     grant.record.wanted = grant.record.proven;
     grant.record.max_lapse_s = None;
+    grant.record.lost_until_ms = None;
     work.note("grant.place", &grant.record.id, grant.record.place.name());
     work.update(grant)?;
     let Some(follower) = &grant.record.followed_by else { return Ok(()) };

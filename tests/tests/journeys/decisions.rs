@@ -241,3 +241,53 @@ fn a_container_that_shows_what_nothing_leads_to_waits_for_a_person() {
     assert!(may_use(&world, "other"));
     world.cli(&format!("central case decide {id} block --yes")).refused(7, &["S0B07"]);
 }
+
+#[test]
+fn a_lost_dongle_is_blocked_and_its_licenses_come_back_by_the_rule() {
+    let rule = "--quantity 1 --restore 1/365d --restore-wait 0s";
+    let mut world = selling(rule);
+    let ticket = text(&order(&world, "--number 1 --sku ED-1")["code"]);
+    world.cli(&format!("activate {ticket} --yes")).ok();
+    let lost = serial(&world, "usb");
+    let say = format!("restore --ticket {ticket} --lost {lost}");
+    world.cli(&say).refused(2, &["--yes"]);
+    world.cli(&format!("{say} --dry-run")).ok();
+    assert_eq!(grants(&world)[0][1], "held");
+    world.cli(&format!("{say} --yes")).ok();
+    world.plug("two", "rtc");
+    on(&world, "two", &format!("activate {ticket} --yes")).ok();
+    on(&world, "usb", "collect --yes").refused(5, &["S0B0F"]);
+    let two = serial(&world, "two");
+    let again = format!("restore --ticket {ticket} --lost {two} --yes");
+    world.cli(&again).refused(5, &["S0B1F", "1 times"]);
+    let rows = world.cli("central grant list --json").ok().data();
+    assert_eq!(rows["rows"][0]["overlaps"], 1, "the lost one may still work");
+}
+
+#[test]
+fn an_inventory_brings_licenses_to_another_dongle_after_a_while() {
+    let mut world = selling("--quantity 1 --restore 1/365d --restore-wait 7d");
+    let ticket = text(&order(&world, "--number 1 --sku ED-1")["code"]);
+    world.cli(&format!("activate {ticket} --yes")).ok();
+    let listed = world.cli("container inventory --out lists --json").ok().data();
+    let file = text(&listed["vendors"][0]["file"]);
+    world.plug("two", "rtc");
+    let two = serial(&world, "two");
+    let say = format!("restore --inventory {file} --to {two} --yes --json");
+    let told = world.cli(&say).ok().data();
+    let again = world.cli(&say).ok().data();
+    assert_eq!(told, again, "said again it stays as it was");
+    on(&world, "two", "collect --yes").ok();
+    assert!(!may_use(&world, "two"), "seven days have not passed");
+    // A person can decide that it need not wait.
+    let id = grants(&world)[0][0].clone();
+    world.cli(&format!("central grant write-off {id} --reason known --yes")).ok();
+    on(&world, "two", "collect --yes").ok();
+    assert!(may_use(&world, "two"));
+    let plain = selling("--quantity 1");
+    let ticket = text(&order(&plain, "--number 1 --sku ED-1")["code"]);
+    plain.cli(&format!("activate {ticket} --yes")).ok();
+    let lost = serial(&plain, "usb");
+    let refused = plain.cli(&format!("restore --ticket {ticket} --lost {lost} --yes"));
+    refused.refused(5, &["S0B1E", "product 7"]);
+}

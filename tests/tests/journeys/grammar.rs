@@ -268,9 +268,6 @@ const SAMPLES: &[(&str, &str)] = &[
     ("central ticket list", "!more"),
     ("central ticket show", "TICID"),
     ("central ticket show", "!tic_0"),
-    ("central ticket replace", "TICID --dry-run"),
-    ("central ticket replace", "TICID --yes"),
-    ("central ticket replace", "!TICID"),
     ("collect", "--dry-run"),
     ("collect", "--yes"),
     ("collect", "!--yes --gateway http://127.0.0.1:1/v1/acme"),
@@ -293,6 +290,18 @@ const SAMPLES: &[(&str, &str)] = &[
     ("central grant reinstate", "GRANT --dry-run"),
     ("central grant reinstate", "GRANT --yes"),
     ("central grant reinstate", "!gra_0 --yes"),
+    ("central grant write-off", "GRANT --dry-run"),
+    ("central grant write-off", "GRANT --reason lost --yes"),
+    ("central grant write-off", "!GRANT --yes"),
+    ("activate", "TICKET --yes"),
+    ("restore", "--ticket TICKET --lost SERIAL --dry-run"),
+    ("restore", "--ticket TICKET --lost SERIAL --yes"),
+    ("restore", "!--ticket TICKET --lost SERIAL --yes"),
+    ("central device unblock", "SERIAL --yes"),
+    ("activate", "TICKET --yes"),
+    ("central ticket replace", "TICID --dry-run"),
+    ("central ticket replace", "TICID --yes"),
+    ("central ticket replace", "!TICID"),
     ("move", "--to DONGLE-0000-0000-0000 --dry-run"),
     ("move", "!--to DONGLE-0 --yes"),
     ("release", "--dry-run"),
@@ -371,7 +380,7 @@ fn world() -> World {
     fs::write(world.path("pin"), "1234").expect("room");
     fs::create_dir_all(world.path("home")).expect("a folder");
     world.found_central();
-    world.cli("central product add --code 7 --name Editor").ok();
+    world.cli("central product add --code 7 --name Editor --restore 9/1d --restore-wait 0s").ok();
     world.cli("central item add --sku ED-1 --name Editor --product 7").ok();
     let order = world.cli("central order add --number 4711 --sku ED-1 --json").ok().data();
     for ((_, file), field) in DRAWN.iter().zip(["code", "ticket"]) {
@@ -593,18 +602,22 @@ const DRY: &[(&str, Dry)] = &[
     ("release", Run("--yes")),
     ("central ticket list", Without("reads")),
     ("central ticket show", Without("reads")),
-    ("central ticket replace", Run("TICID --yes")),
     ("central grant list", Without("reads")),
     ("central grant show", Without("reads")),
     ("central grant suspend", Run("GRANT --yes")),
     ("central grant reinstate", Run("GRANT --yes")),
     ("central grant assign", Run("GRANT --to SERIAL")),
+    ("collect", Run("--yes")),
+    ("central grant write-off", Run("GRANT --yes")),
+    ("activate", Run("TICKET --yes")),
+    ("restore", Run("--ticket TICKET --lost SERIAL --yes")),
+    ("central ticket replace", Run("TICID --yes")),
     ("central grant withdraw", Run("GRANT --yes")),
     ("central ticket withdraw", Run("TICID --yes")),
     ("central device list", Without("reads")),
     ("central device show", Without("reads")),
-    ("central device block", Run("SERIAL --yes")),
     ("central device unblock", Run("SERIAL --yes")),
+    ("central device block", Run("SERIAL --yes")),
     ("central case list", Without("reads")),
     ("central case decide", Run("CASE block --yes")),
     ("central audit list", Without("reads")),

@@ -28,6 +28,11 @@ pub(super) fn grant(verb: &GrantVerb, output: &Output) -> Result<()> {
             let call = (format!("/v1/grants/{id}/withdraw"), json!({}));
             carry_out(call, "grant-withdraw", decide, "it is gone for good then", output)
         }
+        GrantVerb::WriteOff { id, decide } => {
+            let question = "another can have it, though its container may still use it";
+            let call = (format!("/v1/grants/{id}/write-off"), json!({}));
+            carry_out(call, "grant-write-off", decide, question, output)
+        }
         GrantVerb::Assign { id, to, dry_run } => {
             let body = json!({ "container": to });
             if *dry_run {

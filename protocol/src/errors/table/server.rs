@@ -110,6 +110,14 @@ macro_rules! server_rows {
         "what is left of this ticket waits for another container",
         "it was moved there, or the vendor assigned it",
         "Collect it there: strongroom collect. Or ask the vendor.";
+    RestoreRefused = 0x0B1E, License, Denied,
+        "product {a} does not come back by itself when its container is lost",
+        "the vendor decides each case",
+        "Ask the vendor, with the inventory of the lost container.";
+    RestoreTooOften = 0x0B1F, License, Denied,
+        "licenses of this ticket came back {a} times within the period, and {b} are allowed",
+        "several of its containers were lost, or reported as lost",
+        "Wait, or ask the vendor.";
         }
     };
 }
