@@ -19,8 +19,8 @@ pub(crate) use key::{
 };
 pub(crate) use online::{
     ActivateArgs, AuditVerb, CaseVerb, CentralCommand, CollectArgs, DecideArgs, DecisionArg,
-    DeliverArgs, DeviceVerb, GatewayArgs, GrantVerb, ItemVerb, MoveArgs, OrderVerb, ProductVerb,
-    ReleaseArgs, RestoreArgs, TicketVerb, WizardArgs,
+    DeliverArgs, DeviceVerb, GatewayArgs, GrantVerb, ImportArgs, ImportVerb, ItemVerb, MoveArgs,
+    OrderVerb, ProductVerb, ReleaseArgs, RestoreArgs, TicketVerb, WizardArgs,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};

@@ -142,6 +142,9 @@ pub(crate) enum CentralCommand {
     /// Orders
     #[command(subcommand)]
     Order(OrderVerb),
+    /// Bring in what was there before: customers, orders, existing licenses, from CSV
+    #[command(subcommand)]
+    Import(ImportVerb),
     /// Tickets
     #[command(subcommand)]
     Ticket(TicketVerb),
@@ -256,6 +259,40 @@ pub(crate) enum OrderVerb {
     },
     /// List them
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportVerb {
+    /// Customers; columns name, reference, email
+    Customers {
+        #[command(flatten)]
+        import: ImportArgs,
+    },
+    /// Orders, and licenses that are in containers already; columns number, line, period, sku,
+    /// quantity, customer, customer-reference, container, entry, and terms such as terms.expires
+    Orders {
+        #[command(flatten)]
+        import: ImportArgs,
+        /// Where the new tickets are written, as CSV that only you may read
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// A file that is brought in.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct ImportArgs {
+    /// The file: CSV in UTF-8 with a line of names
+    pub(crate) file: PathBuf,
+    /// Leave out what is refused, and bring in the rest
+    #[arg(long)]
+    pub(crate) skip_refused: bool,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only say what would become of each row
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

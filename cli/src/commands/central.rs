@@ -1,6 +1,7 @@
 //! `strongroom central`: administration over the REST API.
 
 mod decide;
+mod import;
 
 use std::path::PathBuf;
 
@@ -33,6 +34,7 @@ pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
         CentralCommand::Product(verb) => product(verb, output),
         CentralCommand::Item(verb) => item(verb, output),
         CentralCommand::Order(verb) => order(verb, output),
+        CentralCommand::Import(verb) => import::run(verb, output),
         CentralCommand::Ticket(verb) => ticket(verb, output),
         CentralCommand::Grant(verb) => decide::grant(verb, output),
         CentralCommand::Device(verb) => decide::device(verb, output),

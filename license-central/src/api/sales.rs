@@ -1,6 +1,7 @@
 //! The Sales interface: orders become tickets.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -12,9 +13,14 @@ use super::extract::{Body, OnceKey, PathOf};
 use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
+use crate::domain::bulk::{self, RowResult, Rows};
+use crate::domain::catalog::NewCustomer;
 use crate::domain::central::Reply;
+use crate::domain::env::Env;
 use crate::domain::orders::{self, NewOrder, Ordered};
 use crate::domain::records::Order;
+use crate::domain::refusal::Outcome;
+use crate::domain::work::Work;
 
 /// What this face says of itself.
 #[derive(OpenApi)]
@@ -38,6 +44,8 @@ pub struct OrderReply {
 pub fn router(app: App) -> Router {
     let routes = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(create_order))
+        .routes(routes!(create_orders))
+        .routes(routes!(create_customers))
         .routes(routes!(show_order));
     let (router, document) = routes.split_for_parts();
     super::wrap(router, document, app)
@@ -61,6 +69,67 @@ async fn create_order(
             let code = code.map(|code| code.to_string());
             Ok(reply(status, &OrderReply { order, hint: ticket.hint, code }))
         })
+    })
+    .await
+}
+
+/// What became of each row, in the order of the rows.
+#[derive(Debug, Serialize, ToSchema)]
+struct Results {
+    /// One for each row.
+    results: Vec<RowResult>,
+}
+
+/// Takes many orders in, each for itself; or says what would become of them.
+#[utoipa::path(post, path = "/v1/orders/bulk", request_body = Rows<NewOrder>, responses(
+    (status = 200, body = Results), (status = "4XX", body = Problem)))]
+async fn create_orders(
+    State(app): State<App>,
+    who: Principal,
+    key: OnceKey,
+    Body { bytes, value }: Body<Rows<NewOrder>>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::Order)?;
+    let kept = Kept { key, route: "orders/bulk", bytes, preview: value.preview };
+    in_bulk(app, who, kept, move |work, env| bulk::orders(work, env, &value.rows)).await
+}
+
+/// Adds many customers, each for itself; or says what would become of them.
+#[utoipa::path(post, path = "/v1/customers/bulk", request_body = Rows<NewCustomer>, responses(
+    (status = 200, body = Results), (status = "4XX", body = Problem)))]
+async fn create_customers(
+    State(app): State<App>,
+    who: Principal,
+    key: OnceKey,
+    Body { bytes, value }: Body<Rows<NewCustomer>>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::Customer)?;
+    let kept = Kept { key, route: "customers/bulk", bytes, preview: value.preview };
+    in_bulk(app, who, kept, move |work, env| bulk::customers(work, env, &value.rows)).await
+}
+
+/// How a request is known when it is repeated, and whether it is kept.
+struct Kept {
+    key: OnceKey,
+    route: &'static str,
+    bytes: Bytes,
+    preview: bool,
+}
+
+async fn in_bulk<F>(app: App, who: Principal, kept: Kept, step: F) -> Result<Reply, Problem>
+where
+    F: Fn(&mut Work<'_>, &Env<'_>) -> Outcome<Vec<RowResult>> + Send + 'static,
+{
+    app.run(move |central| {
+        let answer = |work: &mut Work<'_>, env: &Env<'_>| {
+            let results = step(work, env)?;
+            Ok(reply(StatusCode::OK, &Results { results }))
+        };
+        if kept.preview {
+            return central.preview(&who.vendor, &who.id, answer);
+        }
+        let once = once(&kept.key, kept.route, &kept.bytes);
+        central.write_once(&who.vendor, &who.id, once.as_ref(), answer)
     })
     .await
 }

@@ -1,6 +1,6 @@
 //! Products, items and customers.
 
-use protocol::errors::ErrorCode;
+use protocol::errors::{ErrorCode, Shown};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -64,6 +64,12 @@ pub fn put_item(
 /// Adds a customer.
 pub fn create_customer(work: &mut Work<'_>, env: &Env<'_>, new: &NewCustomer) -> Outcome<Customer> {
     check_name(&new.name)?;
+    if let Some(reference) = &new.reference
+        && work.by::<Customer>("reference", reference.as_str().into())?.is_some()
+    {
+        let taken = Shown::from(ErrorCode::RecordTaken.failure());
+        return Err(taken.about(format!("customer of reference {reference:?}")).into());
+    }
     let customer = Customer {
         id: env.id("cus"),
         name: new.name.clone(),

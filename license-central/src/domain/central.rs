@@ -171,6 +171,17 @@ impl Central {
         result.unwrap_or(Err(Refusal::Store(StoreError::Conflict)))
     }
 
+    /// What a step would do: it is carried out, and nothing of it is kept.
+    pub fn preview<T>(
+        &self,
+        tenant: &str,
+        actor: &str,
+        mut step: impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
+    ) -> Outcome<T> {
+        let env = Env::new(self.clock.now_ms(), &*self.random, actor);
+        self.read(tenant, |work| step(work, &env))
+    }
+
     /// Changes records of `tenant`. When it returns `Ok`, all is durable; a step that refuses
     /// changed nothing. A step may run several times, and only the last one counts.
     pub fn write<T>(

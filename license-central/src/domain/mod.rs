@@ -6,6 +6,7 @@
 pub mod access;
 pub mod activation;
 pub mod audit;
+pub mod bulk;
 pub mod cases;
 pub mod catalog;
 pub mod central;

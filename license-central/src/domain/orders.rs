@@ -45,6 +45,16 @@ pub struct NewOrder {
     /// containers by the same update by which the new ones come in.
     #[serde(default)]
     pub replaces: Option<String>,
+    /// Who buys, by the number in the shop or ERP, instead of `customer`.
+    #[serde(default)]
+    pub customer_reference: Option<String>,
+    /// Serial of the container that has these licenses already, or gets them: they wait for it,
+    /// and nobody redeems a ticket. For licenses that were sold before there was a Central.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// The number that its entry has there.
+    #[serde(default)]
+    pub entry: Option<u16>,
 }
 
 fn first_line() -> u32 {
@@ -73,8 +83,10 @@ pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Orde
         return repeated(work, new, order);
     }
     let item = work.get::<Item>(&new.sku)?.record;
-    if let Some(customer) = &new.customer {
-        work.get::<Customer>(customer)?;
+    let customer = customer(work, new)?;
+    let container = new.container.as_deref().map(|serial| serial.trim().to_uppercase());
+    if let Some(serial) = &container {
+        standing::check_serial(work, serial)?;
     }
     let line = Order::line_of(&new.number, new.line);
     if let Some(first) = work.by::<Order>("line", line.into())? {
@@ -91,7 +103,10 @@ pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Orde
         created_ms: env.now_ms,
         restored_ms: Vec::new(),
     };
-    let order = record(env, new, &ticket, ticket.order.clone());
+    if container.is_some() && devices > 1 {
+        return Err(Refusal::malformed(format!("one container cannot have {devices} activations")));
+    }
+    let order = record(env, new, &ticket, (ticket.order.clone(), customer));
     for device in 0..devices {
         for part in &item.parts {
             let product = work.get::<Product>(&Product::id_of(part.product))?.record;
@@ -102,7 +117,9 @@ pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Orde
                 Counts::Units => terms.times_units(new.quantity)?,
             };
             terms.check(product.code, env)?;
-            let grant = Grant::new(env.id("gra"), &ticket.id, (product.code, device), terms);
+            let mut grant = Grant::new(env.id("gra"), &ticket.id, (product.code, device), terms);
+            grant.assigned = container.clone();
+            grant.entry = new.entry;
             work.insert(&grant)?;
         }
     }
@@ -116,13 +133,34 @@ pub fn order(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder) -> Outcome<Orde
     Ok(Ordered { order, ticket, code: Some(code.text()) })
 }
 
-fn record(env: &Env<'_>, new: &NewOrder, ticket: &Ticket, id: String) -> Order {
+/// Who buys, where that is said.
+fn customer(work: &mut Work<'_>, new: &NewOrder) -> Outcome<Option<String>> {
+    match (&new.customer, &new.customer_reference) {
+        (Some(_), Some(_)) => {
+            Err(Refusal::malformed("customer and customer_reference: one of them is enough"))
+        }
+        (Some(id), None) => Ok(Some(work.get::<Customer>(id)?.record.id)),
+        (None, Some(reference)) => {
+            let found = work.by::<Customer>("reference", reference.as_str().into())?;
+            let missing = || Refusal::missing(format!("customer of reference {reference:?}"));
+            Ok(Some(found.ok_or_else(missing)?.record.id))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn record(
+    env: &Env<'_>,
+    new: &NewOrder,
+    ticket: &Ticket,
+    (id, customer): (String, Option<String>),
+) -> Order {
     Order {
         id,
         number: new.number.clone(),
         line: new.line,
         period: new.period.clone(),
-        customer: new.customer.clone(),
+        customer,
         sku: new.sku.clone(),
         quantity: new.quantity,
         ticket: ticket.id.clone(),
@@ -156,7 +194,7 @@ fn extend(work: &mut Work<'_>, env: &Env<'_>, new: &NewOrder, first: &Order) -> 
         }
         work.update(&grant)?;
     }
-    let order = record(env, new, &ticket, env.id("ord"));
+    let order = record(env, new, &ticket, (env.id("ord"), first.customer.clone()));
     work.insert(&order)?;
     work.note("order.extend", &order.id, format!("period {} of {}…", new.period, ticket.hint));
     Ok(Ordered { order, ticket, code: None })

@@ -131,7 +131,7 @@ pub fn install(
     container: &Container,
     mut grant: Stored<Grant>,
 ) -> Outcome<Planned> {
-    let entry = free_entry(work, &container.id, grant.record.product)?;
+    let entry = free_entry(work, &container.id, &grant.record)?;
     let options = match &grant.record.options {
         // It was in a container before: what was fixed then stays so.
         Some(options) => match grant.record.until_s {
@@ -149,6 +149,7 @@ pub fn install(
     grant.record.epoch += 1;
     grant.record.max_lapse_s = options.lapse_s()?;
     grant.record.assigned = None;
+    grant.record.entry = None;
     set(work, (grant, entry), options, (units, EffectKind::Install))
 }
 
@@ -206,14 +207,16 @@ pub fn remove(
     Ok(Planned { change: Change::Remove(item), effect, is_module })
 }
 
-/// The least number that no entry of this product has in the container, or is about to have.
-fn free_entry(work: &mut Work<'_>, container: &str, product: u32) -> Outcome<u16> {
+/// The number that its entry has there already; else the least that no entry of this product has
+/// in the container, or is about to have.
+fn free_entry(work: &mut Work<'_>, container: &str, grant: &Grant) -> Outcome<u16> {
     let grants = chain::entries(work, container)?;
     let taken: Vec<u16> = grants
         .iter()
-        .filter(|grant| grant.record.product == product)
-        .filter_map(|grant| grant.record.place.entry())
+        .filter(|other| other.record.product == grant.product)
+        .filter_map(|other| other.record.place.entry())
         .collect();
-    let free = (0..=u16::MAX).find(|number| !taken.contains(number));
+    let mut numbers = grant.entry.into_iter().chain(0..=u16::MAX);
+    let free = numbers.find(|number| !taken.contains(number));
     free.ok_or_else(|| Refusal::malformed("no number is left for an entry"))
 }

@@ -259,6 +259,10 @@ pub struct Grant {
     /// Serial of the container that gets it when it next asks, without a ticket.
     #[serde(default)]
     pub assigned: Option<String>,
+    /// The number that its entry has in the container that it is assigned to, where it is there
+    /// already.
+    #[serde(default)]
+    pub entry: Option<u16>,
     /// When it is free though its container was lost, milliseconds since 1970 UTC.
     #[serde(default)]
     pub lost_until_ms: Option<i64>,
@@ -637,6 +641,7 @@ impl Grant {
             wanted: Standing::Active,
             proven: Standing::Active,
             assigned: None,
+            entry: None,
             lost_until_ms: None,
             overlaps: 0,
             followed_by: None,

@@ -38,6 +38,12 @@ pub struct Work<'a> {
     notes: Vec<Note>,
 }
 
+/// A place in a step: what it had changed and said by then.
+pub struct Mark {
+    changed: BTreeMap<(&'static str, String), Write>,
+    notes: usize,
+}
+
 /// What an audit says of one effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
@@ -138,6 +144,17 @@ impl<'a> Work<'a> {
         detail: impl Into<String>,
     ) {
         self.notes.push(Note { action, object: object.into(), detail: detail.into() });
+    }
+
+    /// Where the step is now, to come back to.
+    pub fn mark(&self) -> Mark {
+        Mark { changed: self.changed.clone(), notes: self.notes.len() }
+    }
+
+    /// Forgets what came behind the mark.
+    pub fn back_to(&mut self, mark: Mark) {
+        self.changed = mark.changed;
+        self.notes.truncate(mark.notes);
     }
 
     /// What the step changed, and what it says of it.

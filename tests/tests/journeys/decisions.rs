@@ -291,3 +291,49 @@ fn an_inventory_brings_licenses_to_another_dongle_after_a_while() {
     let refused = plain.cli(&format!("restore --ticket {ticket} --lost {lost} --yes"));
     refused.refused(5, &["S0B1E", "product 7"]);
 }
+
+#[test]
+fn what_was_there_before_is_brought_in_with_a_preview() {
+    let mut world = selling("--quantity 1");
+    world.unplug();
+    world.plug("usb", "rtc");
+    let one = serial(&world, "usb");
+    // A license that the vendor issued by file, before there was a Central.
+    let firm = "central/vendors/acme";
+    world.cli(&format!("vendor product add 7 --name Editor --vendor {firm}")).ok();
+    world.cli(&format!("container context --firm {firm} -o context")).ok();
+    let line = "--context context --product 7 --quantity 1 -o update";
+    world.cli(&format!("vendor issue --vendor {firm} {line}")).ok();
+    world.cli("update apply update --yes").ok();
+    let write = |name: &str, text: &str| std::fs::write(world.path(name), text).expect("room");
+    write("customers.csv", "name,reference,email\nAnna,C1,a@example.com\nBob,C2,\n");
+    let import = "central import customers customers.csv";
+    let would = world.cli(&format!("{import} --dry-run --json")).ok().data();
+    assert_eq!((&would["new"], &would["known"]), (&2.into(), &0.into()));
+    world.cli(import).refused(2, &["--yes"]);
+    world.cli(&format!("{import} --yes")).ok();
+    let again = world.cli(&format!("{import} --yes --json")).ok().data();
+    assert_eq!((&again["new"], &again["known"]), (&0.into(), &2.into()));
+    let rows = format!(
+        "number,sku,quantity,customer-reference,container,entry,terms.expires\n\
+         A1,ED-1,1,C1,{one},0,\nA2,ED-1,2,C2,,,2027-01-01\nA3,NONE,1,,,,\n"
+    );
+    write("orders.csv", &rows);
+    let import = "central import orders orders.csv --out tickets.csv";
+    world.cli(&format!("{import} --yes")).refused(2, &["line 4", "NONE", "--skip-refused"]);
+    assert_eq!(grants(&world).len(), 0, "a preview keeps nothing");
+    let done = world.cli(&format!("{import} --skip-refused --yes --json")).ok().data();
+    assert_eq!((&done["new"], &done["refused"]), (&2.into(), &1.into()));
+    assert_eq!(grants(&world).len(), 3);
+    world.cli("collect --yes").ok();
+    let listed = world.cli("license list").ok().stdout;
+    assert_eq!(listed.matches("product 7 entry").count(), 1, "the entry that it had: {listed}");
+    let tickets = std::fs::read_to_string(world.path("tickets.csv")).expect("a list");
+    let ticket = |number: &str| {
+        let line = tickets.lines().find(|line| line.starts_with(number)).expect("a line");
+        line.rsplit(',').next().expect("a ticket").to_owned()
+    };
+    world.plug("two", "rtc");
+    on(&world, "two", &format!("activate {} --yes", ticket("A1"))).refused(7, &["S0B03"]);
+    on(&world, "two", &format!("activate {} --yes", ticket("A2"))).ok();
+}
