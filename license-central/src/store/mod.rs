@@ -9,6 +9,8 @@ pub mod tables;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod postgres;
 
 pub use memory::{Fault, MemoryStore};
 pub use sql::SqlStore;

@@ -42,7 +42,7 @@ fn wizard(world: &World, gateway: &str, talk: &[(&str, &str)]) -> Outcome {
 }
 
 #[test]
-fn three_files_activate_a_container_without_network() {
+pub(crate) fn three_files_activate_a_container_without_network() {
     let (world, ticket) = selling("--quantity 1");
     let firm = "central/vendors/acme";
     world.cli(&format!("container context --firm {firm} -o request")).ok();
@@ -66,7 +66,7 @@ fn three_files_activate_a_container_without_network() {
 }
 
 #[test]
-fn several_updates_travel_in_one_file_and_are_applied_as_far_as_they_are_new() {
+pub(crate) fn several_updates_travel_in_one_file_and_are_applied_as_far_as_they_are_new() {
     let (world, ticket) = selling("--quantity 1");
     let firm = "central/vendors/acme";
     world.cli(&format!("container context --firm {firm} -o request")).ok();

@@ -53,7 +53,7 @@ fn protected(world: &World) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_ticket_becomes_a_license_that_moves_to_another_dongle() {
+pub(crate) fn a_ticket_becomes_a_license_that_moves_to_another_dongle() {
     let mut world = selling("--quantity 1");
     world.plug("one", "rtc");
     world.plug("two", "rtc");
@@ -73,7 +73,7 @@ fn a_ticket_becomes_a_license_that_moves_to_another_dongle() {
 }
 
 #[test]
-fn an_order_is_one_order_and_a_ticket_is_told_once() {
+pub(crate) fn an_order_is_one_order_and_a_ticket_is_told_once() {
     let world = selling("--quantity 1");
     let first = ordered(&world, "4711", 2);
     let again = ordered(&world, "4711", 2);
@@ -101,7 +101,7 @@ fn an_order_is_one_order_and_a_ticket_is_told_once() {
 }
 
 #[test]
-fn a_license_is_renewed_at_its_checkpoint_and_lapses_without() {
+pub(crate) fn a_license_is_renewed_at_its_checkpoint_and_lapses_without() {
     let mut world = selling("--quantity 1 --checkpoint 30d --renew-window 10d");
     world.plug("usb", "rtc");
     let program = protected(&world);
@@ -117,7 +117,7 @@ fn a_license_is_renewed_at_its_checkpoint_and_lapses_without() {
 }
 
 #[test]
-fn what_is_due_is_renewed_whoever_asks_and_only_once() {
+pub(crate) fn what_is_due_is_renewed_whoever_asks_and_only_once() {
     let mut world = selling("--quantity 1 --checkpoint 30d --renew-window 30d");
     world.plug("usb", "rtc");
     let ticket = ticket(&world, 1);
@@ -133,7 +133,7 @@ fn what_is_due_is_renewed_whoever_asks_and_only_once() {
 }
 
 #[test]
-fn an_answer_that_was_lost_is_had_again_and_issues_nothing_anew() {
+pub(crate) fn an_answer_that_was_lost_is_had_again_and_issues_nothing_anew() {
     let mut world = selling("--quantity 1");
     world.plug("usb", "rtc");
     let ticket = ticket(&world, 1);
@@ -148,7 +148,7 @@ fn an_answer_that_was_lost_is_had_again_and_issues_nothing_anew() {
 }
 
 #[test]
-fn a_server_that_starts_again_knows_all() {
+pub(crate) fn a_server_that_starts_again_knows_all() {
     let mut world = selling("--quantity 1");
     world.plug("usb", "rtc");
     let ticket = ticket(&world, 1);
@@ -202,7 +202,7 @@ fn terms_that_no_license_can_have_are_refused_before_they_are_sold() {
 }
 
 #[test]
-fn a_container_whose_firmware_is_revoked_gets_nothing_and_may_give_back() {
+pub(crate) fn a_container_whose_firmware_is_revoked_gets_nothing_and_may_give_back() {
     let mut world = selling("--quantity 1 --checkpoint 30d --renew-window 30d");
     world.plug("usb", "rtc");
     let ticket = ticket(&world, 2);

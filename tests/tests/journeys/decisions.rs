@@ -46,7 +46,7 @@ fn may_use(world: &World, dongle: &str) -> bool {
 }
 
 #[test]
-fn a_move_takes_a_license_to_the_other_dongle_alone() {
+pub(crate) fn a_move_takes_a_license_to_the_other_dongle_alone() {
     let mut world = selling("--quantity 1");
     world.plug("two", "rtc");
     world.plug("three", "rtc");
@@ -73,7 +73,7 @@ fn a_move_takes_a_license_to_the_other_dongle_alone() {
 }
 
 #[test]
-fn what_is_suspended_is_shown_as_done_when_the_container_proved_it() {
+pub(crate) fn what_is_suspended_is_shown_as_done_when_the_container_proved_it() {
     let world = selling("--quantity 1");
     let ticket = text(&order(&world, "--number 1 --sku ED-1")["code"]);
     world.cli(&format!("activate {ticket} --yes")).ok();
@@ -98,7 +98,7 @@ fn what_is_suspended_is_shown_as_done_when_the_container_proved_it() {
 }
 
 #[test]
-fn what_is_withdrawn_leaves_its_container_and_never_comes_back() {
+pub(crate) fn what_is_withdrawn_leaves_its_container_and_never_comes_back() {
     let world = selling("--quantity 1 --checkpoint 30d");
     let sold = order(&world, "--number 1 --sku ED-1 --quantity 2");
     let (ticket, id) = (text(&sold["code"]), text(&sold["ticket"]));
@@ -118,7 +118,7 @@ fn what_is_withdrawn_leaves_its_container_and_never_comes_back() {
 }
 
 #[test]
-fn a_blocked_container_loses_what_it_has_and_gets_nothing() {
+pub(crate) fn a_blocked_container_loses_what_it_has_and_gets_nothing() {
     let mut world = selling("--quantity 1");
     let ticket = text(&order(&world, "--number 1 --sku ED-1")["code"]);
     world.cli(&format!("activate {ticket} --yes")).ok();
@@ -136,7 +136,7 @@ fn a_blocked_container_loses_what_it_has_and_gets_nothing() {
 }
 
 #[test]
-fn an_assigned_license_comes_without_a_ticket() {
+pub(crate) fn an_assigned_license_comes_without_a_ticket() {
     let world = selling("--quantity 1");
     order(&world, "--number 1 --sku ED-1");
     let id = grants(&world)[0][0].clone();
@@ -150,7 +150,7 @@ fn an_assigned_license_comes_without_a_ticket() {
 }
 
 #[test]
-fn an_upgrade_replaces_a_license_by_one_update() {
+pub(crate) fn an_upgrade_replaces_a_license_by_one_update() {
     let mut world = selling("--quantity 1");
     world.cli("central product add --code 8 --name Studio --quantity 1").ok();
     world.cli("central item add --sku ST-1 --name Studio --product 8").ok();
@@ -175,7 +175,7 @@ fn an_upgrade_replaces_a_license_by_one_update() {
 }
 
 #[test]
-fn a_further_period_extends_the_license_once() {
+pub(crate) fn a_further_period_extends_the_license_once() {
     let world = selling("--quantity 1 --expires +30d");
     let sold = order(&world, "--number 1 --period 2027-01 --sku ED-1");
     let ticket = text(&sold["code"]);
@@ -199,7 +199,7 @@ fn a_further_period_extends_the_license_once() {
 }
 
 #[test]
-fn what_lapsed_in_a_dongle_with_a_clock_is_free_for_another() {
+pub(crate) fn what_lapsed_in_a_dongle_with_a_clock_is_free_for_another() {
     let mut world = selling("--quantity 1 --expires 2020-01-01T00:00:00Z");
     let ticket = text(&order(&world, "--number 1 --sku ED-1")["code"]);
     world.cli(&format!("activate {ticket} --yes")).ok();
@@ -210,7 +210,7 @@ fn what_lapsed_in_a_dongle_with_a_clock_is_free_for_another() {
 }
 
 #[test]
-fn what_lapsed_in_a_dongle_that_may_sleep_waits_for_it() {
+pub(crate) fn what_lapsed_in_a_dongle_that_may_sleep_waits_for_it() {
     let mut world = World::new();
     world.found_central();
     let terms = "--quantity 1 --expires 2020-01-01T00:00:00Z";
@@ -224,7 +224,7 @@ fn what_lapsed_in_a_dongle_that_may_sleep_waits_for_it() {
 }
 
 #[test]
-fn a_container_that_shows_what_nothing_leads_to_waits_for_a_person() {
+pub(crate) fn a_container_that_shows_what_nothing_leads_to_waits_for_a_person() {
     let mut world = selling("--quantity 1");
     world.make_case();
     let cases = world.cli("central case list --json").ok().data();
@@ -243,7 +243,7 @@ fn a_container_that_shows_what_nothing_leads_to_waits_for_a_person() {
 }
 
 #[test]
-fn a_lost_dongle_is_blocked_and_its_licenses_come_back_by_the_rule() {
+pub(crate) fn a_lost_dongle_is_blocked_and_its_licenses_come_back_by_the_rule() {
     let rule = "--quantity 1 --restore 1/365d --restore-wait 0s";
     let mut world = selling(rule);
     let ticket = text(&order(&world, "--number 1 --sku ED-1")["code"]);
@@ -265,7 +265,7 @@ fn a_lost_dongle_is_blocked_and_its_licenses_come_back_by_the_rule() {
 }
 
 #[test]
-fn an_inventory_brings_licenses_to_another_dongle_after_a_while() {
+pub(crate) fn an_inventory_brings_licenses_to_another_dongle_after_a_while() {
     let mut world = selling("--quantity 1 --restore 1/365d --restore-wait 7d");
     let ticket = text(&order(&world, "--number 1 --sku ED-1")["code"]);
     world.cli(&format!("activate {ticket} --yes")).ok();
@@ -293,7 +293,7 @@ fn an_inventory_brings_licenses_to_another_dongle_after_a_while() {
 }
 
 #[test]
-fn what_was_there_before_is_brought_in_with_a_preview() {
+pub(crate) fn what_was_there_before_is_brought_in_with_a_preview() {
     let mut world = selling("--quantity 1");
     world.unplug();
     world.plug("usb", "rtc");

@@ -19,6 +19,7 @@ mod malformed;
 mod options;
 mod owner;
 mod people;
+mod postgresql;
 mod programs;
 mod replay;
 mod seats;

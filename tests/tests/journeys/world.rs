@@ -30,6 +30,8 @@ pub(crate) struct World {
     dongles: Vec<(String, Child)>,
     user: Option<u32>,
     central: Option<Central>,
+    /// URL of the database that its License Central uses; none for the embedded one.
+    database: Option<String>,
 }
 
 /// A License Central that runs.
@@ -82,7 +84,7 @@ impl World {
     fn of(user: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
-        let world = World { dir, dongles: Vec::new(), user, central: None };
+        let world = World { dir, dongles: Vec::new(), user, central: None, database: None };
         for sub in ["work", "sealed", "port"] {
             fs::create_dir(world.path(sub)).expect("a folder");
             chown(world.path(sub), user, user).expect("root");
@@ -136,6 +138,7 @@ impl World {
 
     /// Makes a License Central in `central/`, for a vendor of its own, and logs in as its owner.
     pub(crate) fn found_central(&mut self) {
+        self.database = crate::postgresql::new_database();
         let init = "init --data central --vendor acme --name Acme --test";
         let mut command = self.server();
         let made = run(command.args(init.split_whitespace()), "");
@@ -198,6 +201,9 @@ impl World {
         let mut command = Command::new(built("license-central"));
         command.current_dir(self.dir.path());
         self.environment(&mut command);
+        if let Some(url) = &self.database {
+            command.env("STRONGROOM_CENTRAL_DATABASE", url);
+        }
         command
     }
 
