@@ -18,9 +18,9 @@ pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
 };
 pub(crate) use online::{
-    ActivateArgs, AuditVerb, CaseVerb, CentralCommand, CollectArgs, DecideArgs, DecisionArg,
-    DeliverArgs, DeviceVerb, GatewayArgs, GrantVerb, ImportArgs, ImportVerb, ItemVerb, MoveArgs,
-    OrderVerb, ProductVerb, ReleaseArgs, RestoreArgs, TicketVerb, WizardArgs,
+    ActivateArgs, ApiKeyVerb, AuditVerb, CaseVerb, CentralCommand, CollectArgs, DecideArgs,
+    DecisionArg, DeliverArgs, DeviceVerb, GatewayArgs, GrantVerb, ImportArgs, ImportVerb, ItemVerb,
+    MoveArgs, OrderVerb, ProductVerb, ReleaseArgs, RestoreArgs, TicketVerb, WizardArgs,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};

@@ -157,6 +157,9 @@ pub(crate) enum CentralCommand {
     /// Cases: containers that showed what nothing that was issued leads to
     #[command(subcommand)]
     Case(CaseVerb),
+    /// Keys of the API: for people and programs that administer
+    #[command(subcommand)]
+    Key(ApiKeyVerb),
     /// What was done, by whom
     #[command(subcommand)]
     Audit(AuditVerb),
@@ -397,6 +400,57 @@ pub(crate) enum DeviceVerb {
         #[command(flatten)]
         decide: DecideArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeyVerb {
+    /// Make a key, in a file that only you may read
+    Add {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum)]
+        role: RoleArg,
+        /// Where to write it
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List them
+    List,
+    /// End a key
+    Revoke {
+        /// Its id, key_…
+        id: String,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// Everything, keys included
+    Owner,
+    /// Everything but keys
+    Admin,
+    /// Orders, tickets, licenses
+    Issuer,
+    /// Looks at customers, handles containers
+    Support,
+    /// Looks at everything, the audit included
+    Auditor,
+    /// Looks at orders and licenses
+    Billing,
+    /// A shop or ERP: makes customers and orders
+    Integration,
 }
 
 #[derive(Debug, Subcommand)]

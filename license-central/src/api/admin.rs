@@ -31,26 +31,26 @@ use crate::store::{Filter, Page};
 struct Document;
 
 /// Rows of a list that are sent at once.
-const PAGE_MAX: usize = 200;
+pub(super) const PAGE_MAX: usize = 200;
 
 /// Which part of a list.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct ListQuery {
+pub(super) struct ListQuery {
     /// The `next` of the page before.
-    after: Option<String>,
+    pub(super) after: Option<String>,
     /// How many, at most 200.
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
 }
 
 /// A part of a list.
 #[derive(Debug, Serialize, ToSchema)]
-struct Listed<T> {
+pub(super) struct Listed<T> {
     /// The rows.
-    rows: Vec<T>,
+    pub(super) rows: Vec<T>,
     /// Where the next part begins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// All of this face.
@@ -77,7 +77,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(unblock))
         .routes(routes!(list_cases))
         .routes(routes!(decide))
-        .routes(routes!(list_audit));
+        .routes(routes!(list_audit))
+        .merge(super::keys::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap(router, document, app)
 }

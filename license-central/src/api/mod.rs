@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod extract;
 pub mod gateway;
+pub mod keys;
 pub mod problem;
 pub mod sales;
 

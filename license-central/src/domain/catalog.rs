@@ -110,7 +110,8 @@ fn put<R: Record>(
     Ok(stored)
 }
 
-fn check_name(name: &str) -> Outcome<()> {
+/// Refuses what is no name.
+pub fn check_name(name: &str) -> Outcome<()> {
     let fits = !name.trim().is_empty()
         && name.chars().count() <= NAME_LEN_MAX
         && !name.chars().any(char::is_control);

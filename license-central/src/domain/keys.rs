@@ -8,7 +8,9 @@ use protocol::crypto::hash::sha256;
 use protocol::crypto::mac;
 use protocol::errors::ErrorCode;
 use protocol::ids::hex;
+use serde::Serialize;
 use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::access::Principal;
@@ -16,6 +18,7 @@ use super::env::Env;
 use super::records::{ApiKey, RoleName};
 use super::refusal::{Outcome, Refusal};
 use super::work::Work;
+use crate::store::{Filter, Page};
 
 /// The tenant of records that belong to no vendor.
 pub const SYSTEM: &str = "";
@@ -65,6 +68,7 @@ pub fn create(
     secret: &Secret,
     (vendor, name, role): (&str, &str, RoleName),
 ) -> Outcome<(ApiKey, Zeroizing<String>)> {
+    super::catalog::check_name(name)?;
     let own = Zeroizing::new(hex(&env.bytes::<24>()));
     let key = ApiKey {
         id: env.id("key"),
@@ -79,6 +83,50 @@ pub fn create(
     work.note("key.create", &key.id, format!("{name} for {vendor}"));
     let text = Zeroizing::new(format!("{}.{}", key.id, *own));
     Ok((key, text))
+}
+
+/// A key as it is shown: never its secret, nor a hash of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct KeyView {
+    /// `key_…`
+    pub id: String,
+    /// What it is for, for people.
+    pub name: String,
+    /// What it may do.
+    pub role: RoleName,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// When it ended, if it did.
+    pub revoked_ms: Option<i64>,
+}
+
+impl KeyView {
+    fn of(key: ApiKey) -> Self {
+        let ApiKey { id, name, role, created_ms, revoked_ms, .. } = key;
+        KeyView { id, name, role, created_ms, revoked_ms }
+    }
+}
+
+/// The keys of a vendor. `work` is that of [`SYSTEM`], as for all that follow.
+pub fn list(work: &mut Work<'_>, vendor: &str, page: &Page<'_>) -> Outcome<Vec<KeyView>> {
+    let found = work.list::<ApiKey>(&Filter::Is("vendor", vendor.into()), page)?;
+    Ok(found.into_iter().map(|key| KeyView::of(key.record)).collect())
+}
+
+/// Ends a key of `who`'s vendor. Nobody ends the key that he asks with: the last owner would be
+/// locked out.
+pub fn revoke(work: &mut Work<'_>, env: &Env<'_>, who: &Principal, id: &str) -> Outcome<KeyView> {
+    let found = work.find::<ApiKey>(id)?.filter(|key| key.record.vendor == who.vendor);
+    let mut key = found.ok_or_else(|| Refusal::missing(format!("key {id:?}")))?;
+    if id == who.id {
+        return Err(Refusal::malformed("it is the key of this request: revoke it with another"));
+    }
+    if key.record.revoked_ms.is_none() {
+        key.record.revoked_ms = Some(env.now_ms);
+        work.update(&key)?;
+        work.note("key.revoke", id, format!("{} of {}", key.record.name, who.vendor));
+    }
+    Ok(KeyView::of(key.record))
 }
 
 /// Whose key this is. `work` is that of [`SYSTEM`]. What is wrong with it is not told.

@@ -220,6 +220,36 @@ pub(crate) fn a_container_whose_firmware_is_revoked_gets_nothing_and_may_give_ba
 }
 
 #[test]
+fn a_key_for_a_shop_may_order_and_nothing_else_until_it_is_revoked() {
+    let world = selling("--quantity 1");
+    let add = "central key add --name Shop --role integration --out shop.key";
+    let made = world.cli(&format!("{add} --json")).ok().data();
+    let id = made["id"].as_str().expect("an id").to_owned();
+    world.cli(add).refused(7, &["is there already"]);
+    let key = fs::read_to_string(world.path("shop.key")).expect("a key");
+    let as_shop = |line: &str| {
+        let program = crate::world::built("strongroom");
+        let args: Vec<&str> = line.split(' ').collect();
+        let mut command = world.command(&program, &args);
+        command.env("STRONGROOM_HOME", world.path("shop"));
+        command.env("STRONGROOM_CENTRAL_KEY", key.trim());
+        crate::world::run(&mut command, "")
+    };
+    let (admin, sales) = (world.face("admin"), world.face("sales"));
+    as_shop(&format!("central login --admin {admin} --sales {sales}")).ok();
+    as_shop("central order add --number 1 --sku ED-1").ok();
+    as_shop("central grant list").refused(4, &["S0B0A"]);
+    as_shop("central key list").refused(4, &["S0B0A"]);
+    let own = fs::read_to_string(world.path("central/owner.key")).expect("a key");
+    let own = own.split('.').next().expect("an id");
+    world.cli(&format!("central key revoke {own} --yes")).refused(2, &["with another"]);
+    world.cli(&format!("central key revoke {id} --yes")).ok();
+    as_shop("central order add --number 2 --sku ED-1").refused(4, &["S0B09"]);
+    let listed = world.cli("central key list").ok().stdout;
+    assert!(listed.contains("revoked") && !listed.contains(key.trim()), "{listed}");
+}
+
+#[test]
 fn a_password_is_no_argument() {
     let world = World::new();
     for url in ["postgres://me:pass@localhost/x", "postgres://localhost/x?password=pass"] {

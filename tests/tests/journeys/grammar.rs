@@ -331,6 +331,14 @@ const SAMPLES: &[(&str, &str)] = &[
     ("central ticket withdraw", "!TICID"),
     ("central grant list", ""),
     ("central grant list", "!more"),
+    ("central key list", ""),
+    ("central key list", "!more"),
+    ("central key add", "--name Shop --role integration --out shop.key --dry-run"),
+    ("central key add", "--name Shop --role integration --out shop.key"),
+    ("central key add", "!--name Shop --role integration --out shop.key"),
+    ("central key revoke", "APIKEY --dry-run"),
+    ("central key revoke", "APIKEY --yes"),
+    ("central key revoke", "!APIKEY"),
     ("central audit list", ""),
     ("central audit list", "!more"),
     ("container decommission", "--dry-run"),
@@ -348,7 +356,8 @@ const SAMPLES: &[(&str, &str)] = &[
 const NAMED_BY_VENDOR: [(&str, &str); 2] = [("LISTED", "lists"), ("ENDED", "final")];
 
 /// What a License Central drew, as it stands in the lines, and the file that it is kept in.
-const DRAWN: [(&str, &str); 5] = [
+const DRAWN: [(&str, &str); 6] = [
+    ("APIKEY", "api.key"),
     ("TICKET", "ticket"),
     ("TICID", "ticket.id"),
     ("GRANT", "grant.id"),
@@ -391,9 +400,12 @@ fn world() -> World {
     world.cli("central product add --code 7 --name Editor --restore 9/1d --restore-wait 0s").ok();
     world.cli("central item add --sku ED-1 --name Editor --product 7").ok();
     let order = world.cli("central order add --number 4711 --sku ED-1 --json").ok().data();
-    for ((_, file), field) in DRAWN.iter().zip(["code", "ticket"]) {
+    for (file, field) in [("ticket", "code"), ("ticket.id", "ticket")] {
         fs::write(world.path(file), order[field].as_str().expect("a text")).expect("room");
     }
+    let other = "central key add --name Other --role support --out other.key --json";
+    let key = world.cli(other).ok().data();
+    fs::write(world.path("api.key"), key["id"].as_str().expect("a text")).expect("room");
     let grants = world.cli("central grant list --json").ok().data();
     let grant = grants["rows"][0]["id"].as_str().expect("a text");
     fs::write(world.path("grant.id"), grant).expect("room");
@@ -630,6 +642,9 @@ const DRY: &[(&str, Dry)] = &[
     ("central device block", Run("SERIAL --yes")),
     ("central case list", Without("reads")),
     ("central case decide", Run("CASE block --yes")),
+    ("central key list", Without("reads")),
+    ("central key add", Run("--name Shop --role integration --out shop.key")),
+    ("central key revoke", Run("APIKEY --yes")),
     ("central audit list", Without("reads")),
     // The last: nothing is left for others.
     ("container decommission", Run("--yes --out final")),

@@ -1,0 +1,100 @@
+//! Keys of the API, on the Admin interface: for owners.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::admin::{ListQuery, Listed, PAGE_MAX};
+use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::problem::Problem;
+use super::{App, once, reply};
+use crate::domain::access::{Object, Principal, Verb, allow};
+use crate::domain::central::{Central, Reply};
+use crate::domain::keys::{self, KeyView, SYSTEM};
+use crate::domain::records::RoleName;
+use crate::store::Page;
+
+/// The routes.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list_keys, create_key)).routes(routes!(revoke_key))
+}
+
+/// A key as it is made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewKey {
+    /// What it is for, for people.
+    name: String,
+    /// What it may do.
+    role: RoleName,
+}
+
+/// A new key.
+#[derive(Debug, Serialize, ToSchema)]
+struct MadeKey {
+    /// `key_…`
+    id: String,
+    /// What goes into `Authorization: Bearer`. It is told once.
+    key: String,
+}
+
+/// The keys, without their secrets.
+#[utoipa::path(get, path = "/v1/keys", params(ListQuery), responses(
+    (status = 200, body = Listed<KeyView>), (status = "4XX", body = Problem)))]
+async fn list_keys(
+    State(app): State<App>,
+    who: Principal,
+    QueryOf(query): QueryOf<ListQuery>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Read, Object::Key)?;
+    let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+    let read = move |central: &Central| {
+        let page = Page { after: query.after.as_deref(), limit: limit + 1 };
+        central.read(SYSTEM, |work| keys::list(work, &who.vendor, &page))
+    };
+    let mut rows = app.run(read).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| row.id.clone());
+    Ok(reply(StatusCode::OK, &Listed { rows, next }))
+}
+
+/// Makes a key.
+#[utoipa::path(post, path = "/v1/keys", request_body = NewKey, responses(
+    (status = 201, body = MadeKey), (status = "4XX", body = Problem)))]
+async fn create_key(
+    State(app): State<App>,
+    who: Principal,
+    key: OnceKey,
+    Body { bytes, value }: Body<NewKey>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::Key)?;
+    app.run(move |central| {
+        let once = once(&key, "keys", &bytes);
+        central.write_once(SYSTEM, &who.id, once.as_ref(), |work, env| {
+            let new = (who.vendor.as_str(), value.name.as_str(), value.role);
+            let (made, text) = keys::create(work, env, central.secret(), new)?;
+            let made = MadeKey { id: made.id, key: text.to_string() };
+            Ok(reply(StatusCode::CREATED, &made))
+        })
+    })
+    .await
+}
+
+/// Ends a key.
+#[utoipa::path(post, path = "/v1/keys/{id}/revoke", responses(
+    (status = 200, body = KeyView), (status = "4XX", body = Problem)))]
+async fn revoke_key(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::Key)?;
+    let write = move |central: &Central| {
+        central.write(SYSTEM, &who.id, |work, env| keys::revoke(work, env, &who, &id))
+    };
+    Ok(reply(StatusCode::OK, &app.run(write).await?))
+}
