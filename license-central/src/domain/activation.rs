@@ -81,6 +81,9 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
         return Err(ErrorCode::ContainerBlocked.into());
     }
     chain::settle(work, &mut container, context.point())?;
+    // A container that was taken in from the journal has shown neither yet.
+    container.record.serial = context.statement.serial();
+    container.record.certificate = hex(&context.certificate);
     container.record.root_version = context.statement.body.root_version;
     container.record.revocation_epoch = context.statement.body.revocation_epoch;
     container.record.seen_ms = env.now_ms;

@@ -5,12 +5,14 @@
 
 pub mod access;
 pub mod activation;
+pub mod agreement;
 pub mod audit;
 pub mod catalog;
 pub mod central;
 pub mod chain;
 pub mod env;
 pub mod firm;
+pub mod journal;
 pub mod keys;
 pub mod orders;
 pub mod records;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vendor::Ledger;
 
+use super::journal::Claim;
 use super::terms::{Options, Terms};
 use super::work::Record;
 use crate::store::{Table, Value, tables};
@@ -285,6 +286,9 @@ pub struct IssuedUpdate {
     pub what: String,
     /// What it does to grants.
     pub effects: Vec<Effect>,
+    /// What explains it, as the signer's journal has it.
+    #[serde(default)]
+    pub claims: Vec<Claim>,
     /// What became of it.
     pub state: UpdateState,
     /// When it was issued, milliseconds since 1970 UTC.
