@@ -134,8 +134,8 @@ fn first_records(central: &Central, args: &InitArgs, root_fp: &str) -> Result<St
     })
 }
 
-/// Opens a Central with all its vendors, whose keys a signer holds: the one at `signer`, or one that
-/// is started.
+/// Opens a Central with all its vendors. A signer holds their keys: the one at `signer`, or one
+/// that is started.
 pub fn open(
     place: &PlaceArgs,
     signer: Option<&Path>,

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! {"format":"strongroom-central-backup/v1","made_ms":…}     the first line
-//! {"tenant":…,"table":…,"id":…,"version":…,"columns":[…],"body":…}   a line for each record
+//! {"tenant":…,"table":…,"id":…,"version":…,"columns":[…],"body":…}   for each record
 //! {"rows":…,"sha256":…}          the last: how many, and a hash over all lines before
 //! ```
 //!
-//! It has no key in it: neither `secret.key` nor the vendors'. Both change seldom, and lie in files.
+//! No key is in it, neither `secret.key` nor the vendors': both change seldom, and lie in files.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};

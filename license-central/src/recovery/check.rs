@@ -69,8 +69,8 @@ impl Kind {
         match self {
             Kind::Lost => "Stop the server, and run: license-central check --repair.",
             Kind::Unexplained => {
-                "Ask who ordered it. If nobody did, a key of the API or the server was stolen: take \
-                 the keys away (DELETE /v1/keys), and revoke the container."
+                "Ask who ordered it. If nobody did, a key of the API or the server was stolen: \
+                 make new keys, and revoke the container."
             }
             Kind::NotJournaled => {
                 "Somebody signed it with the vendor's keys elsewhere, or the journal is not the \

@@ -6,6 +6,9 @@ pub mod check;
 pub mod repair;
 pub mod restore;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 
 use protocol::errors::Shown;

@@ -1,5 +1,5 @@
 //! Takes in from the journal what the database lost: updates, the chain of each container, and
-//! where grants are. What is in doubt counts as in the container: nothing that one may hold is free.
+//! where grants are. What is in doubt counts as in the container: nothing it may hold is free.
 
 use std::collections::BTreeSet;
 

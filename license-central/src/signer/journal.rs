@@ -14,6 +14,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use protocol::errors::{ErrorCode, Shown};
 use protocol::ids::RootFp;
@@ -37,6 +38,9 @@ const STRIDE: u64 = 256;
 
 /// Bytes of entries that go into one answer.
 const PART_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a signer that ends is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// A journal that is written. One process has it at a time.
 pub struct Journal {
@@ -251,17 +255,22 @@ fn start(root_fp: RootFp) -> Vec<u8> {
 
 /// Takes the journal for this process. One that is just ending has a moment to do so.
 fn lock(file: &File, path: &Path) -> Result<(), Shown> {
-    for _ in 0..100 {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                std::thread::sleep(std::time::Duration::from_millis(50));
-            }
-            Err(std::fs::TryLockError::Error(error)) => return Err(Shown::io(path, &error)),
+    let failed = |error: std::io::Error| Shown::io(path, &error);
+    // Of the same open file: the lock is this one's too.
+    let own = file.try_clone().map_err(failed)?;
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // Nobody hears it any more where it took too long.
+        let _ = tell.send(own.lock());
+    });
+    match told.recv_timeout(LOCK_WAIT) {
+        Ok(locked) => locked.map_err(failed),
+        Err(_) => {
+            let title = format!("another signer has {}", path.display());
+            let hint = "Run one signer, and name its socket to each server: --signer.";
+            Err(Shown::conflict(title, hint))
         }
     }
-    let title = format!("another signer has {}", path.display());
-    Err(Shown::conflict(title, "Run one signer, and name its socket to each server: --signer."))
 }
 
 /// Makes the name of a new file durable.

@@ -209,7 +209,7 @@ fn sqlite_keeps_the_contract() {
 }
 
 /// A PostgreSQL of its own, on a Unix socket, run by an ordinary user: it refuses root.
-struct Postgres {
+pub(crate) struct Postgres {
     dir: tempfile::TempDir,
 }
 
@@ -219,7 +219,7 @@ const NOBODY: u32 = 65534;
 const POSTGRES_BIN: &str = "/usr/lib/postgresql/15/bin";
 
 impl Postgres {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let postgres = Postgres { dir: tempfile::tempdir().unwrap() };
         std::os::unix::fs::chown(postgres.dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         let init = ["-A", "trust", "-U", "strongroom", "-E", "UTF8", "--locale=C", "--no-sync"];
@@ -231,7 +231,7 @@ impl Postgres {
         postgres
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgres://strongroom@localhost/postgres?host={}", self.dir.path().display())
     }
 

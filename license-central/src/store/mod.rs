@@ -8,7 +8,7 @@ mod sql;
 pub mod tables;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
 pub use memory::{Fault, MemoryStore};
 pub use sql::SqlStore;

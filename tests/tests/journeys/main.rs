@@ -8,6 +8,7 @@ mod answers;
 mod bad_input;
 mod c;
 mod central;
+mod central_signer;
 mod clock;
 mod entries;
 mod first_run;

@@ -137,7 +137,13 @@ impl World {
 
     /// Starts the License Central in `central/`, at addresses that are free, and logs in.
     pub(crate) fn start_central(&mut self) {
+        self.start_central_with(&[]);
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_central_with(&mut self, environment: &[(&str, &str)]) {
         let mut command = self.server();
+        command.envs(environment.iter().copied());
         command.args(["serve", "--data", "central", "--json"]);
         for face in ["--sales", "--gateway", "--admin"] {
             command.args([face, "127.0.0.1:0"]);
@@ -161,6 +167,13 @@ impl World {
             assert!(central.child.wait().expect("a child of this process").success());
         }
         fs::read_to_string(self.path("central.log")).expect("a log")
+    }
+
+    /// Kills the License Central.
+    pub(crate) fn kill_central(&mut self) {
+        let mut central = self.central.take().expect("it runs");
+        central.child.kill().expect("a child of this process");
+        central.child.wait().expect("a child of this process");
     }
 
     /// Address of a face of the License Central.
@@ -361,9 +374,11 @@ impl World {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
-                match path.is_dir() {
-                    true => folders.push(path),
-                    false => files.push((path.clone(), fs::read(path).expect("a file"))),
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.is_file() {
+                    // Not a socket.
+                    files.push((path.clone(), fs::read(path).expect("a file")));
                 }
             }
         }

@@ -1,0 +1,184 @@
+//! License Central's signer as a process, and the way back from a backup, as an administrator has
+//! them.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::central::{on, selling, states, ticket};
+use crate::key_stores::{MODULE, world_with_token};
+use crate::world::{Outcome, World, built, until};
+
+/// Runs a command of the server's program in the world's Central.
+fn server(world: &World, line: &str) -> Outcome {
+    let args: Vec<&str> = line.split_whitespace().collect();
+    world.run(&built("license-central"), &[&args[..], &["--data", "central"]].concat(), "")
+}
+
+fn log(world: &World) -> String {
+    fs::read_to_string(world.path("central.log")).expect("a log")
+}
+
+/// Ids of the signers that ran, in order.
+fn signers(world: &World) -> Vec<Pid> {
+    let lines = log(world);
+    let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let says = lines.filter(|line| line["fields"]["message"] == "the signer listens");
+    let id = |line: Value| line["fields"]["id"].as_i64().and_then(|id| Pid::from_raw(id as i32));
+    says.map(|line| id(line).expect("an id")).collect()
+}
+
+fn last_signer(world: &World) -> Pid {
+    *signers(world).last().expect("one runs")
+}
+
+fn activate(world: &World, dongle: &str, ticket: &str) -> Outcome {
+    on(world, dongle, &format!("activate {ticket} --yes"))
+}
+
+#[test]
+fn a_signer_that_is_killed_is_started_again_and_nothing_is_lost_or_signed_twice() {
+    let mut world = selling("--quantity 1");
+    let names = ["one", "two", "three"];
+    names.iter().for_each(|name| world.plug(name, "rtc"));
+    let ticket = ticket(&world, 3);
+    // At rest, and in the middle of whatever it is at.
+    kill_process(last_signer(&world), Signal::KILL).expect("it runs");
+    activate(&world, "one", &ticket).ok();
+    assert_eq!(signers(&world).len(), 2);
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..6 {
+                let known = signers(&world).len();
+                let _ = kill_process(last_signer(&world), Signal::KILL);
+                let is_next = || signers(&world).len() > known || is_done.load(Ordering::Relaxed);
+                until("the next signer", is_next);
+            }
+        });
+        for name in &names[1..] {
+            until("a license", || {
+                let done = activate(&world, name, &ticket);
+                assert!(done.code == 0 || done.stderr.contains("S0B0D"), "{done:?}");
+                done.code == 0
+            });
+        }
+        is_done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(states(&world), ["held"; 3]);
+    server(&world, "check").ok();
+    let report = server(&world, "check --json").ok().data();
+    assert_eq!(report["vendors"][0]["entries"], 3);
+    // A server that dies takes its signer along: the next one has the journal.
+    world.kill_central();
+    world.start_central();
+    on(&world, "one", "release --yes").ok();
+    let log = world.stop_central();
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn what_a_cap_stopped_is_signed_when_it_is_raised() {
+    let mut world = selling("--quantity 1");
+    ["one", "two"].iter().for_each(|name| world.plug(name, "rtc"));
+    let ticket = ticket(&world, 2);
+    let caps = world.path("central/signer.toml");
+    let first = fs::read_to_string(&caps).expect("init made it");
+    let reread = |world: &World, text: &str| {
+        let count = |world: &World| log(world).matches("caps were read again").count();
+        let before = count(world);
+        fs::write(&caps, text).expect("room");
+        kill_process(last_signer(world), Signal::HUP).expect("it runs");
+        until("the caps", || count(world) > before);
+    };
+    reread(&world, &first.replace("installs = 50_000", "installs = 1"));
+    activate(&world, "one", &ticket).ok();
+    activate(&world, "two", &ticket).refused(5, &["S0B31", "installs", "2", "1", "signer.toml"]);
+    let report = server(&world, "check").ok().stdout;
+    assert!(report.contains("1 more were decided and are not signed yet"), "{report}");
+    reread(&world, &first);
+    activate(&world, "two", &ticket).ok();
+    assert_eq!(states(&world), ["held", "held"]);
+}
+
+#[test]
+fn a_restored_backup_sells_nothing_twice() {
+    let mut world = selling("--quantity 1");
+    ["one", "two", "three"].iter().for_each(|name| world.plug(name, "rtc"));
+    let ticket = ticket(&world, 2);
+    activate(&world, "one", &ticket).ok();
+    let made = server(&world, "backup --out saved --json").ok().data();
+    assert!(made["rows"].as_u64().is_some_and(|rows| rows > 5), "{made}");
+    server(&world, "backup --out saved").refused(7, &["saved"]);
+    activate(&world, "two", &ticket).ok();
+    server(&world, "restore saved --yes").refused(7, &["S0B3A"]);
+    world.stop_central();
+    let gone = world.path("gone");
+    fs::create_dir(&gone).expect("room");
+    for name in ["central.db", "central.db-wal", "central.db-shm"] {
+        let _ = fs::rename(world.path("central").join(name), gone.join(name));
+    }
+    server(&world, "restore saved").refused(2, &["--yes"]);
+    let preview = server(&world, "restore saved --dry-run --json").ok().data();
+    assert_eq!(preview["vendors"][0], "acme");
+    let restored = server(&world, "restore saved --yes --json").ok().data();
+    assert_eq!(restored["vendors"][0]["updates"].as_array().map(Vec::len), Some(1), "{restored}");
+    world.start_central();
+    assert_eq!(states(&world), ["held", "held"]);
+    activate(&world, "three", &ticket).refused(7, &["S0B03"]);
+    server(&world, "check").ok();
+    on(&world, "two", "release --yes").ok();
+    activate(&world, "three", &ticket).ok();
+}
+
+#[test]
+fn a_database_that_was_put_back_by_hand_issues_nothing_until_it_is_repaired() {
+    let mut world = selling("--quantity 1");
+    ["one", "two"].iter().for_each(|name| world.plug(name, "rtc"));
+    let ticket = ticket(&world, 1);
+    world.stop_central();
+    fs::copy(world.path("central/central.db"), world.path("old.db")).expect("room");
+    world.start_central();
+    activate(&world, "one", &ticket).ok();
+    world.stop_central();
+    for name in ["central.db-wal", "central.db-shm"] {
+        let _ = fs::remove_file(world.path("central").join(name));
+    }
+    fs::copy(world.path("old.db"), world.path("central/central.db")).expect("room");
+    world.start_central();
+    assert_eq!(states(&world), ["pool"]);
+    activate(&world, "two", &ticket).refused(8, &["S0B36", "check --repair"]);
+    let found = server(&world, "check");
+    assert_eq!(found.code, 7, "{found:?}");
+    assert!(found.stdout.contains("lost: number 1"), "{found:?}");
+    server(&world, "check --repair --yes").refused(7, &["another signer"]);
+    world.stop_central();
+    server(&world, "check --repair --yes").ok();
+    world.start_central();
+    activate(&world, "two", &ticket).refused(7, &["S0B03"]);
+    server(&world, "check").ok();
+}
+
+#[test]
+fn a_vendor_whose_keys_are_in_a_token_is_served() {
+    let mut world = world_with_token("");
+    world.found_central();
+    world.stop_central();
+    for path in ["central/vendors/acme", "central/journal"] {
+        fs::remove_dir_all(world.path(path)).expect("own folder");
+    }
+    let store = format!("--store pkcs11 --module {MODULE} --token firm --pin-file pin");
+    world.cli(&format!("vendor init central/vendors/acme --name Vault --test {store}")).ok();
+    world.start_central_with(&[("STRONGROOM_PIN", "2468")]);
+    world.cli("central product add --code 7 --name Editor --quantity 1").ok();
+    world.cli("central item add --sku ED-1 --name Editor --product 7").ok();
+    world.plug("usb", "rtc");
+    let ticket = ticket(&world, 1);
+    world.cli(&format!("activate {ticket} --yes")).ok();
+    world.cli("release --yes").ok();
+    assert_eq!(states(&world), ["pool"]);
+    server(&world, "check").ok();
+}
