@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use vendor::Vendor;
 
 use crate::args::{BackupArgs, CheckArgs, PlaceArgs, RestoreArgs};
-use crate::clock::SystemClock;
-use crate::domain::central::{Central, Clock};
+use crate::domain::central::Central;
 use crate::domain::keys::SYSTEM;
 use crate::domain::records;
 use crate::domain::refusal::Refusal;
@@ -91,8 +90,7 @@ pub fn backup(args: &BackupArgs) -> Result<Said, Shown> {
     let folders = place::vendors(&args.place)?.into_iter().map(|(id, _)| id);
     let tenants: BTreeSet<String> = rows.chain(folders).chain([SYSTEM.to_owned()]).collect();
     let tenants: Vec<String> = tenants.into_iter().collect();
-    let store = place::open_store(&args.place)?;
-    let made = backup::make(&store, &tenants, &args.out, SystemClock.now_ms())?;
+    let made = backup::make(central.store(), &tenants, &args.out, central.now_ms())?;
     let text = format!(
         "{} records in {}\nIt has no keys: keep secret.key, vendors and the journal elsewhere too",
         made.rows,
@@ -115,12 +113,10 @@ pub fn restore(args: &RestoreArgs) -> Result<Said, Shown> {
     }
     eprintln!("{text}");
     confirm("Restore it?", args.yes)?;
-    let store = place::open_store(&args.place)?;
-    store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
-    restore::run(&store, &args.file, &held)?;
-    drop(store);
-    let central = place::open_records(&args.place)?;
-    let done = repair_all(&central, &sources(&args.place)?)?;
+    // Keys and journals are looked for before anything is changed.
+    let (central, sources) = (place::open_records(&args.place)?, sources(&args.place)?);
+    restore::run(central.store(), &args.file, &held)?;
+    let done = repair_all(&central, &sources)?;
     let lines: Vec<String> = done.iter().map(repair::text).collect();
     let data = json!({ "backup": contents, "vendors": done });
     let text = format!("restored\n{}", lines.join("\n"));

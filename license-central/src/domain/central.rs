@@ -140,6 +140,11 @@ impl Central {
         &self.secret
     }
 
+    /// The records of all tenants.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// The time, milliseconds since 1970 UTC.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()

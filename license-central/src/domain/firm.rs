@@ -110,6 +110,17 @@ impl LocalSigner {
         LocalSigner { trust, keys: Mutex::new(keys) }
     }
 
+    /// Refuses what names another key than the one that signs.
+    pub fn check_key(&self, leaves: &[Leaf]) -> Result<(), Shown> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let key_id = Issuer::of(&self.trust)?.key(&keys)?.verifying_key().id();
+        if leaves.iter().all(|leaf| leaf.header.key_id == key_id) {
+            return Ok(());
+        }
+        let why = "it was decided under a key that signs no more; take it back and issue anew";
+        Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed(why))
+    }
+
     /// Refuses what a reseller may not issue.
     pub fn check_scope(&self, ops: &[UpdateOp]) -> Result<(), Shown> {
         Issuer::of(&self.trust)?.check_scope(ops)
@@ -133,13 +144,9 @@ impl Signer for LocalSigner {
     }
 
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
+        self.check_key(leaves)?;
         let issuer = Issuer::of(&self.trust)?;
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let key_id = issuer.key(&keys)?.verifying_key().id();
-        if leaves.iter().any(|leaf| leaf.header.key_id != key_id) {
-            let why = "it was decided under a key that signs no more; take it back and issue anew";
-            return Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed(why));
-        }
         let draft = |leaf: &Leaf| Draft {
             before: Point { seq: leaf.header.seq - 1, state: leaf.header.state },
             header: leaf.header,

@@ -132,6 +132,7 @@ impl Signer for Keeper {
 
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
         let ops: Vec<_> = leaves.iter().map(|leaf| self.typed(leaf)).collect::<Result<_, _>>()?;
+        self.signer.check_key(leaves)?;
         let now_s = u64::try_from(self.clock.now_ms() / 1000).unwrap_or(0);
         let mut state = self.lock();
         state.check_agreed()?;

@@ -95,6 +95,13 @@ fn a_journal_that_is_older_than_the_records_know_is_refused_until_a_person_takes
     stage.start();
     stage.activate(&ticket, &mut stage.dongle(3)).refused(503, "S0B37");
     assert_eq!(stage.findings(), [Kind::JournalBehind]);
+    stage.stop();
+    assert_eq!(stage.accept().number, 1);
+    stage.start();
+    stage.activate(&ticket, &mut stage.dongle(3)).ok(200);
+    assert_eq!((stage.findings(), stage.check().unsigned.len()), (vec![], 1));
+    stage.activate(&ticket, &mut stage.dongle(2)).ok(200);
+    assert_eq!((stage.journal().len(), stage.check().unsigned.len()), (3, 0));
 }
 
 /// One moment of traffic: whatever is asked for may be applied or not, and told or not.

@@ -214,6 +214,8 @@ fn sec_s16_what_is_no_update_of_the_vendor_is_not_signed() {
         }),
         refused,
     );
+    let other = KeyId::default();
+    thief.is_refused(&with(&|leaf| leaf.header.key_id = other), ErrorCode::SignerRefused);
     assert_eq!(thief.sign(&[good]), Ok(()));
 }
 

@@ -2,6 +2,9 @@
 //! them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -10,7 +13,7 @@ use serde_json::Value;
 
 use crate::central::{on, selling, states, ticket};
 use crate::key_stores::{MODULE, world_with_token};
-use crate::world::{Outcome, World, built, until};
+use crate::world::{NOBODY, Outcome, World, built, run, until};
 
 /// Runs a command of the server's program in the world's Central.
 fn server(world: &World, line: &str) -> Outcome {
@@ -181,4 +184,31 @@ fn a_vendor_whose_keys_are_in_a_token_is_served() {
     world.cli("release --yes").ok();
     assert_eq!(states(&world), ["pool"]);
     server(&world, "check").ok();
+}
+
+/// Asks the signer how far the journal is, and prints how many bytes came back.
+const ASK: &str = "use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0) or die; \
+    connect(S, sockaddr_un($ARGV[0])) or die \"no way in\"; \
+    syswrite(S, pack(\"NC\", 6, 1) . \"\\x04acme\\x02\"); \
+    print sysread(S, my $answer, 100) > 5 ? \"an answer\" : \"nothing\";";
+
+#[test]
+fn another_user_gets_no_answer_from_the_signer() {
+    let world = selling("--quantity 1");
+    let socket = world.path("central/signer.sock");
+    let mode = fs::metadata(&socket).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let ask = |user: u32| {
+        let args = ["-e", ASK, socket.to_str().expect("UTF-8")];
+        let mut perl = world.command(Path::new("/usr/bin/perl"), &args);
+        run(perl.uid(user).gid(user), "")
+    };
+    assert_eq!(ask(0).ok().stdout, "an answer");
+    assert!(ask(NOBODY).stderr.contains("no way in"));
+    // Nor where the way in was left open.
+    for path in [world.path("central"), socket.clone()] {
+        fs::set_permissions(path, PermissionsExt::from_mode(0o777)).expect("own");
+    }
+    assert_eq!(ask(NOBODY).stdout, "nothing");
+    assert_eq!(ask(0).ok().stdout, "an answer");
 }
