@@ -45,7 +45,7 @@ impl SignerProcess {
         {
             return Err(failed(error));
         }
-        let before = umask(Mode::RWXG | Mode::RWXO);
+        let before = umask(Mode::XUSR | Mode::RWXG | Mode::RWXO);
         let bound = UnixListener::bind(socket).map_err(failed);
         umask(before);
         let (listener, own) = (bound?, self.clone());

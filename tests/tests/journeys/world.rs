@@ -182,7 +182,8 @@ impl World {
         central.at[name].as_str().expect("an address").to_owned()
     }
 
-    fn server(&self) -> Command {
+    /// The server's program, in the world's own folder.
+    pub(crate) fn server(&self) -> Command {
         let mut command = Command::new(built("license-central"));
         command.current_dir(self.dir.path());
         self.environment(&mut command);
