@@ -100,7 +100,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
     /// Socket of a signer that runs already; else one is started, and ended with the server
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", env = "STRONGROOM_CENTRAL_SIGNER")]
     pub signer: Option<PathBuf>,
     /// Print the addresses as JSON
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 
-use protocol::errors::{Exit, Shown};
+use protocol::errors::{Exit, Shown, write_utc};
 use serde_json::{Value, json};
 use vendor::Vendor;
 
@@ -103,11 +103,12 @@ pub fn backup(args: &BackupArgs) -> Result<Said, Shown> {
 pub fn restore(args: &RestoreArgs) -> Result<Said, Shown> {
     let held = restore::preview(&args.file)?;
     let (contents, tenants) = &held;
-    let made_s = u64::try_from(contents.made_ms / 1000).unwrap_or(0);
+    let mut made = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_utc(u64::try_from(contents.made_ms / 1000).unwrap_or(0), &mut made);
     let whose: Vec<&str> = tenants.iter().map(String::as_str).collect();
     let preview = json!({ "backup": contents, "vendors": whose });
-    let text =
-        format!("{} records of {}, made at Unix second {made_s}", contents.rows, whose.join(", "));
+    let text = format!("{} records of {}, made {made}", contents.rows, whose.join(", "));
     if args.dry_run {
         return Ok(Said::new("central.restore.preview/v1", preview, text));
     }

@@ -11,8 +11,10 @@ use strongroom_tests::dice::Dice;
 use crate::dongle::Dongle;
 use crate::stage::Stage;
 
-/// Runs of random traffic.
-const RUNS: u64 = 12;
+/// Runs of random traffic; more in `./dev soak`.
+fn runs() -> u64 {
+    if std::env::var_os("STRONGROOM_SOAK").is_some() { 1000 } else { 12 }
+}
 
 impl Stage {
     /// Stops all, puts the records back to what `old` has, and starts again.
@@ -125,7 +127,7 @@ fn none_is_twice(stage: &Stage, dongles: &mut [Dongle], seed: u64) {
 
 #[test]
 fn sec_c3_whatever_was_lost_no_license_is_twice() {
-    for seed in 0..RUNS {
+    for seed in 0..runs() {
         let mut dice = Dice::new(seed);
         let mut stage = Stage::new();
         let ticket = stage.ticket("1", 2);

@@ -2,9 +2,11 @@
 //! them.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -13,7 +15,7 @@ use serde_json::Value;
 
 use crate::central::{on, selling, states, ticket};
 use crate::key_stores::{MODULE, world_with_token};
-use crate::world::{NOBODY, Outcome, World, run, until};
+use crate::world::{NOBODY, Outcome, World, run, signal, until};
 
 /// Runs a command of the server's program in the world's Central.
 fn server(world: &World, line: &str) -> Outcome {
@@ -106,6 +108,23 @@ fn what_a_cap_stopped_is_signed_when_it_is_raised() {
     assert_eq!(states(&world), ["held", "held"]);
 }
 
+/// Files of the embedded database that may be there; what was written last is in the second.
+const DATABASE: [&str; 3] = ["central.db", "central.db-wal", "central.db-shm"];
+
+fn copy_database(world: &World, from: &str, to: &str) {
+    fs::create_dir_all(world.path(to)).expect("room");
+    let paths = DATABASE.map(|name| (world.path(from).join(name), world.path(to).join(name)));
+    for (from, to) in paths.iter().filter(|(from, _)| from.exists()) {
+        fs::copy(from, to).expect("room");
+    }
+}
+
+fn move_database(world: &World, from: &str, to: &str) {
+    copy_database(world, from, to);
+    let paths = DATABASE.map(|name| world.path(from).join(name));
+    paths.iter().filter(|path| path.exists()).for_each(|path| fs::remove_file(path).expect("own"));
+}
+
 #[test]
 fn a_restored_backup_sells_nothing_twice() {
     let mut world = selling("--quantity 1");
@@ -118,11 +137,7 @@ fn a_restored_backup_sells_nothing_twice() {
     activate(&world, "two", &ticket).ok();
     server(&world, "restore saved --yes").refused(7, &["S0B3A"]);
     world.stop_central();
-    let gone = world.path("gone");
-    fs::create_dir(&gone).expect("room");
-    for name in ["central.db", "central.db-wal", "central.db-shm"] {
-        let _ = fs::rename(world.path("central").join(name), gone.join(name));
-    }
+    move_database(&world, "central", "gone");
     server(&world, "restore saved").refused(2, &["--yes"]);
     let preview = server(&world, "restore saved --dry-run --json").ok().data();
     assert_eq!(preview["vendors"][0], "acme");
@@ -142,14 +157,13 @@ fn a_database_that_was_put_back_by_hand_issues_nothing_until_it_is_repaired() {
     ["one", "two"].iter().for_each(|name| world.plug(name, "rtc"));
     let ticket = ticket(&world, 1);
     world.stop_central();
-    fs::copy(world.path("central/central.db"), world.path("old.db")).expect("room");
+    move_database(&world, "central", "old");
+    copy_database(&world, "old", "central");
     world.start_central();
     activate(&world, "one", &ticket).ok();
     world.stop_central();
-    for name in ["central.db-wal", "central.db-shm"] {
-        let _ = fs::remove_file(world.path("central").join(name));
-    }
-    fs::copy(world.path("old.db"), world.path("central/central.db")).expect("room");
+    move_database(&world, "central", "newer");
+    copy_database(&world, "old", "central");
     world.start_central();
     assert_eq!(states(&world), ["pool"]);
     activate(&world, "two", &ticket).refused(8, &["S0B36", "check --repair"]);
@@ -185,8 +199,43 @@ fn a_vendor_whose_keys_are_in_a_token_is_served() {
     server(&world, "check").ok();
 }
 
+/// A signer that an administrator runs: the server does without it, says so, and finds it again.
+#[test]
+fn a_signer_of_its_own_may_end_and_come_back() {
+    let mut world = selling("--quantity 1");
+    world.plug("usb", "rtc");
+    let ticket = ticket(&world, 1);
+    world.stop_central();
+    let mut signer = start_signer(&world);
+    world.start_central_with(&[("STRONGROOM_CENTRAL_SIGNER", "own.sock")]);
+    signer.kill().expect("a child of this process");
+    signer.wait().expect("a child of this process");
+    activate(&world, "usb", &ticket).refused(8, &["S0B0D"]);
+    assert_eq!(states(&world), ["pool"], "what cannot be drafted is not decided");
+    let mut signer = start_signer(&world);
+    activate(&world, "usb", &ticket).ok();
+    world.stop_central();
+    let ended = signer.try_wait().expect("a child of this process");
+    assert!(ended.is_none(), "it is not the server's");
+    signal(&signer, Signal::TERM);
+    assert!(signer.wait().expect("a child of this process").success());
+    server(&world, "check").ok();
+}
+
+fn start_signer(world: &World) -> Child {
+    let mut signer = world.server();
+    signer.args(["signer", "--data", "central", "--socket", "own.sock"]);
+    let log = fs::File::create(world.path("signer.log")).expect("a file");
+    let mut signer = signer.stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
+    let mut line = String::new();
+    let stdout = signer.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("it says where it is");
+    assert!(line.contains("own.sock"), "{line}");
+    signer
+}
+
 /// Asks the signer how far the journal is, and prints whether it says so.
-const ASK: &str = "use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0) or die; \
+const ASK: &str = "use Socket; $SIG{PIPE} = q(IGNORE); socket(S, AF_UNIX, SOCK_STREAM, 0) or die; \
     connect(S, sockaddr_un($ARGV[0])) or die \"no way in\"; \
     syswrite(S, pack(\"NC\", 6, 1) . \"\\x04acme\\x02\"); \
     print read(S, my $answer, 10) == 10 ? \"an answer\" : \"nothing\";";
