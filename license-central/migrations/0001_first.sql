@@ -100,3 +100,8 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_object ON audit (tenant, object, id);
 CREATE INDEX audit_writer ON audit (tenant, writer, id);
+
+CREATE TABLE journal_mark (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);

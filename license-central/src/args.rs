@@ -23,6 +23,14 @@ pub enum Command {
     Serve(ServeArgs),
     /// Bring the database's tables up to date
     Migrate(PlaceArgs),
+    /// Hold the vendors' keys and sign, in a process of its own; `serve` starts one otherwise
+    Signer(SignerArgs),
+    /// Compare the records with what the signer wrote down
+    Check(CheckArgs),
+    /// Write all records into a file, also while the server runs
+    Backup(BackupArgs),
+    /// Put a backup into an empty database, and take in what was signed after it
+    Restore(RestoreArgs),
 }
 
 /// Where a Central is.
@@ -35,6 +43,16 @@ pub struct PlaceArgs {
     /// (PGPASSWORD) or ~/.pgpass
     #[arg(long, value_name = "URL", env = "STRONGROOM_CENTRAL_DATABASE")]
     pub database: Option<String>,
+    /// Folder of the signer's journals, best on another medium; else the folder `journal` of --data
+    #[arg(long, value_name = "DIR", env = "STRONGROOM_CENTRAL_JOURNAL")]
+    pub journal: Option<PathBuf>,
+}
+
+impl PlaceArgs {
+    /// Where the journals are.
+    pub fn journal_dir(&self) -> PathBuf {
+        self.journal.clone().unwrap_or_else(|| self.data.join("journal"))
+    }
 }
 
 /// Arguments of `init`.
@@ -81,7 +99,84 @@ pub struct ServeArgs {
     /// File that holds the passphrase of the vendors' keys; else STRONGROOM_PASSPHRASE
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// Socket of a signer that runs already; else one is started, and ended with the server
+    #[arg(long, value_name = "SOCKET", env = "STRONGROOM_CENTRAL_SIGNER")]
+    pub signer: Option<PathBuf>,
     /// Print the addresses as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `signer`.
+#[derive(Debug, Args)]
+pub struct SignerArgs {
+    /// Where
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Where it listens; else `signer.sock` in --data
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// File that holds the passphrase of the vendors' keys; else STRONGROOM_PASSPHRASE
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// End when the standard input does
+    #[arg(long, hide = true)]
+    pub held: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Where
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Take in from the journal what the database lost; the server must not run
+    #[arg(long)]
+    pub repair: bool,
+    /// Go on with a journal that is older than the database knows it: the newest is lost for good
+    #[arg(long, conflicts_with = "repair")]
+    pub accept_journal: bool,
+    /// Change without asking
+    #[arg(long)]
+    pub yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Where
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The new file
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Where
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Only say what it holds
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Restore without asking
+    #[arg(long)]
+    pub yes: bool,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }

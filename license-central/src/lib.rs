@@ -9,7 +9,10 @@
 pub mod api;
 pub mod args;
 pub mod clock;
+pub mod commands;
 pub mod domain;
 pub mod place;
+pub mod recovery;
 pub mod server;
+pub mod signer;
 pub mod store;

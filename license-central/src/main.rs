@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use license_central::args::{Cli, Command, InitArgs, PlaceArgs, ServeArgs};
+use license_central::args::{Cli, Command, InitArgs, PlaceArgs, ServeArgs, SignerArgs};
+use license_central::commands::Said;
+use license_central::domain::central::Central;
 use license_central::domain::refusal::Refusal;
-use license_central::{place, server};
+use license_central::{commands, place, server};
 use protocol::errors::{Shown, write_utc};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -19,9 +21,13 @@ fn main() -> ExitCode {
         Command::Init(args) => (args.json, init(args)),
         Command::Serve(args) => (args.json, serve(args)),
         Command::Migrate(args) => (false, migrate(args)),
+        Command::Signer(args) => (args.json, signer(args)),
+        Command::Check(args) => (args.json, say(commands::check(args), args.json)),
+        Command::Backup(args) => (args.json, say(commands::backup(args), args.json)),
+        Command::Restore(args) => (args.json, say(commands::restore(args), args.json)),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit) => ExitCode::from(exit),
         Err(shown) => {
             tell_error(&shown, json);
             ExitCode::from(shown.exit())
@@ -29,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn init(args: &InitArgs) -> Result<(), Shown> {
+fn init(args: &InitArgs) -> Result<u8, Shown> {
     let made = place::init(args)?;
     let (root, key) = (&made.root_fp, made.owner_key.display());
     let data = json!({ "vendor": args.vendor, "root_fp": root, "owner_key": key.to_string() });
@@ -41,9 +47,11 @@ fn init(args: &InitArgs) -> Result<(), Shown> {
     tell("central.init/v1", &data, &text, args.json)
 }
 
-fn serve(args: &ServeArgs) -> Result<(), Shown> {
+fn serve(args: &ServeArgs) -> Result<u8, Shown> {
     log_to_stderr();
-    let central = Arc::new(place::open(&args.place, args.passphrase_file.as_deref())?);
+    let (signer, passphrase_file) = (args.signer.as_deref(), args.passphrase_file.as_deref());
+    let central = Arc::new(place::open(&args.place, signer, passphrase_file)?);
+    show_journals(&central);
     // Its store has threads of its own, which must not end on those of the listeners.
     let _outlives_the_runtime = central.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -55,10 +63,43 @@ fn serve(args: &ServeArgs) -> Result<(), Shown> {
         let text = format!("Sales    {sales}\nGateway  {gateway}\nAdmin    {admin}");
         // Whoever does not read it may still use the server.
         let _ = tell("central.serve/v1", &data, &text, args.json);
-    }))
+    }))?;
+    Ok(0)
 }
 
-fn migrate(args: &PlaceArgs) -> Result<(), Shown> {
+/// Shows the signer that the database knows its journals. What disagrees issues nothing, and the
+/// rest of the server works.
+fn show_journals(central: &Central) {
+    for tenant in central.tenants() {
+        if let Err(refused) = central.agree(tenant) {
+            let shown = refused.shown();
+            let (why, hint) = (shown.title(&utc), shown.hint(&utc));
+            tracing::error!(tenant, code = shown.code(), why, hint, "nothing is issued");
+        }
+    }
+}
+
+fn signer(args: &SignerArgs) -> Result<u8, Shown> {
+    log_to_stderr();
+    let (process, socket) = place::open_signer(args)?;
+    process.listen(&socket)?;
+    let at = socket.display().to_string();
+    tracing::info!(id = std::process::id(), at, "the signer listens");
+    tell("central.signer/v1", &json!({ "socket": at }), &format!("Signer   {at}"), args.json)?;
+    if args.held {
+        std::thread::spawn(|| {
+            // Whoever started it holds the other end, and closes it by ending.
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            std::process::exit(0);
+        });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Shown::conflict(error, "Repeat the command."))?;
+    runtime.block_on(process.wait())?;
+    Ok(0)
+}
+
+fn migrate(args: &PlaceArgs) -> Result<u8, Shown> {
     let made =
         place::open_store(args)?.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
     tell("central.migrate/v1", &json!({ "steps": made }), &format!("{made} steps"), false)
@@ -70,12 +111,20 @@ fn log_to_stderr() {
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
-fn tell(schema: &str, data: &serde_json::Value, text: &str, json: bool) -> Result<(), Shown> {
+fn say(said: Result<Said, Shown>, json: bool) -> Result<u8, Shown> {
+    let Said { schema, data, text, exit } = said?;
+    tell(schema, &data, &text, json)?;
+    Ok(exit)
+}
+
+/// Prints what was done: the exit code of success.
+fn tell(schema: &str, data: &serde_json::Value, text: &str, json: bool) -> Result<u8, Shown> {
     let out =
         if json { json!({ "schema": schema, "data": data }).to_string() } else { text.into() };
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{out}").and_then(|()| stdout.flush());
-    written.map_err(|error| Shown::conflict(error, "Nothing reads what is printed."))
+    written.map_err(|error| Shown::conflict(error, "Nothing reads what is printed."))?;
+    Ok(0)
 }
 
 fn tell_error(shown: &Shown, json: bool) {

@@ -5,6 +5,9 @@
 //! owner.key         the first key of the API, until somebody takes it away
 //! central.db        the embedded database, if no other is named
 //! vendors/ID/       a vendor directory each, as `strongroom vendor init` makes them
+//! signer.toml       the most that the signer signs
+//! signer.sock       where the signer listens
+//! journal/          what it wrote down before it signed, unless --journal names another folder
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,7 +20,7 @@ use protocol::ids::{hex, parse_hex};
 use protocol::objects::root::Mode;
 use vendor::{Passphrase, Secrets, Vendor, files};
 
-use crate::args::{InitArgs, PlaceArgs};
+use crate::args::{InitArgs, PlaceArgs, SignerArgs};
 use crate::clock::SystemClock;
 use crate::domain::central::Central;
 use crate::domain::env::{Env, Random, SystemRandom};
@@ -25,12 +28,19 @@ use crate::domain::firm::{Firm, LocalSigner};
 use crate::domain::keys::{self, SYSTEM, Secret};
 use crate::domain::records::{self, RoleName};
 use crate::domain::refusal::Refusal;
+use crate::signer::caps::{self, CapsFile};
+use crate::signer::journal;
+use crate::signer::keeper::Keeper;
+use crate::signer::link::{Link, RemoteSigner};
+use crate::signer::process::SignerProcess;
 use crate::store::{SqlStore, Store};
 
 const SECRET_FILE: &str = "secret.key";
 const OWNER_FILE: &str = "owner.key";
 const DATABASE_FILE: &str = "central.db";
 const VENDORS_DIR: &str = "vendors";
+const CAPS_FILE: &str = "signer.toml";
+const SOCKET_FILE: &str = "signer.sock";
 
 /// What a new Central is told once.
 pub struct Made {
@@ -97,6 +107,8 @@ pub fn init(args: &InitArgs) -> Result<Made, Shown> {
     let store = open_store(&args.place)?;
     store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
     let central = central(Arc::new(store), secret, BTreeMap::new());
+    make_private(&args.place.journal_dir())?;
+    files::write_private(&data.join(CAPS_FILE), caps::FIRST.as_bytes())?;
     let owner_key = data.join(OWNER_FILE);
     let text = first_records(&central, args, &root_fp).map_err(Refusal::shown)?;
     files::write_private(&owner_key, format!("{text}\n").as_bytes())?;
@@ -122,8 +134,38 @@ fn first_records(central: &Central, args: &InitArgs, root_fp: &str) -> Result<St
     })
 }
 
-/// Opens a Central with all its vendors.
-pub fn open(place: &PlaceArgs, passphrase_file: Option<&Path>) -> Result<Central, Shown> {
+/// Opens a Central with all its vendors. A signer holds their keys: the one at `signer`, or one
+/// that is started.
+pub fn open(
+    place: &PlaceArgs,
+    signer: Option<&Path>,
+    passphrase_file: Option<&Path>,
+) -> Result<Central, Shown> {
+    let secret = secret(place)?;
+    let link = Arc::new(match signer {
+        Some(socket) => Link::to(socket),
+        None => start_signer(place, passphrase_file)?,
+    });
+    let mut firms = BTreeMap::new();
+    for (id, path) in vendors(place)? {
+        let signer = RemoteSigner { link: link.clone(), vendor: id.clone() };
+        let trust = Vendor::open(&path)?.trust;
+        firms.insert(id, Arc::new(Firm { trust, signer: Box::new(signer) }));
+    }
+    let store = open_store(place)?;
+    store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
+    Ok(central(Arc::new(store), secret, firms))
+}
+
+/// Opens a Central that issues nothing: for looking at its records, and putting them right.
+pub fn open_records(place: &PlaceArgs) -> Result<Central, Shown> {
+    let secret = secret(place)?;
+    let store = open_store(place)?;
+    store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
+    Ok(central(Arc::new(store), secret, BTreeMap::new()))
+}
+
+fn secret(place: &PlaceArgs) -> Result<Secret, Shown> {
     check_private(&place.data)?;
     let path = place.data.join(SECRET_FILE);
     if !path.exists() {
@@ -137,10 +179,47 @@ pub fn open(place: &PlaceArgs, passphrase_file: Option<&Path>) -> Result<Central
         let title = format!("{} does not hold 64 hexadecimal digits", path.display());
         Shown::usage(title, "Put a backup of it back.")
     })?;
-    let store = open_store(place)?;
-    store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
-    let firms = firms(&place.data.join(VENDORS_DIR), passphrase_file)?;
-    Ok(central(Arc::new(store), Secret::new(bytes), firms))
+    Ok(Secret::new(bytes))
+}
+
+/// The signer, with the keys of all vendors, and where it listens.
+pub fn open_signer(args: &SignerArgs) -> Result<(Arc<SignerProcess>, PathBuf), Shown> {
+    let place = &args.place;
+    check_private(&place.data)?;
+    let journals = place.journal_dir();
+    make_private(&journals)?;
+    let caps_path = place.data.join(CAPS_FILE);
+    let caps = CapsFile::read(&caps_path)?;
+    let secrets = ServerSecrets::new(args.passphrase_file.as_deref());
+    let mut keepers = BTreeMap::new();
+    for (id, path) in vendors(place)? {
+        let vendor = Vendor::open(&path)?;
+        let signer = LocalSigner::new(vendor.trust.clone(), vendor.keys(&secrets)?);
+        let (root_fp, journal) = (vendor.root.root_fp, journal::path_of(&journals, &id));
+        let clock = Arc::new(SystemClock);
+        let keeper = Keeper::open(signer, root_fp, &journal, caps.of(&id), clock)?;
+        keepers.insert(id, keeper);
+    }
+    let socket = args.socket.clone().unwrap_or_else(|| place.data.join(SOCKET_FILE));
+    Ok((Arc::new(SignerProcess::new(keepers, caps_path)), socket))
+}
+
+/// Starts this program as the signer. Secrets go the way they came: by the environment, or the name
+/// of a file.
+fn start_signer(place: &PlaceArgs, passphrase_file: Option<&Path>) -> Result<Link, Shown> {
+    let program = std::env::current_exe();
+    let program = program.map_err(|error| Shown::io(Path::new("/proc/self/exe"), &error))?;
+    let (data, journals) = (place.data.clone(), place.journal_dir());
+    let passphrase_file = passphrase_file.map(Path::to_owned);
+    Link::starting(&place.data.join(SOCKET_FILE), move || {
+        let mut command = std::process::Command::new(&program);
+        command.args(["signer", "--held", "--json", "--data"]).arg(&data);
+        command.arg("--journal").arg(&journals);
+        if let Some(path) = &passphrase_file {
+            command.arg("--passphrase-file").arg(path);
+        }
+        command
+    })
 }
 
 fn central(store: Arc<dyn Store>, secret: Secret, firms: BTreeMap<String, Arc<Firm>>) -> Central {
@@ -164,19 +243,18 @@ pub fn open_store(place: &PlaceArgs) -> Result<SqlStore, Shown> {
     opened.map_err(|error| Shown::conflict(error, "See that it runs, and that the URL is right."))
 }
 
-fn firms(dir: &Path, passphrase_file: Option<&Path>) -> Result<BTreeMap<String, Arc<Firm>>, Shown> {
-    let secrets = ServerSecrets::new(passphrase_file);
-    let mut firms = BTreeMap::new();
-    for entry in std::fs::read_dir(dir).map_err(|error| Shown::io(dir, &error))? {
-        let path = entry.map_err(|error| Shown::io(dir, &error))?.path();
+/// The vendors' directories, by their short names.
+pub fn vendors(place: &PlaceArgs) -> Result<Vec<(String, PathBuf)>, Shown> {
+    let dir = place.data.join(VENDORS_DIR);
+    let mut vendors = Vec::new();
+    for entry in std::fs::read_dir(&dir).map_err(|error| Shown::io(&dir, &error))? {
+        let path = entry.map_err(|error| Shown::io(&dir, &error))?.path();
         check_private(&path)?;
         let Some(id) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        let vendor = Vendor::open(&path)?;
-        let keys = vendor.keys(&secrets)?;
-        let signer = Box::new(LocalSigner::new(vendor.trust.clone(), keys));
-        firms.insert(id.to_owned(), Arc::new(Firm { trust: vendor.trust, signer }));
+        vendors.push((id.to_owned(), path));
     }
-    Ok(firms)
+    vendors.sort();
+    Ok(vendors)
 }
 
 /// Makes the file for its owner only, if it is not there: the database library would let others

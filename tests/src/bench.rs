@@ -198,6 +198,11 @@ impl<F: Flash + Clone> Bench<F> {
         self.keys.id()
     }
 
+    /// Its certificate.
+    pub fn certificate(&self) -> &[u8] {
+        self.keys.certificate()
+    }
+
     /// What its statements are signed by, as its certificate says.
     pub fn identity_key(&self) -> VerifyingKey {
         let (certificate, _) = UnverifiedObject::read(self.keys.certificate(), DEVICE_BODY_LEN_MAX)

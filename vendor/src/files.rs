@@ -111,6 +111,13 @@ impl NewFile {
         Ok(NewFile { path: path.to_owned(), file })
     }
 
+    /// The same for its owner only.
+    pub fn begin_private(path: &Path) -> Result<Self> {
+        let file = AtomicFile::create(path, 0o600, Existing::Keep);
+        let file = file.map_err(|error| write_error(path, error))?;
+        Ok(NewFile { path: path.to_owned(), file })
+    }
+
     /// Where it will be.
     pub fn path(&self) -> &Path {
         &self.path

@@ -93,6 +93,10 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
             refused => refused,
         });
     }
+    // A container that was taken in from the journal has shown none of these yet.
+    container.record.serial = context.statement.serial();
+    container.record.certificate = hex(&context.certificate);
+    container.record.home = Home::of(&device.body);
     container.record.root_version = context.statement.body.root_version;
     container.record.revocation_epoch = context.statement.body.revocation_epoch;
     container.record.seen_ms = env.now_ms;

@@ -1,6 +1,7 @@
 //! Runs steps: each in one transaction with its audit, and again where another came between.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::crypto::hash::sha256;
@@ -9,6 +10,7 @@ use protocol::ids::hex;
 use protocol::objects::file::{self, FileKind};
 
 use super::activation::{Context, Due};
+use super::agreement;
 use super::audit::Chain;
 use super::cases;
 use super::env::{Env, Random};
@@ -27,6 +29,9 @@ const ANSWER_MS: i64 = 24 * 3600 * 1000;
 /// How often a step is tried that meets a record which another has just made.
 const TAKEN_TRIES: u32 = 3;
 
+/// Updates after which the database notes how far it knows the journal.
+const MARK_STRIDE: u64 = 1024;
+
 /// The time.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970 UTC.
@@ -41,6 +46,8 @@ pub struct Central {
     secret: Secret,
     firms: BTreeMap<String, Arc<Firm>>,
     chain: Mutex<Chain>,
+    /// Updates that were signed since it runs.
+    signed: AtomicU64,
 }
 
 /// An update on its way to a container.
@@ -80,7 +87,8 @@ impl Central {
         firms: BTreeMap<String, Arc<Firm>>,
     ) -> Self {
         let chain = Mutex::new(new_chain(&*clock, &*random));
-        Central { store, clock, random, secret, firms, chain }
+        let signed = AtomicU64::new(0);
+        Central { store, clock, random, secret, firms, chain, signed }
     }
 
     /// The firm of a tenant.
@@ -113,7 +121,8 @@ impl Central {
         if leaves.is_empty() {
             return Ok(Vec::new());
         }
-        let objects = firm.signer.sign(&leaves)?;
+        let objects = self.shown(tenant, || Ok(firm.signer.sign(&leaves)?))?;
+        self.count_signed(tenant, leaves.len());
         let lacking = firm.lacking(&context.statement.body)?;
         let file = |(object, what): (Vec<u8>, String)| Delivered {
             file: file::write(FileKind::Update, &[&lacking, &object]),
@@ -144,9 +153,28 @@ impl Central {
         Ok(())
     }
 
+    /// Now and then notes how far the journal is known, so that a start need not look far.
+    fn count_signed(&self, tenant: &str, count: usize) {
+        let before = self.signed.fetch_add(count as u64, Ordering::Relaxed);
+        let stride = |signed: u64| signed / MARK_STRIDE;
+        if stride(before) == stride(before + count as u64) {
+            return;
+        }
+        // What was signed leaves all the same: the next start only looks further.
+        if let Err(refused) = self.agree(tenant) {
+            let why = refused.shown().title(&|at_s| at_s.to_string());
+            tracing::error!(why, "the journal's mark stays where it was");
+        }
+    }
+
     /// The installation's own secret.
     pub fn secret(&self) -> &Secret {
         &self.secret
+    }
+
+    /// The records of all tenants.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
     /// The time, milliseconds since 1970 UTC.
@@ -190,9 +218,40 @@ impl Central {
         actor: &str,
         mut step: impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
     ) -> Outcome<T> {
+        self.shown(tenant, || self.write_chained(tenant, actor, &mut step))
+    }
+
+    /// Runs what needs the signer, and again once it was shown that the database knows its journal:
+    /// it asks for that when it was started.
+    fn shown<T>(&self, tenant: &str, mut run: impl FnMut() -> Outcome<T>) -> Outcome<T> {
+        match run() {
+            Err(Refusal::Told(error)) if agreement::is_unshown(&error) => {
+                self.agree(tenant)?;
+                run()
+            }
+            done => done,
+        }
+    }
+
+    /// Shows the signer of a tenant that the database knows its journal.
+    pub fn agree(&self, tenant: &str) -> Outcome<()> {
+        agreement::agree(self, tenant, &*self.firm(tenant)?)
+    }
+
+    /// The tenants that anything is issued for.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.firms.keys().map(String::as_str)
+    }
+
+    fn write_chained<T>(
+        &self,
+        tenant: &str,
+        actor: &str,
+        step: &mut impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
+    ) -> Outcome<T> {
         let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
         for again in (0..TAKEN_TRIES).rev() {
-            match self.attempt(&chain, tenant, actor, &mut step) {
+            match self.attempt(&chain, tenant, actor, step) {
                 // Two instances may have made the same record at once: the second then finds it.
                 Err(Refusal::Store(StoreError::Taken { .. })) if again > 0 => {}
                 Err(refused) => {

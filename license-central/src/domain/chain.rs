@@ -6,13 +6,14 @@ use protocol::codec::Fixed;
 use protocol::errors::{ErrorCode, Shown};
 use protocol::ids::hex;
 use vendor::issue::Change;
-use vendor::ledger::{Issued, Point};
+use vendor::ledger::{Issued, Ledger, Point};
 
 use super::env::Env;
 use super::firm::{Firm, Leaf, Wanted};
+use super::journal::Claim;
 use super::orders::unhex;
 use super::records::{
-    Container, ContainerState, Effect, EffectKind, Grant, IssuedUpdate, Place, UpdateState,
+    Container, ContainerState, Effect, EffectKind, Grant, IssuedUpdate, Place, Ticket, UpdateState,
 };
 use super::refusal::{Outcome, Refusal};
 use super::standing;
@@ -168,6 +169,7 @@ pub fn issue(
     let wanted =
         Wanted { certificate: &certificate, before, changes: &changes, issued_s: env.now_s() };
     let (leaf, issued) = firm.signer.draft(&wanted)?;
+    let claims = claims(work, &changes, &effects)?;
     let update = IssuedUpdate {
         id: update_id(&container.record.id, &issued),
         container: container.record.id.clone(),
@@ -176,6 +178,7 @@ pub fn issue(
         body: hex(&leaf.body),
         what: issued.what.clone(),
         effects,
+        claims,
         state: UpdateState::Outstanding,
         issued_ms: env.now_ms,
     };
@@ -199,10 +202,36 @@ pub fn outstanding(
     };
     while let Some(issued) = live(at) {
         let update = work.get::<IssuedUpdate>(&update_id(&container.id, issued))?.record;
-        leaves.push((leaf(&update)?, update.what));
+        let beside = chain_beside(&container.chain, issued);
+        leaves.push((Leaf { beside, ..leaf(&update)? }, update.what));
         at = issued.after;
     }
     Ok(leaves)
+}
+
+/// States that others of its number lead to: updates that it takes the place of.
+fn chain_beside(chain: &Ledger, issued: &Issued) -> Vec<[u8; 32]> {
+    let others = chain.outstanding.iter().filter(|other| other.after.seq == issued.after.seq);
+    others.map(|other| other.after.state).filter(|state| *state != issued.after.state).collect()
+}
+
+/// What explains the changes of an update, for the journal.
+fn claims(work: &mut Work<'_>, changes: &[Change], effects: &[Effect]) -> Outcome<Vec<Claim>> {
+    let mut claims = Vec::new();
+    for (change, effect) in changes.iter().zip(effects) {
+        let item = match change {
+            Change::Set(setting) => setting.item.item,
+            Change::Remove(item) => *item,
+            _ => continue,
+        };
+        let ticket = work.get::<Grant>(&effect.grant)?.record.ticket;
+        let order = work.find::<Ticket>(&ticket)?.map(|ticket| ticket.record.order);
+        let Effect { grant, epoch, kind, standing } = effect.clone();
+        let (product, entry) = (item.product.0, item.entry.0);
+        let order = order.unwrap_or_default();
+        claims.push(Claim { grant, epoch, kind, standing, product, entry, ticket, order });
+    }
+    Ok(claims)
 }
 
 fn leaf(update: &IssuedUpdate) -> Outcome<Leaf> {
@@ -212,7 +241,8 @@ fn leaf(update: &IssuedUpdate) -> Outcome<Leaf> {
     };
     let header = unhex(&update.header).ok_or_else(damaged)?;
     let header = protocol::signed::Header::from_bytes(&header).map_err(|_| damaged())?;
-    Ok(Leaf { header, body: unhex(&update.body).ok_or_else(damaged)? })
+    let body = unhex(&update.body).ok_or_else(damaged)?;
+    Ok(Leaf { header, body, claims: update.claims.clone(), beside: Vec::new() })
 }
 
 /// All entries of a container that Central put there: numbers by product.
@@ -221,7 +251,7 @@ pub fn entries(work: &mut Work<'_>, container: &str) -> Outcome<Vec<Stored<Grant
 }
 
 /// The id of an update: container, number, and which one of that number.
-fn update_id(container: &str, issued: &Issued) -> String {
+pub fn update_id(container: &str, issued: &Issued) -> String {
     id_of(container, issued.after)
 }
 

@@ -8,11 +8,14 @@ use protocol::limits::DEVICE_BODY_LEN_MAX;
 use protocol::objects::device::Device;
 use protocol::objects::root::Mode;
 use protocol::objects::statement::{ContextBody, next_state_hash};
+use protocol::objects::update::UpdateOp;
 use protocol::signed::{Header, UnverifiedObject};
 use vendor::issue::{Change, Draft};
 use vendor::ledger::{Issued, Point};
 use vendor::trust::Trust;
 use vendor::{Issuer, KeyRing, VerifiedStatement, certified};
+
+use super::journal::{Claim, Head, Part};
 
 /// What is to be issued to one container.
 pub struct Wanted<'a> {
@@ -33,6 +36,10 @@ pub struct Leaf {
     pub header: Header,
     /// Its operations.
     pub body: Vec<u8>,
+    /// What explains it, for the journal.
+    pub claims: Vec<Claim>,
+    /// States that others of its number lead to, which it takes the place of.
+    pub beside: Vec<[u8; 32]>,
 }
 
 /// Holds the firm's keys. What it signs it signs again, byte for byte but for the signature: so a
@@ -43,6 +50,21 @@ pub trait Signer: Send + Sync {
 
     /// Signs leaves: the objects as containers take them, in the same order.
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown>;
+
+    /// How far its journal is. A signer in memory has none.
+    fn head(&self) -> Result<Head, Shown> {
+        Ok(Head::BEGIN)
+    }
+
+    /// Some entries of its journal behind number `after`: none where there are none.
+    fn entries(&self, _after: u64) -> Result<Part, Shown> {
+        Ok(Part { before: Head::BEGIN.hash, entries: Vec::new() })
+    }
+
+    /// Shows that the database knows all up to `head`. Before, it drafts and signs nothing.
+    fn agree(&self, _head: Head) -> Result<(), Shown> {
+        Ok(())
+    }
 }
 
 /// A firm.
@@ -87,6 +109,22 @@ impl LocalSigner {
     pub fn new(trust: Trust, keys: KeyRing) -> Self {
         LocalSigner { trust, keys: Mutex::new(keys) }
     }
+
+    /// Refuses what names another key than the one that signs.
+    pub fn check_key(&self, leaves: &[Leaf]) -> Result<(), Shown> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let key_id = Issuer::of(&self.trust)?.key(&keys)?.verifying_key().id();
+        if leaves.iter().all(|leaf| leaf.header.key_id == key_id) {
+            return Ok(());
+        }
+        let why = "it was decided under a key that signs no more; take it back and issue anew";
+        Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed(why))
+    }
+
+    /// Refuses what a reseller may not issue.
+    pub fn check_scope(&self, ops: &[UpdateOp]) -> Result<(), Shown> {
+        Issuer::of(&self.trust)?.check_scope(ops)
+    }
 }
 
 impl Signer for LocalSigner {
@@ -102,17 +140,13 @@ impl Signer for LocalSigner {
         let state = next_state_hash(&before.state, &header.hash());
         let after = Point { seq: header.seq, state };
         let issued = Issued { before, after, what, issued_s: wanted.issued_s, superseded: false };
-        Ok((Leaf { header, body }, issued))
+        Ok((Leaf { header, body, claims: Vec::new(), beside: Vec::new() }, issued))
     }
 
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
+        self.check_key(leaves)?;
         let issuer = Issuer::of(&self.trust)?;
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let key_id = issuer.key(&keys)?.verifying_key().id();
-        if leaves.iter().any(|leaf| leaf.header.key_id != key_id) {
-            let why = "it was decided under a key that signs no more; take it back and issue anew";
-            return Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed(why));
-        }
         let draft = |leaf: &Leaf| Draft {
             before: Point { seq: leaf.header.seq - 1, state: leaf.header.state },
             header: leaf.header,

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod activation;
+pub mod agreement;
 pub mod audit;
 pub mod bulk;
 pub mod cases;
@@ -13,6 +14,7 @@ pub mod central;
 pub mod chain;
 pub mod env;
 pub mod firm;
+pub mod journal;
 pub mod keys;
 pub mod lapse;
 pub mod orders;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use vendor::Ledger;
 use vendor::ledger::Point;
 
+use super::journal::Claim;
 use super::terms::{Options, Terms};
 use super::work::Record;
 use crate::store::{Table, Value, tables};
@@ -440,6 +441,9 @@ pub struct IssuedUpdate {
     pub what: String,
     /// What it does to grants.
     pub effects: Vec<Effect>,
+    /// What explains it, as the signer's journal has it.
+    #[serde(default)]
+    pub claims: Vec<Claim>,
     /// What became of it.
     pub state: UpdateState,
     /// When it was issued, milliseconds since 1970 UTC.

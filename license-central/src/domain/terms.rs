@@ -74,6 +74,11 @@ impl Terms {
 }
 
 impl Options {
+    /// Those that an entry has.
+    pub fn of(item: &ProductItem) -> Self {
+        Options::new(&item.options)
+    }
+
     fn new(list: &List<ItemOption, ITEM_OPTIONS_MAX>) -> Self {
         Options(hex(&codec::encode(list)))
     }

@@ -159,6 +159,15 @@ fn add_one(store: &dyn Store, lost: &AtomicU32) {
     }
 }
 
+fn rows_of_another_store_keep_their_versions(store: &dyn Store) {
+    let loaded = write(B, &TICKET, row("t8", 5, &["h8".into(), "o".into()]));
+    let load = |rows: &[Write]| store.transact(Purpose::Write, &mut |open| open.load(rows));
+    assert_eq!(load(std::slice::from_ref(&loaded)), Ok(()));
+    assert_eq!(get(store, B, &TICKET, "t8"), Some(loaded.row.clone()));
+    assert_eq!(load(&[loaded]), Err(StoreError::Taken { table: "ticket" }));
+    put(store, &[write(B, &TICKET, row("t8", 6, &["h8".into(), "o".into()]))]).unwrap();
+}
+
 fn contract(store: Arc<dyn Store>) {
     rows_are_kept_and_found(&*store);
     numbers_are_compared_and_nothing_equals_nothing(&*store);
@@ -167,6 +176,7 @@ fn contract(store: Arc<dyn Store>) {
     what_is_unique_stays_so(&*store);
     a_step_that_fails_leaves_nothing(&*store);
     a_conflict_is_tried_again(&*store);
+    rows_of_another_store_keep_their_versions(&*store);
     writers_are_as_if_one_came_after_the_other(store);
 }
 

@@ -119,6 +119,18 @@ impl Transaction for Open<'_> {
         }
         Ok(())
     }
+
+    fn load(&mut self, rows: &[Write]) -> Result<(), StoreError> {
+        self.apply(&[])?;
+        for write in rows {
+            let key = (write.tenant.clone(), write.table.name, write.row.id.clone());
+            if self.rows.contains_key(&key) || self.is_taken(write) {
+                return Err(StoreError::Taken { table: write.table.name });
+            }
+            self.rows.insert(key, write.row.clone());
+        }
+        Ok(())
+    }
 }
 
 impl Open<'_> {

@@ -10,7 +10,7 @@ pub mod tables;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod postgres;
+pub(crate) mod postgres;
 
 pub use memory::{Fault, MemoryStore};
 pub use sql::SqlStore;
@@ -154,6 +154,9 @@ pub trait Transaction {
 
     /// Changes rows. [`StoreError::Conflict`] where a version is not the one before.
     fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError>;
+
+    /// Adds rows of any version, as they were in another store.
+    fn load(&mut self, rows: &[Write]) -> Result<(), StoreError>;
 }
 
 /// What a transaction does. Called again after a [`StoreError::Conflict`], so it starts over.

@@ -265,14 +265,21 @@ impl Transaction for Session<'_> {
     }
 
     fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        writes.iter().try_for_each(|write| self.write(write))
+        let text = |write: &Write| match write.row.version {
+            1 => insert(write.table),
+            _ => update(write.table),
+        };
+        writes.iter().try_for_each(|write| self.write(write, text(write)))
+    }
+
+    fn load(&mut self, rows: &[Write]) -> Result<(), StoreError> {
+        rows.iter().try_for_each(|row| self.write(row, insert(row.table)))
     }
 }
 
 impl Session<'_> {
-    fn write(&mut self, write: &Write) -> Result<(), StoreError> {
+    fn write(&mut self, write: &Write, text: String) -> Result<(), StoreError> {
         let (table, row) = (write.table, &write.row);
-        let text = if row.version == 1 { insert(table) } else { update(table) };
         let done = self.runtime.block_on(async {
             on_each!(&mut self.open, connection => {
                 let query = sqlx::query(AssertSqlSafe(text)).bind(&write.tenant).bind(&row.id);

@@ -68,8 +68,23 @@ pub static ANSWER: Table = Table { name: "answer", columns: &[number("until_ms")
 /// What was done, by whom: a chain of hashes for each writer.
 pub static AUDIT: Table = Table { name: "audit", columns: &[text("object"), text("writer")] };
 
+/// How much of the signer's journal the database knows. One row for each vendor.
+pub static JOURNAL_MARK: Table = Table { name: "journal_mark", columns: &[] };
+
 /// All tables.
 pub static ALL: &[&Table] = &[
-    &VENDOR, &API_KEY, &PRODUCT, &ITEM, &CUSTOMER, &ORDER, &TICKET, &GRANT, &CONTAINER, &UPDATE,
-    &CASE, &ANSWER, &AUDIT,
+    &VENDOR,
+    &API_KEY,
+    &PRODUCT,
+    &ITEM,
+    &CUSTOMER,
+    &ORDER,
+    &TICKET,
+    &GRANT,
+    &CONTAINER,
+    &UPDATE,
+    &CASE,
+    &ANSWER,
+    &AUDIT,
+    &JOURNAL_MARK,
 ];

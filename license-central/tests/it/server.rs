@@ -37,7 +37,11 @@ impl Server {
         let store = Arc::new(MemoryStore::default());
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let secret = Secret::new([7; 32]);
-        let central = Arc::new(Central::new(store, clock, random, secret, BTreeMap::new()));
+        Self::over(Arc::new(Central::new(store, clock, random, secret, BTreeMap::new())))
+    }
+
+    /// Of a Central that is there.
+    pub(crate) fn over(central: Arc<Central>) -> Self {
         let runtime = Runtime::new().expect("threads");
         let app = App::new(central.clone());
         let faces = [

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::world::{NOBODY, Outcome, World};
 
 /// A world with a Central that sells `ED-1`, a license of product 7 with these terms.
-fn selling(terms: &str) -> World {
+pub(crate) fn selling(terms: &str) -> World {
     let mut world = World::new();
     world.found_central();
     world.cli(&format!("central product add --code 7 --name Editor {terms}")).ok();
@@ -24,11 +24,11 @@ fn ordered(world: &World, number: &str, quantity: u32) -> Value {
 }
 
 /// A new ticket for so many devices.
-fn ticket(world: &World, devices: u32) -> String {
+pub(crate) fn ticket(world: &World, devices: u32) -> String {
     ordered(world, "4711", devices)["code"].as_str().expect("a ticket").to_owned()
 }
 
-fn on(world: &World, dongle: &str, line: &str) -> Outcome {
+pub(crate) fn on(world: &World, dongle: &str, line: &str) -> Outcome {
     world.cli(&format!("{line} --source sim:port/{dongle}"))
 }
 
@@ -39,7 +39,7 @@ fn grants(world: &World) -> Vec<(String, String)> {
     rows["rows"].as_array().expect("rows").iter().map(row).collect()
 }
 
-fn states(world: &World) -> Vec<String> {
+pub(crate) fn states(world: &World) -> Vec<String> {
     grants(world).into_iter().map(|(state, _)| state).collect()
 }
 
@@ -264,7 +264,7 @@ fn a_password_is_no_argument() {
 fn what_central_keeps_is_for_its_owner_only() {
     let world = selling("--quantity 1");
     ticket(&world, 1);
-    for name in ["secret.key", "owner.key", "central.db"] {
+    for name in ["secret.key", "owner.key", "central.db", "signer.toml", "journal/acme.journal"] {
         let path = world.path("central").join(name);
         let mut cat = world.command(Path::new("/usr/bin/cat"), &[path.to_str().expect("UTF-8")]);
         let read = crate::world::run(cat.uid(NOBODY).gid(NOBODY), "");

@@ -11,11 +11,11 @@ use protocol::signed::{Role, UnverifiedObject};
 
 use crate::world::{Outcome, World};
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+pub(crate) const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 
 /// A world with a token `firm` whose PIN is in the file `pin`, and more lines for its
 /// configuration.
-fn world_with_token(configuration: &str) -> World {
+pub(crate) fn world_with_token(configuration: &str) -> World {
     let world = World::new();
     fs::create_dir(world.path("tokens")).expect("a folder");
     let tokens = world.path("tokens");

@@ -9,6 +9,7 @@ mod bad_input;
 mod by_files;
 mod c;
 mod central;
+mod central_signer;
 mod clock;
 mod decisions;
 mod entries;

@@ -148,7 +148,13 @@ impl World {
 
     /// Starts the License Central in `central/`, at addresses that are free, and logs in.
     pub(crate) fn start_central(&mut self) {
+        self.start_central_with(&[]);
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_central_with(&mut self, environment: &[(&str, &str)]) {
         let mut command = self.server();
+        command.envs(environment.iter().copied());
         command.args(["serve", "--data", "central", "--json"]);
         for face in ["--sales", "--gateway", "--admin"] {
             command.args([face, "127.0.0.1:0"]);
@@ -191,13 +197,21 @@ impl World {
         self.cli(&format!("collect --yes {other}")).refused(7, &["S0B1A"]);
     }
 
+    /// Kills the License Central.
+    pub(crate) fn kill_central(&mut self) {
+        let mut central = self.central.take().expect("it runs");
+        central.child.kill().expect("a child of this process");
+        central.child.wait().expect("a child of this process");
+    }
+
     /// Address of a face of the License Central.
     pub(crate) fn face(&self, name: &str) -> String {
         let central = self.central.as_ref().expect("it runs");
         central.at[name].as_str().expect("an address").to_owned()
     }
 
-    fn server(&self) -> Command {
+    /// The server's program, in the world's own folder.
+    pub(crate) fn server(&self) -> Command {
         let mut command = Command::new(built("license-central"));
         command.current_dir(self.dir.path());
         self.environment(&mut command);
@@ -392,9 +406,11 @@ impl World {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
-                match path.is_dir() {
-                    true => folders.push(path),
-                    false => files.push((path.clone(), fs::read(path).expect("a file"))),
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.is_file() {
+                    // Not a socket.
+                    files.push((path.clone(), fs::read(path).expect("a file")));
                 }
             }
         }

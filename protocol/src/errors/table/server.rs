@@ -118,6 +118,52 @@ macro_rules! server_rows {
         "licenses of this ticket came back {a} times within the period, and {b} are allowed",
         "several of its containers were lost, or reported as lost",
         "Wait, or ask the vendor.";
+    CapOfUpdate = 0x0B30, Vendor, Denied,
+        "one update would have {a}, and the signer signs at most {b}",
+        "it is more than this vendor means to sell at once, or somebody else asks",
+        "If it is meant, raise it in signer.toml and send the signer SIGHUP. Nothing was issued.";
+    CapOfDay = 0x0B31, Vendor, Denied,
+        "today would come to {a}, and the signer signs at most {b} in a day (UTC)",
+        "more is sold than was expected, or somebody else asks",
+        "If it is meant, raise it in signer.toml and send the signer SIGHUP. It is signed then.";
+    CapOfProduct = 0x0B32, Vendor, Denied,
+        "the signer signs nothing for product {a}",
+        "it is none of those that signer.toml names",
+        "If it is meant, add it in signer.toml and send the signer SIGHUP. Nothing was issued.";
+    LeafRefused = 0x0B33, Caller, Tamper,
+        "what the signer was asked to sign is no update of this vendor",
+        "the server is of another version, or somebody else speaks to the signer",
+        "Run: license-central check. Nothing was signed.";
+    LeafDiffers = 0x0B34, Vendor, Conflict,
+        "another update of number {a} was signed for this container before (last: {b})",
+        "the database was put back to an older state, or another one issues for the same vendor",
+        "Run: license-central check. Nothing was signed.";
+    JournalUnshown = 0x0B35, Machine, Network,
+        "the signer has not been shown that the database knows what it signed",
+        "it has just been started",
+        "Repeat the request.";
+    JournalAhead = 0x0B36, Vendor, Network,
+        "nothing is issued: the database lacks what was signed as number {a} (of {b})",
+        "it was put back to an older state",
+        "The vendor stops the server and runs: license-central check --repair.";
+    JournalBehind = 0x0B37, Vendor, Network,
+        "nothing is issued: the journal is at number {a}, and the database knows number {b} of it",
+        "the journal was put back to an older state, is another one, or is not where it is looked \
+         for",
+        "The vendor puts the newest journal back. If it is lost: license-central check \
+         --accept-journal.";
+    JournalDamaged = 0x0B38, Machine, Tamper,
+        "the journal cannot be read from byte {a} on",
+        "its medium is damaged, or it was changed",
+        "Put a copy of it back. Nothing is issued before.";
+    BackupDamaged = 0x0B39, Caller, Tamper,
+        "this backup is not whole: its record {a} cannot be used",
+        "it was cut short or changed, or was made by a newer version",
+        "Take another backup. Nothing was restored.";
+    StoreFilled = 0x0B3A, Caller, Conflict,
+        "this database has records already",
+        "a backup is restored into an empty database only",
+        "Name an empty one, or move the file central.db away.";
         }
     };
 }

@@ -1,0 +1,161 @@
+//! What the signer does for one vendor: caps, then the journal, then the signature.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::errors::{ErrorCode, Shown};
+use protocol::ids::RootFp;
+use protocol::objects::update::{UpdateOp, read_ops};
+use protocol::signed::{Header, Kind};
+use vendor::ledger::Issued;
+
+use super::caps::{Caps, Sums};
+use super::index::Index;
+use super::journal::Journal;
+use crate::domain::central::Clock;
+use crate::domain::firm::{Leaf, LocalSigner, Signer, Wanted};
+use crate::domain::journal::{Entry, Head, Part};
+
+/// Signs for one vendor.
+pub struct Keeper {
+    signer: LocalSigner,
+    root_fp: RootFp,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    journal: Journal,
+    index: Index,
+    caps: Caps,
+    /// Whether the database was seen to know the journal since this signer started.
+    agreed: bool,
+}
+
+impl Keeper {
+    /// With these keys, and the journal in the file `path`.
+    ///
+    /// # Errors
+    /// The journal is in use, of another vendor, or damaged.
+    pub fn open(
+        signer: LocalSigner,
+        root_fp: RootFp,
+        path: &Path,
+        caps: Caps,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Shown> {
+        let mut index = Index::default();
+        let journal = Journal::open(path, root_fp, |entry| {
+            let told = entry.told()?;
+            index.add(&told.leaf.header, entry.at_s, Sums::of(&told.ops));
+            Ok(())
+        })?;
+        let state = Mutex::new(State { journal, index, caps, agreed: false });
+        Ok(Keeper { signer, root_fp, clock, state })
+    }
+
+    /// Other caps from now on.
+    pub fn set_caps(&self, caps: Caps) {
+        self.lock().caps = caps;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What panicked has changed nothing: the index follows the journal in one step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The operations of a leaf, if it is an update of this vendor: nothing else is signed.
+    fn typed(&self, leaf: &Leaf) -> Result<Vec<UpdateOp>, Shown> {
+        let header = &leaf.header;
+        let own = Header::new(header.kind, &leaf.body);
+        let is_update = matches!(header.kind, Kind::Update | Kind::Recovery);
+        let fits = (own.body_len, own.body_hash) == (header.body_len, header.body_hash);
+        let is_own = header.root_fp == self.root_fp && header.seq > 0 && header.log_index == 0;
+        let refused = || Shown::from(ErrorCode::LeafRefused.failure());
+        if !is_update || !fits || !is_own {
+            return Err(refused());
+        }
+        let ops = read_ops(&leaf.body).map_err(|error| refused().detailed(error))?;
+        let perpetuates = |op: &UpdateOp| matches!(op, UpdateOp::Perpetuate(_));
+        // Only the recovery role turns licenses perpetual, and it does nothing else.
+        if !ops.iter().all(|op| perpetuates(op) == (header.kind == Kind::Recovery)) {
+            return Err(refused());
+        }
+        self.signer.check_scope(&ops)?;
+        Ok(ops)
+    }
+}
+
+impl State {
+    fn check_agreed(&self) -> Result<(), Shown> {
+        if self.agreed { Ok(()) } else { Err(ErrorCode::JournalUnshown.failure().into()) }
+    }
+
+    /// Writes down those that are not in the journal yet. All of them are, or none.
+    fn note(&mut self, leaves: &[Leaf], ops: &[Vec<UpdateOp>], now_s: u64) -> Result<(), Shown> {
+        let mut fresh: Vec<(&Leaf, Entry, Sums)> = Vec::new();
+        let mut day = self.index.today(now_s);
+        for (leaf, ops) in leaves.iter().zip(ops) {
+            let place = |leaf: &Leaf| (leaf.header.target, leaf.header.seq);
+            let beside = fresh.iter().find(|(other, ..)| place(other) == place(leaf));
+            if beside.is_some_and(|(other, ..)| other.header != leaf.header) {
+                return Err(ErrorCode::LeafDiffers.with(leaf.header.seq, leaf.header.seq).into());
+            }
+            if beside.is_some() || self.index.has(&leaf.header, &leaf.beside)? {
+                continue;
+            }
+            self.caps.check_update(ops)?;
+            let sums = Sums::of(ops);
+            day = day.plus(sums);
+            let number = self.journal.head().number + fresh.len() as u64 + 1;
+            fresh.push((leaf, Entry::new(number, now_s, leaf), sums));
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        self.caps.check_day(day)?;
+        let (rest, entries): (Vec<_>, Vec<Entry>) =
+            fresh.into_iter().map(|(leaf, entry, sums)| ((leaf.header, sums), entry)).unzip();
+        self.journal.append(&entries)?;
+        for (header, sums) in rest {
+            self.index.add(&header, now_s, sums);
+        }
+        Ok(())
+    }
+}
+
+impl Signer for Keeper {
+    fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown> {
+        self.lock().check_agreed()?;
+        self.signer.draft(wanted)
+    }
+
+    fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
+        let ops: Vec<_> = leaves.iter().map(|leaf| self.typed(leaf)).collect::<Result<_, _>>()?;
+        self.signer.check_key(leaves)?;
+        let now_s = u64::try_from(self.clock.now_ms() / 1000).unwrap_or(0);
+        let mut state = self.lock();
+        state.check_agreed()?;
+        state.note(leaves, &ops, now_s)?;
+        drop(state);
+        self.signer.sign(leaves)
+    }
+
+    fn head(&self) -> Result<Head, Shown> {
+        Ok(self.lock().journal.head())
+    }
+
+    fn entries(&self, after: u64) -> Result<Part, Shown> {
+        self.lock().journal.part(after)
+    }
+
+    fn agree(&self, head: Head) -> Result<(), Shown> {
+        let mut state = self.lock();
+        if state.journal.head() != head {
+            // It moved meanwhile, for another server.
+            return Err(ErrorCode::JournalUnshown.failure().into());
+        }
+        state.agreed = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! The signer: a process of its own that holds the vendors' keys. It takes typed updates, never
+//! bytes to sign; keeps to the caps of a file that no route of the server reaches; and writes each
+//! update into a journal of its own before it signs it.
+
+pub mod caps;
+pub mod index;
+pub mod journal;
+pub mod keeper;
+pub mod link;
+pub mod process;
+pub mod wire;

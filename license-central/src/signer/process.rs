@@ -1,0 +1,152 @@
+//! The signer's process: a Unix socket for its own user, and one thread for each that connects.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use protocol::errors::{ErrorCode, Shown};
+use rustix::fs::Mode;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{geteuid, umask};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::caps::CapsFile;
+use super::keeper::Keeper;
+use super::wire::{self, Answer, Ask, LEAVES_MAX, Request};
+use crate::domain::firm::{Leaf, Signer};
+
+/// Connections at a time.
+const CONNECTIONS_MAX: usize = 64;
+
+/// The signer of all vendors.
+pub struct SignerProcess {
+    vendors: BTreeMap<String, Keeper>,
+    caps_path: PathBuf,
+    open: AtomicUsize,
+}
+
+impl SignerProcess {
+    /// For these vendors, whose caps are in the file `caps_path`.
+    pub fn new(vendors: BTreeMap<String, Keeper>, caps_path: PathBuf) -> Self {
+        SignerProcess { vendors, caps_path, open: AtomicUsize::new(0) }
+    }
+
+    /// Listens at `socket`, where only its own user reaches it. A socket that nobody listens at is
+    /// taken over: the journals say that there is no other signer.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn listen(self: &Arc<Self>, socket: &Path) -> Result<(), Shown> {
+        let failed = |error: std::io::Error| Shown::io(socket, &error);
+        if let Err(error) = std::fs::remove_file(socket)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(failed(error));
+        }
+        let before = umask(Mode::XUSR | Mode::RWXG | Mode::RWXO);
+        let bound = UnixListener::bind(socket).map_err(failed);
+        umask(before);
+        let (listener, own) = (bound?, self.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                own.clone().accept(stream);
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits until it is told to end (SIGTERM, SIGINT). SIGHUP reads the caps again.
+    ///
+    /// # Errors
+    /// Signals cannot be waited for.
+    pub async fn wait(&self) -> Result<(), Shown> {
+        let failed = |error: std::io::Error| Shown::conflict(error, "Repeat the command.");
+        let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+        loop {
+            tokio::select! {
+                _ = term.recv() => return Ok(()),
+                _ = int.recv() => return Ok(()),
+                _ = hangup.recv() => self.reread(),
+            }
+        }
+    }
+
+    /// Takes the caps of the file. The old ones stay where it is wrong.
+    pub fn reread(&self) {
+        match CapsFile::read(&self.caps_path) {
+            Ok(file) => {
+                self.vendors.iter().for_each(|(id, keeper)| keeper.set_caps(file.of(id)));
+                tracing::info!("caps were read again");
+            }
+            Err(error) => {
+                let why = error.title(&|at_s| at_s.to_string());
+                tracing::error!(why, "caps stay as they were");
+            }
+        }
+    }
+
+    fn accept(self: Arc<Self>, stream: UnixStream) {
+        if !is_own(&stream) {
+            tracing::warn!("another user's connection was refused");
+            return;
+        }
+        if self.open.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!("a connection too many was refused");
+            return;
+        }
+        std::thread::spawn(move || {
+            if let Err(error) = self.serve(stream) {
+                tracing::warn!(%error, "a connection ended");
+            }
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    fn serve(&self, mut stream: UnixStream) -> std::io::Result<()> {
+        while let Some(request) = wire::receive::<Request>(&mut stream)? {
+            let answer = self.answer(request).unwrap_or_else(|refused| {
+                tracing::warn!(code = refused.code(), "refused");
+                Answer::Refused(refused.into())
+            });
+            wire::send(&mut stream, &answer)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&self, request: Request) -> Result<Answer, Shown> {
+        let vendor = self.vendors.get(&request.vendor).ok_or_else(|| {
+            let missing = Shown::from(ErrorCode::RecordMissing.failure());
+            missing.about(format!("vendor {:?}", request.vendor))
+        })?;
+        Ok(match request.ask {
+            Ask::Draft(wanted) => {
+                let (leaf, issued) = wanted.with(|wanted| vendor.draft(wanted))?;
+                Answer::Drafted((&leaf).into(), issued.into())
+            }
+            Ask::Sign(leaves) if leaves.len() > LEAVES_MAX => {
+                let (count, most) = (leaves.len() as u64, LEAVES_MAX as u64);
+                return Err(ErrorCode::TooLong.with(count, most).into());
+            }
+            Ask::Sign(leaves) => {
+                let leaves = leaves.into_iter().map(Leaf::try_from);
+                Answer::Signed(vendor.sign(&leaves.collect::<Result<Vec<_>, _>>()?)?)
+            }
+            Ask::Head => Answer::Head(vendor.head()?),
+            Ask::Entries(after) => Answer::Entries(vendor.entries(after)?),
+            Ask::Agree(head) => {
+                vendor.agree(head)?;
+                Answer::Agreed
+            }
+        })
+    }
+}
+
+/// Whether the other side is this user, or root.
+pub fn is_own(stream: &UnixStream) -> bool {
+    socket_peercred(stream).is_ok_and(|peer| peer.uid == geteuid() || peer.uid.is_root())
+}

@@ -1,0 +1,76 @@
+//! A dongle in memory: the engine itself, and the files that go to and from it.
+
+use protocol::codec::Fixed;
+use protocol::command::{Command, Reply};
+use protocol::ids::{RootFp, hex};
+use protocol::limits::UPDATE_BODY_LEN_MAX;
+use protocol::objects::file::{self, FileKind};
+use protocol::signed::Kind;
+use strongroom_tests::bench::Bench;
+use strongroom_tests::vendor::commands;
+
+/// A dongle of one test, and the firm that it is for.
+pub(crate) struct Dongle {
+    pub(crate) bench: Bench,
+    firm: RootFp,
+}
+
+impl Dongle {
+    /// The same for the same seed.
+    pub(crate) fn new(seed: u64, firm: RootFp) -> Self {
+        Dongle { bench: Bench::new(seed), firm }
+    }
+
+    /// Its id, as records have it.
+    pub(crate) fn id(&self) -> String {
+        hex(self.bench.id().bytes())
+    }
+
+    /// Its context file.
+    pub(crate) fn context(&mut self) -> Vec<u8> {
+        let context = Command::Context { firm: self.firm, nonce: Fixed([9; 32]) };
+        let Reply::Context(object) = self.bench.command(context) else { panic!("no context") };
+        file::write(FileKind::Context, &[self.bench.certificate(), &object])
+    }
+
+    /// Whether it has a license of this product.
+    pub(crate) fn holds(&mut self, product: u32) -> bool {
+        let items = self.bench.command(Command::Items { firm: self.firm, after: None });
+        match items {
+            Reply::Items(items) => items.iter().any(|item| item.item.product.0 == product),
+            _ => false,
+        }
+    }
+
+    /// Applies an update file: its receipt file, or none where it is refused.
+    pub(crate) fn apply(&mut self, update: &[u8]) -> Option<Vec<u8>> {
+        let mut rest = file::expect(update, FileKind::Update).expect("an update file");
+        let mut root = Vec::new();
+        while !rest.is_empty() {
+            let (object, behind) = file::next_object(rest, UPDATE_BODY_LEN_MAX).expect("objects");
+            let own = &rest[..rest.len() - behind.len()];
+            let (header, len) = (object.header(), object.header().body_len as usize);
+            match header.kind {
+                Kind::Root => root = own.to_vec(),
+                Kind::Update => return self.run(&root, own.split_at(own.len() - len)),
+                other => panic!("{other:?} in an update file"),
+            }
+            rest = behind;
+        }
+        panic!("no update in the file")
+    }
+
+    fn run(&mut self, root: &[u8], (head, body): (&[u8], &[u8])) -> Option<Vec<u8>> {
+        for command in commands(root, head, body) {
+            match self.bench.command(command) {
+                Reply::Done => {}
+                Reply::Receipt(object) => {
+                    let certificate = self.bench.certificate();
+                    return Some(file::write(FileKind::Receipt, &[certificate, &object]));
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+}
