@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::ids::hex;
 use protocol::objects::update::UpdateOp;
 use serde::Serialize;
 
@@ -311,9 +310,4 @@ pub fn text(report: &Report) -> String {
         }
     }
     text
-}
-
-/// The hash of a head, for people.
-pub fn shown(head: Head) -> String {
-    format!("{} {}", head.number, &hex(&head.hash)[..16])
 }
