@@ -32,6 +32,9 @@ const TAKEN_TRIES: u32 = 3;
 /// Updates after which the database notes how far it knows the journal.
 const MARK_STRIDE: u64 = 1024;
 
+/// How often a signer that was just started is shown the database, before somebody else tries.
+const SHOWN_TRIES: u32 = 3;
+
 /// The time.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970 UTC.
@@ -224,13 +227,13 @@ impl Central {
     /// Runs what needs the signer, and again once it was shown that the database knows its journal:
     /// it asks for that when it was started.
     fn shown<T>(&self, tenant: &str, mut run: impl FnMut() -> Outcome<T>) -> Outcome<T> {
-        match run() {
-            Err(Refusal::Told(error)) if agreement::is_unshown(&error) => {
-                self.agree(tenant)?;
-                run()
+        for _ in 0..SHOWN_TRIES {
+            match run() {
+                Err(Refusal::Told(error)) if agreement::is_unshown(&error) => self.agree(tenant)?,
+                done => return done,
             }
-            done => done,
         }
+        run()
     }
 
     /// Shows the signer of a tenant that the database knows its journal.

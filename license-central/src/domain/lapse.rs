@@ -48,7 +48,7 @@ pub fn reclaim(work: &mut Work<'_>, env: &Env<'_>, mut grant: Stored<Grant>) -> 
     let detail = match freed {
         Freed::Surely => format!("lapsed in {container}"),
         Freed::AtRisk => {
-            grant.record.overlaps += 1;
+            grant.record.book_risk();
             format!("gone with {container}, which may still use it")
         }
     };

@@ -270,6 +270,9 @@ pub struct Grant {
     /// How often it was freed while a container may still have been using it.
     #[serde(default)]
     pub overlaps: u32,
+    /// The epoch in which that was so last.
+    #[serde(default)]
+    pub risked_epoch: Option<u32>,
     /// The ticket whose licenses take its place, where an order replaced it.
     #[serde(default)]
     pub followed_by: Option<String>,
@@ -648,9 +651,16 @@ impl Grant {
             entry: None,
             lost_until_ms: None,
             overlaps: 0,
+            risked_epoch: None,
             followed_by: None,
             follows: None,
         }
+    }
+
+    /// Books that it is freed while its container may still use it.
+    pub fn book_risk(&mut self) {
+        self.overlaps += 1;
+        self.risked_epoch = Some(self.epoch);
     }
 
     /// From when on it may be free again without a receipt.

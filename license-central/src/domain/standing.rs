@@ -148,7 +148,7 @@ pub fn write_off(work: &mut Work<'_>, id: &str, why: &Reason) -> Outcome<Decided
     if grant.record.place.container().is_none() {
         return Err(Refusal::malformed("the license is in no container"));
     }
-    grant.record.overlaps += 1;
+    grant.record.book_risk();
     work.note("grant.write-off", id, &why.reason);
     leave(work, &mut grant)?;
     Ok(Decided::of(grant.record))

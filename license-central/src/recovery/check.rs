@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::ids::hex;
 use protocol::objects::update::UpdateOp;
 use serde::Serialize;
 
@@ -282,7 +281,9 @@ fn misplaced(
     let container = work.find::<Container>(&last.container)?;
     let is_retired = container.is_some_and(|found| found.record.chain.retired.is_some());
     let is_over = last.lapse_s.is_some_and(|lapse_s| lapse_s < now_s);
-    if update == Some(proof) || is_retired || is_over {
+    // Somebody took that risk, and it is booked.
+    let is_risked = grant.risked_epoch == Some(grant.epoch);
+    if update == Some(proof) || is_retired || is_over || is_risked {
         return Ok(None);
     }
     Ok(Some(format!("it is free, and container {} may have it", last.container)))
@@ -311,9 +312,4 @@ pub fn text(report: &Report) -> String {
         }
     }
     text
-}
-
-/// The hash of a head, for people.
-pub fn shown(head: Head) -> String {
-    format!("{} {}", head.number, &hex(&head.hash)[..16])
 }
