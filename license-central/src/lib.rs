@@ -10,6 +10,8 @@ pub mod api;
 pub mod args;
 pub mod clock;
 pub mod domain;
+pub mod listen;
 pub mod place;
+pub mod private;
 pub mod server;
 pub mod store;

@@ -8,7 +8,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ use crate::domain::firm::{Firm, LocalSigner};
 use crate::domain::keys::{self, SYSTEM, Secret};
 use crate::domain::records::{self, RoleName};
 use crate::domain::refusal::Refusal;
+use crate::private;
 use crate::store::{SqlStore, Store};
 
 const SECRET_FILE: &str = "secret.key";
@@ -124,13 +125,13 @@ fn first_records(central: &Central, args: &InitArgs, root_fp: &str) -> Result<St
 
 /// Opens a Central with all its vendors.
 pub fn open(place: &PlaceArgs, passphrase_file: Option<&Path>) -> Result<Central, Shown> {
-    check_private(&place.data)?;
+    private::check_with_parents(&place.data)?;
     let path = place.data.join(SECRET_FILE);
     if !path.exists() {
         let title = format!("{} holds no Central", place.data.display());
         return Err(Shown::not_found(title, "Make one: license-central init."));
     }
-    check_private(&path)?;
+    private::check_secret(&path)?;
     let text = files::read(&path)?;
     let digits = files::text(&text)?.trim();
     let bytes = parse_hex(digits).ok_or_else(|| {
@@ -139,6 +140,7 @@ pub fn open(place: &PlaceArgs, passphrase_file: Option<&Path>) -> Result<Central
     })?;
     let store = open_store(place)?;
     store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
+    private::check(&place.data.join(VENDORS_DIR))?;
     let firms = firms(&place.data.join(VENDORS_DIR), passphrase_file)?;
     Ok(central(Arc::new(store), Secret::new(bytes), firms))
 }
@@ -169,7 +171,7 @@ fn firms(dir: &Path, passphrase_file: Option<&Path>) -> Result<BTreeMap<String, 
     let mut firms = BTreeMap::new();
     for entry in std::fs::read_dir(dir).map_err(|error| Shown::io(dir, &error))? {
         let path = entry.map_err(|error| Shown::io(dir, &error))?.path();
-        check_private(&path)?;
+        private::check(&path)?;
         let Some(id) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let vendor = Vendor::open(&path)?;
         let keys = vendor.keys(&secrets)?;
@@ -184,7 +186,8 @@ fn firms(dir: &Path, passphrase_file: Option<&Path>) -> Result<BTreeMap<String, 
 fn own_file(path: &Path) -> Result<(), Shown> {
     let mut options = std::fs::OpenOptions::new();
     let made = options.append(true).create(true).mode(0o600).open(path);
-    made.map(drop).map_err(|error| Shown::io(path, &error))
+    made.map(drop).map_err(|error| Shown::io(path, &error))?;
+    private::check_secret(path)
 }
 
 /// Refuses a password in the URL, where everybody on the machine could read it.
@@ -210,15 +213,5 @@ fn make_private(dir: &Path) -> Result<(), Shown> {
     let mut builder = std::fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(dir);
     made.map_err(|error| Shown::io(dir, &error))?;
-    check_private(dir)
-}
-
-/// Refuses what others may write: whoever can change it runs this server.
-fn check_private(path: &Path) -> Result<(), Shown> {
-    let data = std::fs::symlink_metadata(path).map_err(|error| Shown::io(path, &error))?;
-    if data.mode() & 0o022 != 0 || data.file_type().is_symlink() {
-        let title = format!("{} may be written by others, or is a link", path.display());
-        return Err(Shown::usage(title, "Take their right away: chmod go-w."));
-    }
-    Ok(())
+    private::check(dir)
 }

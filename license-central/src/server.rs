@@ -1,17 +1,21 @@
-//! The listeners: three faces on an address each.
+//! The listeners: three faces on an address each, and counts on another where that is wanted.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::http::HeaderName;
 use protocol::errors::Shown;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::api::{App, admin, gateway, sales};
-use crate::args::ServeArgs;
+use crate::api::front::Settings;
+use crate::api::limits::{Rate, Rates};
+use crate::api::{App, admin, gateway, metrics, sales};
+use crate::args::{LimitArgs, ServeArgs};
 use crate::domain::central::Central;
+use crate::listen::{self, Bounds, Gate};
 
 /// Where the faces listen.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +26,8 @@ pub struct Addresses {
     pub gateway: SocketAddr,
     /// Admin.
     pub admin: SocketAddr,
+    /// Counts, if they are wanted.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Serves until it is told to end (SIGTERM, SIGINT); what was begun is finished. `ready` is called
@@ -31,21 +37,35 @@ pub async fn serve(
     args: &ServeArgs,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
-    let app = App::new(central);
+    let app = app(central, &args.limits)?;
     let (sales_on, sales_at) = listen(args.sales).await?;
     let (gateway_on, gateway_at) = listen(args.gateway).await?;
     let (admin_on, admin_at) = listen(args.admin).await?;
+    let mut listeners = vec![
+        ("sales", sales_on, sales::router(app.clone())),
+        ("gateway", gateway_on, gateway::router(app.clone())),
+        ("admin", admin_on, admin::router(app.clone())),
+    ];
+    let mut metrics_at = None;
+    if let Some(address) = args.metrics {
+        let (on, at) = listen(address).await?;
+        listeners.push(("metrics", on, metrics::router(app.clone())));
+        metrics_at = Some(at);
+    }
+    let bounds = bounds(args.limits.connections_per_address);
     let (end, ended) = watch::channel(false);
     let mut faces = tokio::task::JoinSet::new();
-    for (listener, router) in [
-        (sales_on, sales::router(app.clone())),
-        (gateway_on, gateway::router(app.clone())),
-        (admin_on, admin::router(app)),
-    ] {
-        faces.spawn(face(listener, router, ended.clone()));
+    for (name, listener, router) in listeners {
+        let gate = Gate::new(name, bounds, app.metrics().clone());
+        faces.spawn(listen::serve(listener, router, gate, ended.clone()));
     }
-    ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at });
-    wait_for_signal().await?;
+    let mut signals = signals()?;
+    ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at, metrics: metrics_at });
+    let [term, int] = &mut signals;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
     tracing::info!("ending: requests that were begun are finished");
     // A face that has failed is not there to hear it.
     let _ = end.send(true);
@@ -53,14 +73,40 @@ pub async fn serve(
     Ok(())
 }
 
-async fn face(listener: TcpListener, router: Router, mut ended: watch::Receiver<bool>) {
-    let until = async move {
-        // The sender goes only with the whole server.
-        let _ = ended.wait_for(|ended| *ended).await;
+fn app(central: Arc<Central>, args: &LimitArgs) -> Result<App, Shown> {
+    let named = args.proxy_header.as_deref().map(str::parse::<HeaderName>).transpose();
+    let proxy_header = named.map_err(|error| {
+        Shown::usage(format!("--proxy-header: {error}"), "Name it as in X-Forwarded-For.")
+    })?;
+    // A sixth of a minute's requests may come at once.
+    let rate = |count: u32| Rate::per_minute(count, (count / 6).max(1));
+    let usual = Rates::default();
+    let rates = Rates {
+        per_key: args.key_rate.map_or(usual.per_key, rate),
+        per_address: args.address_rate.map_or(usual.per_address, rate),
+        wrong: usual.wrong,
     };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
-        tracing::error!(%error, "a listener failed");
-    }
+    Ok(App::with(central, Settings { rates, proxy_header, ..Settings::default() }))
+}
+
+/// How many connections may be open: no more than the system lets this process have.
+fn bounds(per_address: Option<usize>) -> Bounds {
+    let usual = Bounds::default();
+    let per_address = per_address.unwrap_or(usual.per_address);
+    let wanted = usual.in_all.max(per_address);
+    let files = more_files(4 * wanted as u64 + 256);
+    let in_all = usize::try_from(files / 5).unwrap_or(usize::MAX).min(wanted).max(1);
+    Bounds { per_address: per_address.min(in_all), in_all, ..usual }
+}
+
+/// Raises the number of files that may be open at once towards `wanted`; what it is then.
+fn more_files(wanted: u64) -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let now = limit.current.unwrap_or(u64::MAX);
+    let next = wanted.min(most).max(now);
+    limit.current = Some(next);
+    if setrlimit(Resource::Nofile, limit).is_ok() { next } else { now }
 }
 
 /// Listens where only this machine reaches it: what leaves it must be encrypted.
@@ -81,13 +127,8 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Shown>
     Ok((listener, bound))
 }
 
-async fn wait_for_signal() -> Result<(), Shown> {
-    let failed = |error: std::io::Error| Shown::conflict(error, "Repeat the command.");
-    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    Ok(())
+/// What ends the server. Heard from before it says that it is ready.
+fn signals() -> Result<[Signal; 2], Shown> {
+    let heard = |kind| signal(kind).map_err(|error| Shown::conflict(error, "Repeat the command."));
+    Ok([heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?])
 }

@@ -32,6 +32,7 @@ const PAGE_MAX: usize = 200;
 /// Which part of a list.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
     /// The `next` of the page before.
     after: Option<String>,
@@ -62,7 +63,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(list_grants))
         .routes(routes!(list_audit));
     let (router, document) = routes.split_for_parts();
-    super::wrap(router, document, app)
+    super::wrap("admin", router, document, app)
 }
 
 /// One page of a kind of record.

@@ -3,43 +3,72 @@
 
 pub mod admin;
 pub mod extract;
+pub mod front;
 pub mod gateway;
+pub mod limits;
+pub mod metrics;
 pub mod problem;
+pub mod routes;
 pub mod sales;
+pub mod strict;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use protocol::errors::ErrorCode;
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::domain::central::{Central, Once, Reply};
 use crate::domain::refusal::Outcome;
 use extract::OnceKey;
+use front::{Face, Gatekeeper, Settings};
+use metrics::Metrics;
 use problem::Problem;
+use routes::Routes;
 
 /// Bytes of the largest body.
 pub const BODY_LEN_MAX: usize = 256 * 1024;
 
-/// How long a request may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
 /// What the routes share.
 #[derive(Clone)]
-pub struct App(Arc<Central>);
+pub struct App {
+    central: Arc<Central>,
+    gatekeeper: Arc<Gatekeeper>,
+    metrics: Arc<Metrics>,
+}
 
 impl App {
-    /// Over this Central.
+    /// Over this Central, as a server is if nothing else is said.
     pub fn new(central: Arc<Central>) -> Self {
-        App(central)
+        App::with(central, Settings::default())
+    }
+
+    /// With these settings.
+    pub fn with(central: Arc<Central>, settings: Settings) -> Self {
+        let gatekeeper = Arc::new(Gatekeeper::new(settings));
+        App { central, gatekeeper, metrics: Arc::default() }
+    }
+
+    /// What it serves.
+    pub fn central(&self) -> &Arc<Central> {
+        &self.central
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Who has to wait.
+    pub fn gatekeeper(&self) -> &Gatekeeper {
+        &self.gatekeeper
     }
 
     /// Runs a step of the domain on a thread that may wait for the store.
@@ -48,7 +77,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Central) -> Outcome<T> + Send + 'static,
     {
-        let central = self.0.clone();
+        let central = self.central.clone();
         let done = tokio::task::spawn_blocking(move || step(&central)).await;
         done.map_err(|_| Problem::from(ErrorCode::ServerFailed))?.map_err(Problem::from)
     }
@@ -75,8 +104,10 @@ impl IntoResponse for Reply {
 }
 
 /// Puts around a face what all of them have.
-fn wrap(router: Router<App>, document: OpenApi, app: App) -> Router {
+fn wrap(name: &'static str, router: Router<App>, document: OpenApi, app: App) -> Router {
+    let routes = Routes::of(&serde_json::to_value(&document).unwrap_or_default());
     let text = document.to_json().unwrap_or_default();
+    let face = Face::new(name, routes, app.clone());
     let document = move || async move {
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)
     };
@@ -90,8 +121,8 @@ fn wrap(router: Router<App>, document: OpenApi, app: App) -> Router {
             problem
         })
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(CatchPanicLayer::custom(|_| Problem::from(ErrorCode::ServerFailed).into_response()))
+        .layer(from_fn_with_state(face, front::pass))
         .with_state(app)
 }
 

@@ -1,6 +1,7 @@
 //! Runs steps: each in one transaction with its audit, and again where another came between.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::crypto::hash::sha256;
@@ -39,6 +40,8 @@ pub struct Central {
     secret: Secret,
     firms: BTreeMap<String, Arc<Firm>>,
     chain: Mutex<Chain>,
+    /// Steps that were committed, and how often one began anew.
+    tally: [AtomicU64; 2],
 }
 
 /// An update on its way to a container.
@@ -78,7 +81,7 @@ impl Central {
         firms: BTreeMap<String, Arc<Firm>>,
     ) -> Self {
         let chain = Mutex::new(new_chain(&*clock, &*random));
-        Central { store, clock, random, secret, firms, chain }
+        Central { store, clock, random, secret, firms, chain, tally: Default::default() }
     }
 
     /// The firm of a tenant.
@@ -110,6 +113,12 @@ impl Central {
             what,
         };
         Ok(objects.into_iter().zip(what).map(file).collect())
+    }
+
+    /// Steps that were committed, and how often one began anew since another came between.
+    pub fn tally(&self) -> (u64, u64) {
+        let [done, again] = &self.tally;
+        (done.load(Ordering::Relaxed), again.load(Ordering::Relaxed))
     }
 
     /// The installation's own secret.
@@ -160,6 +169,7 @@ impl Central {
                     return Err(refused);
                 }
                 Ok((done, next)) => {
+                    self.tally[0].fetch_add(1, Ordering::Relaxed);
                     *chain = next;
                     return Ok(done);
                 }
@@ -175,8 +185,9 @@ impl Central {
         actor: &str,
         step: &mut impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
     ) -> Outcome<(T, Chain)> {
-        let mut result = None;
-        self.store.transact(Purpose::Write, &mut |open| {
+        let (mut result, mut tries) = (None, 0_u64);
+        let ran = self.store.transact(Purpose::Write, &mut |open| {
+            tries += 1;
             let env = Env::new(self.clock.now_ms(), &*self.random, actor);
             let mut work = Work::new(open, tenant);
             let done = match step(&mut work, &env) {
@@ -195,7 +206,9 @@ impl Central {
             }
             result = Some(Ok((done, next)));
             Ok(())
-        })?;
+        });
+        self.tally[1].fetch_add(tries.saturating_sub(1), Ordering::Relaxed);
+        ran?;
         result.unwrap_or(Err(Refusal::Store(StoreError::Conflict)))
     }
 

@@ -66,6 +66,7 @@ pub struct ApiKey {
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Product {
     /// Its Product Code.
     pub code: u32,
@@ -81,6 +82,7 @@ pub struct Product {
 
 /// What is sold under one number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Item {
     /// Its number, as in the shop.
     pub sku: String,
@@ -95,6 +97,7 @@ pub struct Item {
 
 /// One product of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Part {
     /// Its Product Code.
     pub product: u32,

@@ -89,6 +89,22 @@ macro_rules! server_rows {
         "product {a} has units, which cannot be taken out of the container by this",
         "how many are left is known to the container alone",
         "Release the other products by name, or use the units up.";
+    TooManyRequests = 0x0B50, Caller, Network,
+        "too many requests: go on in {a} s",
+        "a program repeats its requests too fast, or tickets or keys are being guessed",
+        "Wait for so long, and repeat the request with the same Idempotency-Key.";
+    RequestTooSlow = 0x0B51, Machine, Network,
+        "the request took longer than {a} s",
+        "the server or its database is busy, or the request came too slowly",
+        "Repeat it later, with the same Idempotency-Key.";
+    MediaTypeWrong = 0x0B52, Caller, Usage,
+        "the body of a request is JSON",
+        "it is not said to be, or is something else",
+        "Send JSON, with Content-Type: application/json.";
+    HeadersTooLarge = 0x0B53, Caller, Usage,
+        "the headers of the request are too large: at most {b} bytes are taken",
+        "a program or proxy adds cookies or other headers",
+        "Send less.";
         }
     };
 }

@@ -1,0 +1,166 @@
+//! Who may call what: every route of every face against `routes.txt`.
+
+use std::collections::BTreeSet;
+
+use license_central::domain::records::RoleName;
+use serde_json::{Value, json};
+
+use crate::api::{ORDERS, order, selling_on};
+use crate::server::Server;
+
+const TABLE: &str = include_str!("routes.txt");
+
+const ROLES: [RoleName; 7] = [
+    RoleName::Owner,
+    RoleName::Admin,
+    RoleName::Issuer,
+    RoleName::Support,
+    RoleName::Auditor,
+    RoleName::Billing,
+    RoleName::Integration,
+];
+
+/// A row of the table.
+struct Row {
+    face: &'static str,
+    method: &'static str,
+    path: &'static str,
+    statuses: Vec<u16>,
+    body: &'static str,
+}
+
+/// A server that sells, with an order, its ticket and a customer.
+struct World {
+    server: Server,
+    owner: String,
+    ids: [(&'static str, String); 4],
+    number: u32,
+}
+
+fn rows() -> Vec<Row> {
+    let lines = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let row = |line: &'static str| {
+        let mut parts = line.splitn(3, '|');
+        let route: Vec<_> = parts.next().expect("a route").split_whitespace().collect();
+        let statuses = parts.next().expect("statuses").split_whitespace();
+        let statuses = statuses.map(|status| status.parse().expect("a status")).collect();
+        let body = parts.next().unwrap_or_default().trim();
+        Row { face: route[0], method: route[1], path: route[2], statuses, body }
+    };
+    lines.map(row).collect()
+}
+
+impl World {
+    fn new() -> Self {
+        let server = Server::start();
+        let owner = selling_on(&server);
+        let order = server.with(&owner, ORDERS, &order("1")).ok(201).body;
+        let id = |name: &str| order[name].as_str().expect("an id").to_owned();
+        let new = ("admin", "POST", "/v1/customers");
+        let customer = server.with(&owner, new, &json!({ "name": "x" }).to_string()).ok(201).body;
+        let customer = customer["id"].as_str().expect("an id").to_owned();
+        let ids = [
+            ("{vendor}", "acme".into()),
+            ("{order}", id("id")),
+            ("{ticket}", id("ticket")),
+            ("{customer}", customer),
+        ];
+        World { server, owner, ids, number: 100 }
+    }
+
+    /// Calls a row's route; the status.
+    fn call(&mut self, row: &Row, key: Option<&str>, ids: &[(&str, String)]) -> u16 {
+        self.number += 1;
+        let fill = |text: &str| {
+            let all = ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id));
+            all.replace("{n}", &self.number.to_string())
+        };
+        let (path, body) = (fill(row.path), fill(row.body));
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let headers: Vec<_> =
+            bearer.as_deref().map(|bearer| ("authorization", bearer)).into_iter().collect();
+        self.server.ask((row.face, row.method, &path), &headers, &body).status
+    }
+}
+
+/// Face, method and path of every route that is described, with the ids in it made alike.
+fn described(server: &Server) -> BTreeSet<String> {
+    let mut all = BTreeSet::from(["metrics GET /metrics".to_owned()]);
+    for face in ["sales", "gateway", "admin"] {
+        let document = server.ask((face, "GET", "/openapi.json"), &[], "").ok(200).body;
+        all.insert(format!("{face} GET /health"));
+        all.insert(format!("{face} GET /openapi.json"));
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for method in methods.as_object().expect("methods").keys() {
+                let method = method.to_uppercase();
+                all.insert(format!("{face} {method} {}", anonymous(path)));
+            }
+        }
+    }
+    all
+}
+
+/// `/v1/orders/{order}` and `/v1/orders/{id}` are one route.
+fn anonymous(path: &str) -> String {
+    let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn sec_w06_every_route_answers_each_role_as_the_table_says() {
+    let mut world = World::new();
+    let rows = rows();
+    let named: BTreeSet<String> = rows
+        .iter()
+        .map(|row| format!("{} {} {}", row.face, row.method, anonymous(row.path)))
+        .collect();
+    assert_eq!(named.len(), rows.len(), "a route stands twice in routes.txt");
+    assert_eq!(named, described(&world.server), "routes.txt, and the routes that there are");
+    let keys: Vec<String> = ROLES.iter().map(|role| world.server.key("acme", *role)).collect();
+    let other = world.server.key("bolt", RoleName::Owner);
+    let ids = world.ids.clone();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let who = [None].into_iter().chain(keys.iter().map(|key| Some(&**key)));
+        let who: Vec<_> = who.chain([Some(&*other)]).collect();
+        assert_eq!(row.statuses.len(), who.len(), "{} {}", row.method, row.path);
+        let got: Vec<u16> = who.iter().map(|key| world.call(row, *key, &ids)).collect();
+        if got != row.statuses {
+            wrong.push(format!("{} {} {} | {got:?}", row.face, row.method, row.path));
+        }
+    }
+    assert!(wrong.is_empty(), "answers that are not as routes.txt says:\n{}", wrong.join("\n"));
+}
+
+/// Every id of one vendor, wherever an id may stand, with keys of another: it is not there.
+#[test]
+fn sec_w15_no_id_of_another_vendor_is_good_for_anything() {
+    let mut world = World::new();
+    for number in 2..12 {
+        world.server.with(&world.owner, ORDERS, &order(&number.to_string())).ok(201);
+    }
+    let mut foreign: Vec<String> = Vec::new();
+    for list in ["orders", "tickets", "grants", "customers", "products", "items"] {
+        let path = format!("/v1/{list}");
+        let got = world.server.with(&world.owner, ("admin", "GET", &path), "").ok(200).body;
+        let id = |row: &Value| row["id"].as_str().or(row["sku"].as_str()).map(str::to_owned);
+        foreign.extend(got["rows"].as_array().expect("rows").iter().filter_map(id));
+    }
+    assert!(foreign.len() > 30);
+    let keys: Vec<String> = ROLES.iter().map(|role| world.server.key("bolt", *role)).collect();
+    let with_ids = rows().into_iter().filter(|row| row.face != "gateway" && row.path.contains('{'));
+    let mut calls = 0;
+    for row in with_ids {
+        for id in &foreign {
+            let names = ["{order}", "{ticket}", "{customer}"].map(|name| (name, id.clone()));
+            for (role, key) in ROLES.iter().zip(&keys) {
+                let status = world.call(&row, Some(key), &names);
+                let may = row.statuses[1 + ROLES.iter().position(|own| own == role).expect("it")];
+                let expected = if may == 403 { 403 } else { 404 };
+                assert_eq!(status, expected, "{} {} {id} {role:?}", row.method, row.path);
+                calls += 1;
+            }
+        }
+    }
+    println!("figure: {calls} calls with ids of another vendor, none of them answered");
+}
