@@ -1,7 +1,9 @@
 //! The listeners: three faces on an address each, and counts on another where that is wanted.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::HeaderName;
 use protocol::errors::Shown;
@@ -14,6 +16,7 @@ use crate::api::front::Settings;
 use crate::api::limits::{Rate, Rates};
 use crate::api::{App, admin, gateway, metrics, sales};
 use crate::args::{LimitArgs, ServeArgs};
+use crate::domain::anchors::{self, Head};
 use crate::domain::central::Central;
 use crate::listen::{self, Bounds, Gate};
 
@@ -37,7 +40,7 @@ pub async fn serve(
     args: &ServeArgs,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
-    let app = app(central, &args.limits)?;
+    let app = app(central.clone(), &args.limits)?;
     let (sales_on, sales_at) = listen(args.sales).await?;
     let (gateway_on, gateway_at) = listen(args.gateway).await?;
     let (admin_on, admin_at) = listen(args.admin).await?;
@@ -62,15 +65,46 @@ pub async fn serve(
     let mut signals = signals()?;
     ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at, metrics: metrics_at });
     let [term, int] = &mut signals;
+    let mut anchor = Anchor { central, dir: args.place.data.clone(), last: None };
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+        () = anchor.each_minute() => {}
     }
     tracing::info!("ending: requests that were begun are finished");
     // A face that has failed is not there to hear it.
     let _ = end.send(true);
     while faces.join_next().await.is_some() {}
+    anchor.write();
     Ok(())
+}
+
+/// Writes heads of the audit beside the database.
+struct Anchor {
+    central: Arc<Central>,
+    dir: PathBuf,
+    last: Option<Head>,
+}
+
+impl Anchor {
+    async fn each_minute(&mut self) {
+        let mut minutes = tokio::time::interval(Duration::from_secs(60));
+        loop {
+            minutes.tick().await;
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let head = self.central.head();
+        if head.number == 0 || self.last.as_ref() == Some(&head) {
+            return;
+        }
+        match anchors::append(&self.dir, &head) {
+            Ok(()) => self.last = Some(head),
+            Err(error) => tracing::error!(?error, "the audit's head was not written"),
+        }
+    }
 }
 
 fn app(central: Arc<Central>, args: &LimitArgs) -> Result<App, Shown> {

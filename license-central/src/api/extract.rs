@@ -15,8 +15,8 @@ use crate::domain::refusal::Refusal;
 /// Bytes of the longest Idempotency-Key.
 const KEY_LEN_MAX: usize = 255;
 
-/// The body of a request: JSON that is said to be JSON and that all readers read alike, with nothing
-/// in it that the type does not know. The bytes stay, for the Idempotency-Key.
+/// The body of a request: JSON that is said to be JSON and that all readers read alike, with no
+/// field that the type does not know. The bytes stay, for the Idempotency-Key.
 pub struct Body<T> {
     /// As it came.
     pub bytes: Bytes,

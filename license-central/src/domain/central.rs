@@ -10,6 +10,7 @@ use protocol::ids::hex;
 use protocol::objects::file::{self, FileKind};
 
 use super::activation::{Context, Due};
+use super::anchors::Head;
 use super::audit::Chain;
 use super::env::{Env, Random};
 use super::firm::{Firm, Leaf};
@@ -113,6 +114,11 @@ impl Central {
             what,
         };
         Ok(objects.into_iter().zip(what).map(file).collect())
+    }
+
+    /// The last entry of this run's audit.
+    pub fn head(&self) -> Head {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner).head()
     }
 
     /// Steps that were committed, and how often one began anew since another came between.

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod activation;
+pub mod anchors;
 pub mod audit;
 pub mod catalog;
 pub mod central;

@@ -24,7 +24,7 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-fn ask(to: (&Running, &str), line: &str, key: &str, extra: &str, body: &str) -> Answer {
+pub(crate) fn ask(to: (&Running, &str), line: &str, key: &str, extra: &str, body: &str) -> Answer {
     let head = [
         &format!("{line} HTTP/1.1"),
         &format!("authorization: Bearer {key}"),
@@ -36,7 +36,7 @@ fn ask(to: (&Running, &str), line: &str, key: &str, extra: &str, body: &str) -> 
     raw::send(to.0.at(to.1), &head, body.as_bytes()).unwrap_or_else(|| panic!("{line} {body}"))
 }
 
-fn sell(server: &Running, key: &str) {
+pub(crate) fn sell(server: &Running, key: &str) {
     let product = json!({ "code": 7, "name": "Editor" }).to_string();
     assert_eq!(ask((server, "admin"), "PUT /v1/products", key, "", &product).status, 200);
     let item = json!({ "sku": "ED-1", "name": "Editor", "parts": [{ "product": 7 }] }).to_string();
