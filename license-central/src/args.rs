@@ -84,6 +84,9 @@ pub struct ServeArgs {
     /// How much clients may ask
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// Let webhooks go to this machine too, and by http: to try them out
+    #[arg(long)]
+    pub webhooks_to_this_machine: bool,
     /// File that holds the passphrase of the vendors' keys; else STRONGROOM_PASSPHRASE
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,

@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod args;
+pub mod carrier;
 pub mod clock;
 pub mod domain;
 pub mod listen;

@@ -15,10 +15,14 @@ use tokio::sync::watch;
 use crate::api::front::Settings;
 use crate::api::limits::{Rate, Rates};
 use crate::api::{App, admin, gateway, metrics, sales};
-use crate::args::{LimitArgs, ServeArgs};
+use crate::args::ServeArgs;
+use crate::carrier::Reach;
 use crate::domain::anchors::{self, Head};
 use crate::domain::central::Central;
 use crate::listen::{self, Bounds, Gate};
+
+/// How often messages that are due are looked for.
+const CARRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where the faces listen.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +44,7 @@ pub async fn serve(
     args: &ServeArgs,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
-    let app = app(central.clone(), &args.limits)?;
+    let app = app(central.clone(), args)?;
     let (sales_on, sales_at) = listen(args.sales).await?;
     let (gateway_on, gateway_at) = listen(args.gateway).await?;
     let (admin_on, admin_at) = listen(args.admin).await?;
@@ -70,6 +74,7 @@ pub async fn serve(
         _ = term.recv() => {}
         _ = int.recv() => {}
         () = anchor.each_minute() => {}
+        () = carry(&app) => {}
     }
     tracing::info!("ending: requests that were begun are finished");
     // A face that has failed is not there to hear it.
@@ -77,6 +82,21 @@ pub async fn serve(
     while faces.join_next().await.is_some() {}
     anchor.write();
     Ok(())
+}
+
+/// Carries messages to webhooks, again and again.
+async fn carry(app: &App) {
+    let mut pauses = tokio::time::interval(CARRY_PAUSE);
+    loop {
+        pauses.tick().await;
+        let (central, carrier) = (app.central().clone(), app.carrier().clone());
+        let round = tokio::task::spawn_blocking(move || carrier.round(&central)).await;
+        match round {
+            Ok(Ok(_)) => {}
+            Ok(Err(refusal)) => tracing::warn!(?refusal, "webhooks wait"),
+            Err(error) => tracing::error!(%error, "carrying messages failed"),
+        }
+    }
 }
 
 /// Writes heads of the audit beside the database.
@@ -107,7 +127,10 @@ impl Anchor {
     }
 }
 
-fn app(central: Arc<Central>, args: &LimitArgs) -> Result<App, Shown> {
+fn app(central: Arc<Central>, args: &ServeArgs) -> Result<App, Shown> {
+    let local = args.webhooks_to_this_machine;
+    let reach = if local { Reach::ThisMachine } else { Reach::World };
+    let args = &args.limits;
     let named = args.proxy_header.as_deref().map(str::parse::<HeaderName>).transpose();
     let proxy_header = named.map_err(|error| {
         Shown::usage(format!("--proxy-header: {error}"), "Name it as in X-Forwarded-For.")
@@ -120,7 +143,7 @@ fn app(central: Arc<Central>, args: &LimitArgs) -> Result<App, Shown> {
         per_address: args.address_rate.map_or(usual.per_address, rate),
         wrong: usual.wrong,
     };
-    Ok(App::with(central, Settings { rates, proxy_header, ..Settings::default() }))
+    Ok(App::with(central, Settings { rates, proxy_header, reach, ..Settings::default() }))
 }
 
 /// How many connections may be open: no more than the system lets this process have.

@@ -27,27 +27,27 @@ use crate::store::{Filter, Page};
 struct Document;
 
 /// Rows of a list that are sent at once.
-const PAGE_MAX: usize = 200;
+pub(super) const PAGE_MAX: usize = 200;
 
 /// Which part of a list.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct ListQuery {
+pub(super) struct ListQuery {
     /// The `next` of the page before.
-    after: Option<String>,
+    pub(super) after: Option<String>,
     /// How many, at most 200.
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
 }
 
 /// A part of a list.
 #[derive(Debug, Serialize, ToSchema)]
-struct Listed<T> {
+pub(super) struct Listed<T> {
     /// The rows.
-    rows: Vec<T>,
+    pub(super) rows: Vec<T>,
     /// Where the next part begins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 /// All of this face.
@@ -61,7 +61,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(show_ticket))
         .routes(routes!(replace_code))
         .routes(routes!(list_grants))
-        .routes(routes!(list_audit));
+        .routes(routes!(list_audit))
+        .merge(super::webhooks::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap("admin", router, document, app)
 }
@@ -75,17 +76,23 @@ async fn list<R: Record + Send + 'static>(
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Read, object)?;
     let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let mut rows = app
+    let rows = app
         .run(move |central| {
             let page = Page { after: query.after.as_deref(), limit: limit + 1 };
             central.read(&who.vendor, |work| work.list::<R>(&Filter::All, &page))
         })
         .await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| row.record.id());
-    let rows: Vec<R> = rows.into_iter().map(|row| row.record).collect();
-    Ok(reply(StatusCode::OK, &Listed { rows, next }))
+    Ok(reply(StatusCode::OK, &Listed::page(rows, limit)))
+}
+
+impl<R: Record> Listed<R> {
+    /// Of rows that were read with one more than are sent.
+    pub(super) fn page(mut rows: Vec<Stored<R>>, limit: usize) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| row.record.id());
+        Listed { rows: rows.into_iter().map(|row| row.record).collect(), next }
+    }
 }
 
 /// The products.

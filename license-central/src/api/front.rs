@@ -19,6 +19,7 @@ use super::limits::{Limiter, Rate, Rates, client_of};
 use super::metrics::{Answered, Limited};
 use super::problem::Problem;
 use super::routes::{Route, Routes};
+use crate::carrier::Reach;
 use crate::clock::running_ms;
 use crate::domain::env::{Random, SystemRandom};
 use crate::domain::keys::SYSTEM;
@@ -40,12 +41,14 @@ pub struct Settings {
     pub proxy_header: Option<HeaderName>,
     /// How long a request may take, its body included.
     pub timeout: Duration,
+    /// Where messages to webhooks may go.
+    pub reach: Reach,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let timeout = Duration::from_secs(30);
-        Settings { rates: Rates::default(), proxy_header: None, timeout }
+        Settings { rates: Rates::default(), proxy_header: None, timeout, reach: Reach::World }
     }
 }
 

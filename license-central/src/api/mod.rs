@@ -11,6 +11,7 @@ pub mod problem;
 pub mod routes;
 pub mod sales;
 pub mod strict;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
+use crate::carrier::Carrier;
 use crate::domain::central::{Central, Once, Reply};
 use crate::domain::refusal::Outcome;
 use extract::OnceKey;
@@ -42,6 +44,7 @@ pub struct App {
     central: Arc<Central>,
     gatekeeper: Arc<Gatekeeper>,
     metrics: Arc<Metrics>,
+    carrier: Arc<Carrier>,
 }
 
 impl App {
@@ -52,13 +55,19 @@ impl App {
 
     /// With these settings.
     pub fn with(central: Arc<Central>, settings: Settings) -> Self {
+        let carrier = Arc::new(Carrier::new(settings.reach));
         let gatekeeper = Arc::new(Gatekeeper::new(settings));
-        App { central, gatekeeper, metrics: Arc::default() }
+        App { central, gatekeeper, metrics: Arc::default(), carrier }
     }
 
     /// What it serves.
     pub fn central(&self) -> &Arc<Central> {
         &self.central
+    }
+
+    /// Who carries messages to webhooks.
+    pub fn carrier(&self) -> &Arc<Carrier> {
+        &self.carrier
     }
 
     /// What it counts.
@@ -105,8 +114,9 @@ impl IntoResponse for Reply {
 
 /// Puts around a face what all of them have.
 fn wrap(name: &'static str, router: Router<App>, document: OpenApi, app: App) -> Router {
-    let routes = Routes::of(&serde_json::to_value(&document).unwrap_or_default());
-    let text = document.to_json().unwrap_or_default();
+    let mut document = serde_json::to_value(&document).unwrap_or_default();
+    routes::complete(&mut document);
+    let (routes, text) = (Routes::of(&document), document.to_string());
     let face = Face::new(name, routes, app.clone());
     let document = move || async move {
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)

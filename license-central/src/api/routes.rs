@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One route.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +45,29 @@ impl Routes {
     }
 }
 
+/// Says of every route what is true of all: names in its path are text, a refusal is a problem
+/// under a type of its own, and the server may be the one who fails.
+pub fn complete(document: &mut Value) {
+    let problem = json!({ "description": "Refused.", "content": { "application/problem+json": {
+        "schema": { "$ref": "#/components/schemas/Problem" } } } });
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (template, methods) in paths {
+        let names =
+            template.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let own = names.map(|name| {
+            json!({ "in": "path", "name": name, "required": true, "schema": { "type": "string" } })
+        });
+        let own: Vec<Value> = own.collect();
+        for (_, said) in methods.as_object_mut().into_iter().flatten() {
+            let known = said["parameters"].as_array().cloned().unwrap_or_default();
+            said["parameters"] = own.iter().cloned().chain(known).collect();
+            for class in ["4XX", "5XX"] {
+                said["responses"][class] = problem.clone();
+            }
+        }
+    }
+}
+
 impl Route {
     /// A name in `query` that this route does not know.
     pub fn unknown<'a>(&self, query: &'a str) -> Option<&'a str> {
@@ -57,7 +80,6 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn what_is_described_is_what_is_known() {

@@ -18,6 +18,7 @@ use super::keys::Secret;
 use super::orders::unhex;
 use super::records::Answer;
 use super::refusal::{Outcome, Refusal};
+use super::webhooks;
 use super::work::{Stored, Work};
 use crate::store::{Purpose, Store, StoreError, Write};
 
@@ -205,6 +206,7 @@ impl Central {
                 Ok(done) => done,
             };
             let (mut writes, notes) = work.finish();
+            writes.extend(webhooks::messages(open, tenant, &notes, &env)?);
             let (next, audit) = chain.extend(notes, env.now_ms, tenant, actor);
             writes.extend::<Vec<Write>>(audit);
             if !writes.is_empty() {

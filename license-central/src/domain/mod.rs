@@ -18,4 +18,5 @@ pub mod records;
 pub mod refusal;
 pub mod terms;
 pub mod ticket_code;
+pub mod webhooks;
 pub mod work;

@@ -58,8 +58,27 @@ pub static ANSWER: Table = Table { name: "answer", columns: &[number("until_ms")
 /// What was done, by whom: a chain of hashes for each writer.
 pub static AUDIT: Table = Table { name: "audit", columns: &[text("object"), text("writer")] };
 
+/// Where a vendor's own servers hear of what was done.
+pub static WEBHOOK: Table = Table { name: "webhook", columns: &[] };
+
+/// Messages to them. Of no tenant, since whoever sends them looks at those of all.
+pub static WEBHOOK_MESSAGE: Table =
+    Table { name: "webhook_message", columns: &[text("vendor"), number("due_ms")] };
+
 /// All tables.
 pub static ALL: &[&Table] = &[
-    &VENDOR, &API_KEY, &PRODUCT, &ITEM, &CUSTOMER, &ORDER, &TICKET, &GRANT, &CONTAINER, &UPDATE,
-    &ANSWER, &AUDIT,
+    &VENDOR,
+    &API_KEY,
+    &PRODUCT,
+    &ITEM,
+    &CUSTOMER,
+    &ORDER,
+    &TICKET,
+    &GRANT,
+    &CONTAINER,
+    &UPDATE,
+    &ANSWER,
+    &AUDIT,
+    &WEBHOOK,
+    &WEBHOOK_MESSAGE,
 ];

@@ -9,3 +9,4 @@ mod raw;
 mod server;
 mod strict;
 mod table;
+mod webhooks;

@@ -20,6 +20,17 @@ const ROLES: [RoleName; 7] = [
     RoleName::Integration,
 ];
 
+const LISTS: [&str; 8] = [
+    "orders",
+    "tickets",
+    "grants",
+    "customers",
+    "products",
+    "items",
+    "webhooks",
+    "webhook-messages",
+];
+
 /// A row of the table.
 struct Row {
     face: &'static str,
@@ -33,7 +44,7 @@ struct Row {
 struct World {
     server: Server,
     owner: String,
-    ids: [(&'static str, String); 4],
+    ids: Vec<(&'static str, String)>,
     number: u32,
 }
 
@@ -54,16 +65,26 @@ impl World {
     fn new() -> Self {
         let server = Server::start();
         let owner = selling_on(&server);
+        let hooks = [1, 2].map(|number| {
+            let body = json!({ "url": format!("https://example.org/{number}") }).to_string();
+            let made = server.with(&owner, ("admin", "POST", "/v1/webhooks"), &body).ok(201).body;
+            made["id"].as_str().expect("an id").to_owned()
+        });
         let order = server.with(&owner, ORDERS, &order("1")).ok(201).body;
+        let list = ("admin", "GET", "/v1/webhook-messages");
+        let message = server.with(&owner, list, "").ok(200).body["rows"][0]["id"].clone();
+        let message = message.as_str().expect("an id").to_owned();
+        let [webhook, second] = hooks;
         let id = |name: &str| order[name].as_str().expect("an id").to_owned();
         let new = ("admin", "POST", "/v1/customers");
-        let customer = server.with(&owner, new, &json!({ "name": "x" }).to_string()).ok(201).body;
-        let customer = customer["id"].as_str().expect("an id").to_owned();
-        let ids = [
+        server.with(&owner, new, &json!({ "name": "x" }).to_string()).ok(201);
+        let ids = vec![
             ("{vendor}", "acme".into()),
             ("{order}", id("id")),
             ("{ticket}", id("ticket")),
-            ("{customer}", customer),
+            ("{webhook}", webhook),
+            ("{second}", second),
+            ("{message}", message),
         ];
         World { server, owner, ids, number: 100 }
     }
@@ -140,7 +161,7 @@ fn sec_w15_no_id_of_another_vendor_is_good_for_anything() {
         world.server.with(&world.owner, ORDERS, &order(&number.to_string())).ok(201);
     }
     let mut foreign: Vec<String> = Vec::new();
-    for list in ["orders", "tickets", "grants", "customers", "products", "items"] {
+    for list in LISTS {
         let path = format!("/v1/{list}");
         let got = world.server.with(&world.owner, ("admin", "GET", &path), "").ok(200).body;
         let id = |row: &Value| row["id"].as_str().or(row["sku"].as_str()).map(str::to_owned);
@@ -152,7 +173,8 @@ fn sec_w15_no_id_of_another_vendor_is_good_for_anything() {
     let mut calls = 0;
     for row in with_ids {
         for id in &foreign {
-            let names = ["{order}", "{ticket}", "{customer}"].map(|name| (name, id.clone()));
+            let names = world.ids.iter().map(|(name, _)| (*name, id.clone()));
+            let names: Vec<_> = names.collect();
             for (role, key) in ROLES.iter().zip(&keys) {
                 let status = world.call(&row, Some(key), &names);
                 let may = row.statuses[1 + ROLES.iter().position(|own| own == role).expect("it")];

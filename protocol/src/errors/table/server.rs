@@ -105,6 +105,11 @@ macro_rules! server_rows {
         "the headers of the request are too large: at most {b} bytes are taken",
         "a program or proxy adds cookies or other headers",
         "Send less.";
+    WebhookAddress = 0x0B54, Caller, Usage,
+        "messages are not sent to this address",
+        "it is not https, names a user, or belongs to a network inside",
+        "Name a public address, https://…. To try webhooks out: license-central serve \
+         --webhooks-to-this-machine.";
         }
     };
 }
