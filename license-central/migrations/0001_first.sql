@@ -105,3 +105,16 @@ CREATE TABLE journal_mark (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (tenant, id)
 );
+
+CREATE TABLE webhook (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+
+CREATE TABLE webhook_message (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    vendor TEXT, due_ms BIGINT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX webhook_message_vendor ON webhook_message (tenant, vendor, id);
+CREATE INDEX webhook_message_due_ms ON webhook_message (tenant, due_ms);

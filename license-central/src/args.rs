@@ -96,6 +96,15 @@ pub struct ServeArgs {
     /// Address of the Admin interface
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7413")]
     pub admin: SocketAddr,
+    /// Address of the counts for Prometheus; none if not given
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
+    /// How much clients may ask
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Let webhooks go to this machine too, and by http: to try them out
+    #[arg(long)]
+    pub webhooks_to_this_machine: bool,
     /// File that holds the passphrase of the vendors' keys; else STRONGROOM_PASSPHRASE
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
@@ -179,4 +188,22 @@ pub struct RestoreArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// How much clients may ask.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LimitArgs {
+    /// Requests in a minute with one key of the API [default: 12000]
+    #[arg(long, value_name = "N")]
+    pub key_rate: Option<u32>,
+    /// Requests in a minute to the Gateway from one address [default: 1200]
+    #[arg(long, value_name = "N")]
+    pub address_rate: Option<u32>,
+    /// Connections that one address may have open at a listener [default: 512]
+    #[arg(long, value_name = "N")]
+    pub connections_per_address: Option<usize>,
+    /// Header in which the proxy in front says for whom it asks, such as X-Forwarded-For: name it
+    /// only if the proxy sets it itself
+    #[arg(long, value_name = "NAME")]
+    pub proxy_header: Option<String>,
 }

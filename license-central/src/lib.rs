@@ -8,10 +8,13 @@
 
 pub mod api;
 pub mod args;
+pub mod carrier;
 pub mod clock;
 pub mod commands;
 pub mod domain;
+pub mod listen;
 pub mod place;
+pub mod private;
 pub mod recovery;
 pub mod server;
 pub mod signer;

@@ -59,8 +59,12 @@ fn serve(args: &ServeArgs) -> Result<u8, Shown> {
     runtime.block_on(server::serve(central, args, |at| {
         let (sales, gateway, admin) =
             [at.sales, at.gateway, at.admin].map(|at| format!("http://{at}")).into();
-        let data = json!({ "sales": sales, "gateway": gateway, "admin": admin });
-        let text = format!("Sales    {sales}\nGateway  {gateway}\nAdmin    {admin}");
+        let mut data = json!({ "sales": sales, "gateway": gateway, "admin": admin });
+        let mut text = format!("Sales    {sales}\nGateway  {gateway}\nAdmin    {admin}");
+        if let Some(metrics) = at.metrics {
+            data["metrics"] = json!(format!("http://{metrics}"));
+            text.push_str(&format!("\nMetrics  http://{metrics}/metrics"));
+        }
         // Whoever does not read it may still use the server.
         let _ = tell("central.serve/v1", &data, &text, args.json);
     }))?;

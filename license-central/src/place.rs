@@ -11,7 +11,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ use crate::domain::firm::{Firm, LocalSigner};
 use crate::domain::keys::{self, SYSTEM, Secret};
 use crate::domain::records::{self, RoleName};
 use crate::domain::refusal::Refusal;
+use crate::private;
 use crate::signer::caps::{self, CapsFile};
 use crate::signer::journal;
 use crate::signer::keeper::Keeper;
@@ -166,13 +167,13 @@ pub fn open_records(place: &PlaceArgs) -> Result<Central, Shown> {
 }
 
 fn secret(place: &PlaceArgs) -> Result<Secret, Shown> {
-    check_private(&place.data)?;
+    private::check_with_parents(&place.data)?;
     let path = place.data.join(SECRET_FILE);
     if !path.exists() {
         let title = format!("{} holds no Central", place.data.display());
         return Err(Shown::not_found(title, "Make one: license-central init."));
     }
-    check_private(&path)?;
+    private::check_secret(&path)?;
     let text = files::read(&path)?;
     let digits = files::text(&text)?.trim();
     let bytes = parse_hex(digits).ok_or_else(|| {
@@ -185,7 +186,7 @@ fn secret(place: &PlaceArgs) -> Result<Secret, Shown> {
 /// The signer, with the keys of all vendors, and where it listens.
 pub fn open_signer(args: &SignerArgs) -> Result<(Arc<SignerProcess>, PathBuf), Shown> {
     let place = &args.place;
-    check_private(&place.data)?;
+    private::check_with_parents(&place.data)?;
     let journals = place.journal_dir();
     make_private(&journals)?;
     let caps_path = place.data.join(CAPS_FILE);
@@ -246,10 +247,11 @@ pub fn open_store(place: &PlaceArgs) -> Result<SqlStore, Shown> {
 /// The vendors' directories, by their short names.
 pub fn vendors(place: &PlaceArgs) -> Result<Vec<(String, PathBuf)>, Shown> {
     let dir = place.data.join(VENDORS_DIR);
+    private::check(&dir)?;
     let mut vendors = Vec::new();
     for entry in std::fs::read_dir(&dir).map_err(|error| Shown::io(&dir, &error))? {
         let path = entry.map_err(|error| Shown::io(&dir, &error))?.path();
-        check_private(&path)?;
+        private::check(&path)?;
         let Some(id) = path.file_name().and_then(|name| name.to_str()) else { continue };
         vendors.push((id.to_owned(), path));
     }
@@ -262,7 +264,8 @@ pub fn vendors(place: &PlaceArgs) -> Result<Vec<(String, PathBuf)>, Shown> {
 fn own_file(path: &Path) -> Result<(), Shown> {
     let mut options = std::fs::OpenOptions::new();
     let made = options.append(true).create(true).mode(0o600).open(path);
-    made.map(drop).map_err(|error| Shown::io(path, &error))
+    made.map(drop).map_err(|error| Shown::io(path, &error))?;
+    private::check_secret(path)
 }
 
 /// Refuses a password in the URL, where everybody on the machine could read it.
@@ -288,15 +291,5 @@ fn make_private(dir: &Path) -> Result<(), Shown> {
     let mut builder = std::fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(dir);
     made.map_err(|error| Shown::io(dir, &error))?;
-    check_private(dir)
-}
-
-/// Refuses what others may write: whoever can change it runs this server.
-fn check_private(path: &Path) -> Result<(), Shown> {
-    let data = std::fs::symlink_metadata(path).map_err(|error| Shown::io(path, &error))?;
-    if data.mode() & 0o022 != 0 || data.file_type().is_symlink() {
-        let title = format!("{} may be written by others, or is a link", path.display());
-        return Err(Shown::usage(title, "Take their right away: chmod go-w."));
-    }
-    Ok(())
+    private::check(dir)
 }

@@ -1,18 +1,28 @@
-//! The listeners: three faces on an address each.
+//! The listeners: three faces on an address each, and counts on another where that is wanted.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::http::HeaderName;
 use protocol::errors::Shown;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::api::{App, admin, gateway, sales};
+use crate::api::front::Settings;
+use crate::api::limits::{Rate, Rates};
+use crate::api::{App, admin, gateway, metrics, sales};
 use crate::args::ServeArgs;
+use crate::carrier::Reach;
+use crate::domain::anchors::{self, Head};
 use crate::domain::central::Central;
+use crate::listen::{self, Bounds, Gate};
+
+/// How often messages that are due are looked for.
+const CARRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often licenses that lapsed are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -26,6 +36,8 @@ pub struct Addresses {
     pub gateway: SocketAddr,
     /// Admin.
     pub admin: SocketAddr,
+    /// Counts, if they are wanted.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Serves until it is told to end (SIGTERM, SIGINT); what was begun is finished. `ready` is called
@@ -35,53 +47,141 @@ pub async fn serve(
     args: &ServeArgs,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
-    let app = App::new(central.clone());
+    let app = app(central.clone(), args)?;
     let (sales_on, sales_at) = listen(args.sales).await?;
     let (gateway_on, gateway_at) = listen(args.gateway).await?;
     let (admin_on, admin_at) = listen(args.admin).await?;
+    let mut listeners = vec![
+        ("sales", sales_on, sales::router(app.clone())),
+        ("gateway", gateway_on, gateway::router(app.clone())),
+        ("admin", admin_on, admin::router(app.clone())),
+    ];
+    let mut metrics_at = None;
+    if let Some(address) = args.metrics {
+        let (on, at) = listen(address).await?;
+        listeners.push(("metrics", on, metrics::router(app.clone())));
+        metrics_at = Some(at);
+    }
+    let bounds = bounds(args.limits.connections_per_address);
     let (end, ended) = watch::channel(false);
     let mut faces = tokio::task::JoinSet::new();
-    for (listener, router) in [
-        (sales_on, sales::router(app.clone())),
-        (gateway_on, gateway::router(app.clone())),
-        (admin_on, admin::router(app)),
-    ] {
-        faces.spawn(face(listener, router, ended.clone()));
+    for (name, listener, router) in listeners {
+        let gate = Gate::new(name, bounds, app.metrics().clone());
+        faces.spawn(listen::serve(listener, router, gate, ended.clone()));
     }
-    faces.spawn(sweep(central, ended));
-    ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at });
-    wait_for_signal().await?;
+    let mut signals = signals()?;
+    ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at, metrics: metrics_at });
+    let [term, int] = &mut signals;
+    let mut anchor = Anchor { central, dir: args.place.data.clone(), last: None };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        () = anchor.each_minute() => {}
+        () = carry(&app) => {}
+        () = sweep(app.central()) => {}
+    }
     tracing::info!("ending: requests that were begun are finished");
     // A face that has failed is not there to hear it.
     let _ = end.send(true);
     while faces.join_next().await.is_some() {}
+    anchor.write();
     Ok(())
 }
 
-/// Frees what lapsed, now and then.
-async fn sweep(central: Arc<Central>, mut ended: watch::Receiver<bool>) {
+/// Carries messages to webhooks, again and again.
+async fn carry(app: &App) {
+    let mut pauses = tokio::time::interval(CARRY_PAUSE);
     loop {
+        pauses.tick().await;
+        let (central, carrier) = (app.central().clone(), app.carrier().clone());
+        let round = tokio::task::spawn_blocking(move || carrier.round(&central)).await;
+        match round {
+            Ok(Ok(_)) => {}
+            Ok(Err(refusal)) => tracing::warn!(?refusal, "webhooks wait"),
+            Err(error) => tracing::error!(%error, "carrying messages failed"),
+        }
+    }
+}
+
+/// Frees what lapsed, now and then.
+async fn sweep(central: &Arc<Central>) {
+    let mut pauses = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        pauses.tick().await;
         let central = central.clone();
         match tokio::task::spawn_blocking(move || central.sweep()).await {
             Ok(Err(refusal)) => tracing::warn!(?refusal, "what lapsed was not looked through"),
             Err(error) => tracing::error!(%error, "what lapsed was not looked through"),
             Ok(Ok(())) => {}
         }
-        let told = ended.wait_for(|ended| *ended);
-        if tokio::time::timeout(SWEEP_EVERY, told).await.is_ok() {
+    }
+}
+
+/// Writes heads of the audit beside the database.
+struct Anchor {
+    central: Arc<Central>,
+    dir: PathBuf,
+    last: Option<Head>,
+}
+
+impl Anchor {
+    async fn each_minute(&mut self) {
+        let mut minutes = tokio::time::interval(Duration::from_secs(60));
+        loop {
+            minutes.tick().await;
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let head = self.central.head();
+        if head.number == 0 || self.last.as_ref() == Some(&head) {
             return;
+        }
+        match anchors::append(&self.dir, &head) {
+            Ok(()) => self.last = Some(head),
+            Err(error) => tracing::error!(?error, "the audit's head was not written"),
         }
     }
 }
 
-async fn face(listener: TcpListener, router: Router, mut ended: watch::Receiver<bool>) {
-    let until = async move {
-        // The sender goes only with the whole server.
-        let _ = ended.wait_for(|ended| *ended).await;
+fn app(central: Arc<Central>, args: &ServeArgs) -> Result<App, Shown> {
+    let local = args.webhooks_to_this_machine;
+    let reach = if local { Reach::ThisMachine } else { Reach::World };
+    let args = &args.limits;
+    let named = args.proxy_header.as_deref().map(str::parse::<HeaderName>).transpose();
+    let proxy_header = named.map_err(|error| {
+        Shown::usage(format!("--proxy-header: {error}"), "Name it as in X-Forwarded-For.")
+    })?;
+    // A sixth of a minute's requests may come at once.
+    let rate = |count: u32| Rate::per_minute(count, (count / 6).max(1));
+    let usual = Rates::default();
+    let rates = Rates {
+        per_key: args.key_rate.map_or(usual.per_key, rate),
+        per_address: args.address_rate.map_or(usual.per_address, rate),
+        wrong: usual.wrong,
     };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
-        tracing::error!(%error, "a listener failed");
-    }
+    Ok(App::with(central, Settings { rates, proxy_header, reach, ..Settings::default() }))
+}
+
+/// How many connections may be open: no more than the system lets this process have.
+fn bounds(per_address: Option<usize>) -> Bounds {
+    let usual = Bounds::default();
+    let per_address = per_address.unwrap_or(usual.per_address);
+    let wanted = usual.in_all.max(per_address);
+    let files = more_files(4 * wanted as u64 + 256);
+    let in_all = usize::try_from(files / 5).unwrap_or(usize::MAX).min(wanted).max(1);
+    Bounds { per_address: per_address.min(in_all), in_all, ..usual }
+}
+
+/// Raises the number of files that may be open at once towards `wanted`; what it is then.
+fn more_files(wanted: u64) -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let now = limit.current.unwrap_or(u64::MAX);
+    let next = wanted.min(most).max(now);
+    limit.current = Some(next);
+    if setrlimit(Resource::Nofile, limit).is_ok() { next } else { now }
 }
 
 /// Listens where only this machine reaches it: what leaves it must be encrypted.
@@ -102,13 +202,8 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Shown>
     Ok((listener, bound))
 }
 
-async fn wait_for_signal() -> Result<(), Shown> {
-    let failed = |error: std::io::Error| Shown::conflict(error, "Repeat the command.");
-    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    Ok(())
+/// What ends the server. Heard from before it says that it is ready.
+fn signals() -> Result<[Signal; 2], Shown> {
+    let heard = |kind| signal(kind).map_err(|error| Shown::conflict(error, "Repeat the command."));
+    Ok([heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?])
 }

@@ -36,6 +36,7 @@ pub(super) const PAGE_MAX: usize = 200;
 /// Which part of a list.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// The `next` of the page before.
     pub(super) after: Option<String>,
@@ -78,9 +79,10 @@ pub fn router(app: App) -> Router {
         .routes(routes!(list_cases))
         .routes(routes!(decide))
         .routes(routes!(list_audit))
-        .merge(super::keys::routes());
+        .merge(super::keys::routes())
+        .merge(super::webhooks::routes());
     let (router, document) = routes.split_for_parts();
-    super::wrap(router, document, app)
+    super::wrap("admin", router, document, app)
 }
 
 /// One page of a kind of record.
@@ -92,17 +94,23 @@ async fn list<R: Record + Send + 'static>(
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Read, object)?;
     let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let mut rows = app
+    let rows = app
         .run(move |central| {
             let page = Page { after: query.after.as_deref(), limit: limit + 1 };
             central.read(&who.vendor, |work| work.list::<R>(&Filter::All, &page))
         })
         .await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| row.record.id());
-    let rows: Vec<R> = rows.into_iter().map(|row| row.record).collect();
-    Ok(reply(StatusCode::OK, &Listed { rows, next }))
+    Ok(reply(StatusCode::OK, &Listed::page(rows, limit)))
+}
+
+impl<R: Record> Listed<R> {
+    /// Of rows that were read with one more than are sent.
+    pub(super) fn page(mut rows: Vec<Stored<R>>, limit: usize) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| row.record.id());
+        Listed { rows: rows.into_iter().map(|row| row.record).collect(), next }
+    }
 }
 
 /// The products.

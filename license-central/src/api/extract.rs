@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, header, request::Parts};
 use protocol::errors::ErrorCode;
 use serde::de::DeserializeOwned;
 
-use super::App;
 use super::problem::Problem;
+use super::{App, strict};
 use crate::domain::access::Principal;
 use crate::domain::keys::{self, SYSTEM};
 use crate::domain::refusal::Refusal;
@@ -15,8 +15,8 @@ use crate::domain::refusal::Refusal;
 /// Bytes of the longest Idempotency-Key.
 const KEY_LEN_MAX: usize = 255;
 
-/// The body of a request: JSON, and nothing that the type does not know. The bytes stay, for the
-/// Idempotency-Key.
+/// The body of a request: JSON that is said to be JSON and that all readers read alike, with no
+/// field that the type does not know. The bytes stay, for the Idempotency-Key.
 pub struct Body<T> {
     /// As it came.
     pub bytes: Bytes,
@@ -45,7 +45,15 @@ impl FromRequestParts<App> for Principal {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// What a client says that its body is.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+/// The key that a request was sent with.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
@@ -55,12 +63,16 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(ErrorCode::MediaTypeWrong.into());
+        }
         let bytes = Bytes::from_request(request, app).await.map_err(|refused| {
             if refused.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
                 return ErrorCode::BodyTooLarge.with(0, super::BODY_LEN_MAX as u64).into();
             }
             Problem::from(Refusal::malformed("the body ended early"))
         })?;
+        strict::check(&bytes).map_err(Refusal::malformed)?;
         let value = serde_json::from_slice(&bytes).map_err(Refusal::malformed)?;
         Ok(Body { bytes, value })
     }
@@ -70,6 +82,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for PathOf<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if parts.uri.path().contains("%00") {
+            return Err(Refusal::malformed("an address with the character U+0000").into());
+        }
         let found = Path::from_request_parts(parts, app).await;
         let Path(value) = found.map_err(|refused| Refusal::malformed(refused.body_text()))?;
         Ok(PathOf(value))
@@ -80,6 +95,9 @@ impl<T: DeserializeOwned> FromRequestParts<App> for QueryOf<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(Refusal::malformed("a query with the character U+0000").into());
+        }
         let found = Query::from_request_parts(parts, app).await;
         let Query(value) = found.map_err(|refused| Refusal::malformed(refused.body_text()))?;
         Ok(QueryOf(value))

@@ -137,7 +137,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(report_loss))
         .routes(routes!(take_receipt));
     let (router, document) = routes.split_for_parts();
-    super::wrap(router, document, app)
+    super::wrap("gateway", router, document, app)
 }
 
 /// Whose licenses these are.

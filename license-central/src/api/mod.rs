@@ -3,44 +3,82 @@
 
 pub mod admin;
 pub mod extract;
+pub mod front;
 pub mod gateway;
 pub mod keys;
+pub mod limits;
+pub mod metrics;
 pub mod problem;
+pub mod routes;
 pub mod sales;
+pub mod strict;
+mod webhooks;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use protocol::errors::ErrorCode;
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 
+use crate::carrier::Carrier;
 use crate::domain::central::{Central, Once, Reply};
 use crate::domain::refusal::Outcome;
 use extract::OnceKey;
+use front::{Face, Gatekeeper, Settings};
+use metrics::Metrics;
 use problem::Problem;
+use routes::Routes;
 
 /// Bytes of the largest body.
 pub const BODY_LEN_MAX: usize = 256 * 1024;
 
-/// How long a request may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
 /// What the routes share.
 #[derive(Clone)]
-pub struct App(Arc<Central>);
+pub struct App {
+    central: Arc<Central>,
+    gatekeeper: Arc<Gatekeeper>,
+    metrics: Arc<Metrics>,
+    carrier: Arc<Carrier>,
+}
 
 impl App {
-    /// Over this Central.
+    /// Over this Central, as a server is if nothing else is said.
     pub fn new(central: Arc<Central>) -> Self {
-        App(central)
+        App::with(central, Settings::default())
+    }
+
+    /// With these settings.
+    pub fn with(central: Arc<Central>, settings: Settings) -> Self {
+        let carrier = Arc::new(Carrier::new(settings.reach));
+        let gatekeeper = Arc::new(Gatekeeper::new(settings));
+        App { central, gatekeeper, metrics: Arc::default(), carrier }
+    }
+
+    /// What it serves.
+    pub fn central(&self) -> &Arc<Central> {
+        &self.central
+    }
+
+    /// Who carries messages to webhooks.
+    pub fn carrier(&self) -> &Arc<Carrier> {
+        &self.carrier
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Who has to wait.
+    pub fn gatekeeper(&self) -> &Gatekeeper {
+        &self.gatekeeper
     }
 
     /// Runs a step of the domain on a thread that may wait for the store.
@@ -49,7 +87,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Central) -> Outcome<T> + Send + 'static,
     {
-        let central = self.0.clone();
+        let central = self.central.clone();
         let done = tokio::task::spawn_blocking(move || step(&central)).await;
         done.map_err(|_| Problem::from(ErrorCode::ServerFailed))?.map_err(Problem::from)
     }
@@ -76,8 +114,11 @@ impl IntoResponse for Reply {
 }
 
 /// Puts around a face what all of them have.
-fn wrap(router: Router<App>, document: OpenApi, app: App) -> Router {
-    let text = document.to_json().unwrap_or_default();
+fn wrap(name: &'static str, router: Router<App>, document: OpenApi, app: App) -> Router {
+    let mut document = serde_json::to_value(&document).unwrap_or_default();
+    routes::complete(&mut document);
+    let (routes, text) = (Routes::of(&document), document.to_string());
+    let face = Face::new(name, routes, app.clone());
     let document = move || async move {
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)
     };
@@ -91,8 +132,8 @@ fn wrap(router: Router<App>, document: OpenApi, app: App) -> Router {
             problem
         })
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         .layer(CatchPanicLayer::custom(|_| Problem::from(ErrorCode::ServerFailed).into_response()))
+        .layer(from_fn_with_state(face, front::pass))
         .with_state(app)
 }
 

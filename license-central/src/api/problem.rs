@@ -23,6 +23,12 @@ pub struct Problem {
     pub code: String,
     /// What to do next.
     pub hint: String,
+    /// Names the request in the server's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Box<str>>,
+    /// After how many seconds it may be tried again; zero where waiting is no help.
+    #[serde(skip)]
+    pub wait_s: u16,
 }
 
 impl Problem {
@@ -34,8 +40,26 @@ impl Problem {
             title: shown.title(&utc),
             status: status(shown).as_u16(),
             hint: shown.hint(&utc),
+            request: None,
+            wait_s: 0,
             code,
         }
+    }
+
+    /// Of a client that has to wait.
+    pub fn wait(wait_ms: u64) -> Self {
+        let wait_s = u16::try_from(wait_ms.div_ceil(1000)).unwrap_or(u16::MAX).max(1);
+        let problem = Problem::from(ErrorCode::TooManyRequests.with(wait_s.into(), 0));
+        Problem { wait_s, ..problem }
+    }
+
+    /// The same answer, with the name of its request.
+    pub fn named(mut self, id: &str, answer: Response) -> Response {
+        self.request = Some(id.into());
+        let (mut parts, _) = answer.into_parts();
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        Response::from_parts(parts, body.into())
     }
 }
 
@@ -69,13 +93,19 @@ impl From<Refusal> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (status, Json(&self)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
+        if self.wait_s > 0 {
+            let wait_s = HeaderValue::from(self.wait_s);
+            response.headers_mut().insert(header::RETRY_AFTER, wait_s);
+        }
+        // For those who count and log it.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -89,6 +119,9 @@ fn status(shown: &Shown) -> StatusCode {
         Some(ErrorCode::RecordChanged) => StatusCode::PRECONDITION_FAILED,
         Some(ErrorCode::KeyReused) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(ErrorCode::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(ErrorCode::TooManyRequests) => StatusCode::TOO_MANY_REQUESTS,
+        Some(ErrorCode::MediaTypeWrong) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Some(ErrorCode::HeadersTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Some(ErrorCode::ServerFailed) => StatusCode::INTERNAL_SERVER_ERROR,
         known => match known.map(|code| code.row().exit) {
             Some(Exit::NotFound) => StatusCode::NOT_FOUND,

@@ -48,7 +48,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(create_customers))
         .routes(routes!(show_order));
     let (router, document) = routes.split_for_parts();
-    super::wrap(router, document, app)
+    super::wrap("sales", router, document, app)
 }
 
 /// Takes an order in. The same order (number, line, period) sent again is the same order.

@@ -6,6 +6,7 @@ use protocol::ids::parse_hex;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::anchors::Head;
 use super::work::{Note, Record};
 use crate::store::{Row, Table, Value, Write, tables};
 
@@ -83,6 +84,11 @@ impl Chain {
     /// A chain that begins. `writer` is not used again.
     pub fn begin(writer: String) -> Self {
         Chain { writer, number: 0, before: "0".repeat(64) }
+    }
+
+    /// Its last entry.
+    pub fn head(&self) -> Head {
+        Head { writer: self.writer.clone(), number: self.number, hash: self.before.clone() }
     }
 
     /// The entries of `notes` as rows, and the chain behind them. It counts once they are

@@ -11,6 +11,7 @@ use protocol::objects::file::{self, FileKind};
 
 use super::activation::{Context, Due};
 use super::agreement;
+use super::anchors::Head;
 use super::audit::Chain;
 use super::cases;
 use super::env::{Env, Random};
@@ -20,6 +21,7 @@ use super::lapse;
 use super::orders::unhex;
 use super::records::{Answer, Grant};
 use super::refusal::{Outcome, Refusal};
+use super::webhooks;
 use super::work::{Stored, Work};
 use crate::store::{Purpose, Store, StoreError, Write};
 
@@ -51,6 +53,8 @@ pub struct Central {
     chain: Mutex<Chain>,
     /// Updates that were signed since it runs.
     signed: AtomicU64,
+    /// Steps that were committed, and how often one began anew.
+    tally: [AtomicU64; 2],
 }
 
 /// An update on its way to a container.
@@ -90,8 +94,8 @@ impl Central {
         firms: BTreeMap<String, Arc<Firm>>,
     ) -> Self {
         let chain = Mutex::new(new_chain(&*clock, &*random));
-        let signed = AtomicU64::new(0);
-        Central { store, clock, random, secret, firms, chain, signed }
+        let (signed, tally) = (AtomicU64::new(0), Default::default());
+        Central { store, clock, random, secret, firms, chain, signed, tally }
     }
 
     /// The firm of a tenant.
@@ -168,6 +172,17 @@ impl Central {
             let why = refused.shown().title(&|at_s| at_s.to_string());
             tracing::error!(why, "the journal's mark stays where it was");
         }
+    }
+
+    /// The last entry of this run's audit.
+    pub fn head(&self) -> Head {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner).head()
+    }
+
+    /// Steps that were committed, and how often one began anew since another came between.
+    pub fn tally(&self) -> (u64, u64) {
+        let [done, again] = &self.tally;
+        (done.load(Ordering::Relaxed), again.load(Ordering::Relaxed))
     }
 
     /// The installation's own secret.
@@ -265,6 +280,7 @@ impl Central {
                     return Err(refused);
                 }
                 Ok((done, next)) => {
+                    self.tally[0].fetch_add(1, Ordering::Relaxed);
                     *chain = next;
                     return Ok(done);
                 }
@@ -280,8 +296,9 @@ impl Central {
         actor: &str,
         step: &mut impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
     ) -> Outcome<(T, Chain)> {
-        let mut result = None;
-        self.store.transact(Purpose::Write, &mut |open| {
+        let (mut result, mut tries) = (None, 0_u64);
+        let ran = self.store.transact(Purpose::Write, &mut |open| {
+            tries += 1;
             let env = Env::new(self.clock.now_ms(), &*self.random, actor);
             let mut work = Work::new(open, tenant);
             let done = match step(&mut work, &env) {
@@ -293,6 +310,7 @@ impl Central {
                 Ok(done) => done,
             };
             let (mut writes, notes) = work.finish();
+            writes.extend(webhooks::messages(open, tenant, &notes, &env)?);
             let (next, audit) = chain.extend(notes, env.now_ms, tenant, actor);
             writes.extend::<Vec<Write>>(audit);
             if !writes.is_empty() {
@@ -300,7 +318,9 @@ impl Central {
             }
             result = Some(Ok((done, next)));
             Ok(())
-        })?;
+        });
+        self.tally[1].fetch_add(tries.saturating_sub(1), Ordering::Relaxed);
+        ran?;
         result.unwrap_or(Err(Refusal::Store(StoreError::Conflict)))
     }
 

@@ -44,7 +44,7 @@ pub fn due(
 /// Frees a grant if it lapsed, or its container was lost, and it may be freed.
 pub fn reclaim(work: &mut Work<'_>, env: &Env<'_>, mut grant: Stored<Grant>) -> Outcome<()> {
     let Some(freed) = freed(work, env.now_ms, &grant.record)? else { return Ok(()) };
-    let container = grant.record.place.container().unwrap_or_default();
+    let container = grant.record.place.container().unwrap_or_default().to_owned();
     let detail = match freed {
         Freed::Surely => format!("lapsed in {container}"),
         Freed::AtRisk => {

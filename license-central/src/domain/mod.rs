@@ -6,6 +6,7 @@
 pub mod access;
 pub mod activation;
 pub mod agreement;
+pub mod anchors;
 pub mod audit;
 pub mod bulk;
 pub mod cases;
@@ -25,4 +26,5 @@ pub mod restore;
 pub mod standing;
 pub mod terms;
 pub mod ticket_code;
+pub mod webhooks;
 pub mod work;

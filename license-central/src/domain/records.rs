@@ -69,6 +69,7 @@ pub struct ApiKey {
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Product {
     /// Its Product Code.
     pub code: u32,
@@ -116,6 +117,7 @@ pub enum Reclaim {
 
 /// What is sold under one number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Item {
     /// Its number, as in the shop.
     pub sku: String,
@@ -130,6 +132,7 @@ pub struct Item {
 
 /// One product of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Part {
     /// Its Product Code.
     pub product: u32,

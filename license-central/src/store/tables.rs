@@ -70,6 +70,12 @@ pub static AUDIT: Table = Table { name: "audit", columns: &[text("object"), text
 
 /// How much of the signer's journal the database knows. One row for each vendor.
 pub static JOURNAL_MARK: Table = Table { name: "journal_mark", columns: &[] };
+/// Where a vendor's own servers hear of what was done.
+pub static WEBHOOK: Table = Table { name: "webhook", columns: &[] };
+
+/// Messages to them. Of no tenant, since whoever sends them looks at those of all.
+pub static WEBHOOK_MESSAGE: Table =
+    Table { name: "webhook_message", columns: &[text("vendor"), number("due_ms")] };
 
 /// All tables.
 pub static ALL: &[&Table] = &[
@@ -87,4 +93,6 @@ pub static ALL: &[&Table] = &[
     &ANSWER,
     &AUDIT,
     &JOURNAL_MARK,
+    &WEBHOOK,
+    &WEBHOOK_MESSAGE,
 ];

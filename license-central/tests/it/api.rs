@@ -7,25 +7,31 @@ use serde_json::{Value, json};
 
 use crate::server::{Got, Server};
 
-const ORDERS: (&str, &str, &str) = ("sales", "POST", "/v1/orders");
-const PRODUCTS: (&str, &str, &str) = ("admin", "PUT", "/v1/products");
-const ITEMS: (&str, &str, &str) = ("admin", "PUT", "/v1/items");
+pub(crate) const ORDERS: (&str, &str, &str) = ("sales", "POST", "/v1/orders");
+pub(crate) const PRODUCTS: (&str, &str, &str) = ("admin", "PUT", "/v1/products");
+pub(crate) const ITEMS: (&str, &str, &str) = ("admin", "PUT", "/v1/items");
 
 /// A server of which `acme` sells an item.
-fn selling() -> (Server, String) {
+pub(crate) fn selling() -> (Server, String) {
     let server = Server::start();
+    let owner = selling_on(&server);
+    (server, owner)
+}
+
+/// The key of its owner.
+pub(crate) fn selling_on(server: &Server) -> String {
     let owner = server.key("acme", RoleName::Owner);
     server.with(&owner, PRODUCTS, &json!({ "code": 7, "name": "Editor" }).to_string()).ok(200);
     let item = json!({ "sku": "ED-1", "name": "Editor", "parts": [{ "product": 7 }] });
     server.with(&owner, ITEMS, &item.to_string()).ok(200);
-    (server, owner)
+    owner
 }
 
-fn order(number: &str) -> String {
+pub(crate) fn order(number: &str) -> String {
     json!({ "number": number, "sku": "ED-1" }).to_string()
 }
 
-fn orders(server: &Server, owner: &str) -> usize {
+pub(crate) fn orders(server: &Server, owner: &str) -> usize {
     let got = server.with(owner, ("admin", "GET", "/v1/orders"), "").ok(200);
     got.body["rows"].as_array().expect("rows").len()
 }

@@ -4,23 +4,32 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use license_central::api::{App, admin, gateway, sales};
+use license_central::api::front::Settings;
+use license_central::api::{App, admin, gateway, metrics, sales};
 use license_central::clock::SystemClock;
 use license_central::domain::central::Central;
 use license_central::domain::env::SystemRandom;
+use license_central::domain::firm::{Firm, LocalSigner};
 use license_central::domain::keys::{self, SYSTEM, Secret};
 use license_central::domain::records::RoleName;
+use license_central::listen::{self, Bounds, Gate};
 use license_central::store::MemoryStore;
+use protocol::objects::root::Mode;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use ureq::http::Method;
+use vendor::{Passphrase, Secrets, Vendor};
 
 /// The server of one test. It ends with it.
 pub(crate) struct Server {
     pub(crate) central: Arc<Central>,
     at: BTreeMap<&'static str, SocketAddr>,
     _runtime: Runtime,
+    _end: watch::Sender<bool>,
+    _vendors: Option<TempDir>,
 }
 
 /// What came back.
@@ -32,30 +41,72 @@ pub(crate) struct Got {
     pub(crate) body: Value,
 }
 
+/// How a server is, where a test wants it otherwise.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) settings: Settings,
+    pub(crate) bounds: Bounds,
+}
+
 impl Server {
     pub(crate) fn start() -> Self {
+        Server::with_setup(Setup::default())
+    }
+
+    pub(crate) fn with_setup(setup: Setup) -> Self {
         let store = Arc::new(MemoryStore::default());
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let secret = Secret::new([7; 32]);
-        Self::over(Arc::new(Central::new(store, clock, random, secret, BTreeMap::new())))
+        let vendors = tempfile::tempdir().expect("a folder");
+        let firms = BTreeMap::from([("acme".to_owned(), Arc::new(firm(&vendors)))]);
+        let central = Arc::new(Central::new(store, clock, random, secret, firms));
+        Server { _vendors: Some(vendors), ..Self::set_up(central, setup) }
     }
 
     /// Of a Central that is there.
     pub(crate) fn over(central: Arc<Central>) -> Self {
+        Self::set_up(central, Setup::default())
+    }
+
+    fn set_up(central: Arc<Central>, setup: Setup) -> Self {
         let runtime = Runtime::new().expect("threads");
-        let app = App::new(central.clone());
+        let app = App::with(central.clone(), setup.settings);
         let faces = [
             ("sales", sales::router(app.clone())),
             ("gateway", gateway::router(app.clone())),
-            ("admin", admin::router(app)),
+            ("admin", admin::router(app.clone())),
+            ("metrics", metrics::router(app.clone())),
         ];
+        let (end, ended) = watch::channel(false);
         let mut at = BTreeMap::new();
         for (name, router) in faces {
             let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
             at.insert(name, listener.local_addr().expect("an address"));
-            runtime.spawn(async move { axum::serve(listener, router).await });
+            let gate = Gate::new(name, setup.bounds, app.metrics().clone());
+            runtime.spawn(listen::serve(listener, router, gate, ended.clone()));
         }
-        Server { central, at, _runtime: runtime }
+        Server { central, at, _runtime: runtime, _end: end, _vendors: None }
+    }
+
+    /// Where a face listens.
+    pub(crate) fn at(&self, face: &str) -> SocketAddr {
+        self.at[face]
+    }
+
+    /// What it counts.
+    pub(crate) fn metrics(&self) -> String {
+        let Value::String(text) = self.ask(("metrics", "GET", "/metrics"), &[], "").ok(200).body
+        else {
+            panic!("text")
+        };
+        text
+    }
+
+    /// A count, zero if there is none yet. `name` with its labels, as it is shown.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |number| number.parse().expect("a number"))
     }
 
     /// A key of this role for a vendor.
@@ -66,7 +117,8 @@ impl Server {
         made.expect("a key").1.to_string()
     }
 
-    /// Sends a request; `headers` as they are.
+    /// Sends a request; `headers` as they are, and that the body is JSON if they do not say what it
+    /// is.
     pub(crate) fn ask(
         &self,
         (face, method, path): (&str, &str, &str),
@@ -78,6 +130,9 @@ impl Server {
         let mut request = ureq::http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
         }
         let request = request.body(body.to_owned()).expect("a request");
         let config = ureq::Agent::config_builder().http_status_as_error(false);
@@ -117,4 +172,24 @@ impl Got {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
+}
+
+/// A firm with keys of its own.
+fn firm(dir: &TempDir) -> Firm {
+    struct Nothing;
+    impl Secrets for Nothing {
+        fn passphrase(&self, _: Mode) -> vendor::Result<Passphrase> {
+            Ok(Passphrase::empty())
+        }
+
+        fn pin(&self, _: &str) -> vendor::Result<Passphrase> {
+            Ok(Passphrase::empty())
+        }
+    }
+    let path = dir.path().join("acme");
+    Vendor::init(&path, "Acme", 1, Mode::Test, None, &Passphrase::empty()).expect("a vendor");
+    let made = Vendor::open(&path).expect("a vendor");
+    let keys = made.keys(&Nothing).expect("its keys");
+    let signer = Box::new(LocalSigner::new(made.trust.clone(), keys));
+    Firm { trust: made.trust, signer }
 }

@@ -164,6 +164,27 @@ macro_rules! server_rows {
         "this database has records already",
         "a backup is restored into an empty database only",
         "Name an empty one, or move the file central.db away.";
+    TooManyRequests = 0x0B50, Caller, Network,
+        "too many requests: go on in {a} s",
+        "a program repeats its requests too fast, or tickets or keys are being guessed",
+        "Wait for so long, and repeat the request with the same Idempotency-Key.";
+    RequestTooSlow = 0x0B51, Machine, Network,
+        "the request took longer than {a} s",
+        "the server or its database is busy, or the request came too slowly",
+        "Repeat it later, with the same Idempotency-Key.";
+    MediaTypeWrong = 0x0B52, Caller, Usage,
+        "the body of a request is JSON",
+        "it is not said to be, or is something else",
+        "Send JSON, with Content-Type: application/json.";
+    HeadersTooLarge = 0x0B53, Caller, Usage,
+        "the headers of the request are too large: at most {b} bytes are taken",
+        "a program or proxy adds cookies or other headers",
+        "Send less.";
+    WebhookAddress = 0x0B54, Caller, Usage,
+        "messages are not sent to this address",
+        "it is not https, names a user, or belongs to a network inside",
+        "Name a public address, https://…. To try webhooks out: license-central serve \
+         --webhooks-to-this-machine.";
         }
     };
 }

@@ -1,0 +1,236 @@
+//! Who may call what: every route of every face against `routes.txt`.
+
+use std::collections::BTreeSet;
+
+use license_central::domain::records::{Case, Container, ContainerState, Home, HomeKind, RoleName};
+use serde_json::{Value, json};
+use vendor::Ledger;
+use vendor::ledger::Point;
+
+use crate::api::{ORDERS, order, selling_on};
+use crate::server::Server;
+
+const TABLE: &str = include_str!("routes.txt");
+
+const ROLES: [RoleName; 7] = [
+    RoleName::Owner,
+    RoleName::Admin,
+    RoleName::Issuer,
+    RoleName::Support,
+    RoleName::Auditor,
+    RoleName::Billing,
+    RoleName::Integration,
+];
+
+const LISTS: [&str; 10] = [
+    "containers",
+    "cases",
+    "orders",
+    "tickets",
+    "grants",
+    "customers",
+    "products",
+    "items",
+    "webhooks",
+    "webhook-messages",
+];
+
+/// A row of the table.
+struct Row {
+    face: &'static str,
+    method: &'static str,
+    path: &'static str,
+    statuses: Vec<u16>,
+    body: &'static str,
+}
+
+/// A server that sells, with an order, its ticket and a customer.
+struct World {
+    server: Server,
+    owner: String,
+    ids: Vec<(&'static str, String)>,
+    number: u32,
+}
+
+fn rows() -> Vec<Row> {
+    let lines = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let row = |line: &'static str| {
+        let mut parts = line.splitn(3, '|');
+        let route: Vec<_> = parts.next().expect("a route").split_whitespace().collect();
+        let statuses = parts.next().expect("statuses").split_whitespace();
+        let statuses = statuses.map(|status| status.parse().expect("a status")).collect();
+        let body = parts.next().unwrap_or_default().trim();
+        Row { face: route[0], method: route[1], path: route[2], statuses, body }
+    };
+    lines.map(row).collect()
+}
+
+impl World {
+    fn new() -> Self {
+        let server = Server::start();
+        let owner = selling_on(&server);
+        let hooks = [1, 2].map(|number| {
+            let body = json!({ "url": format!("https://example.org/{number}") }).to_string();
+            let made = server.with(&owner, ("admin", "POST", "/v1/webhooks"), &body).ok(201).body;
+            made["id"].as_str().expect("an id").to_owned()
+        });
+        let order = server.with(&owner, ORDERS, &order("1")).ok(201).body;
+        let list = ("admin", "GET", "/v1/webhook-messages");
+        let message = server.with(&owner, list, "").ok(200).body["rows"][0]["id"].clone();
+        let message = message.as_str().expect("an id").to_owned();
+        let [webhook, second] = hooks;
+        let id = |name: &str| order[name].as_str().expect("an id").to_owned();
+        let new = ("admin", "POST", "/v1/customers");
+        server.with(&owner, new, &json!({ "name": "x" }).to_string()).ok(201);
+        let grant = server.with(&owner, ("admin", "GET", "/v1/grants"), "").ok(200).body;
+        let grant = grant["rows"][0]["id"].as_str().expect("an id").to_owned();
+        let key = server.key("acme", RoleName::Support);
+        let key = key.split('.').next().expect("an id").to_owned();
+        let (container, case) = container(&server);
+        let ids = vec![
+            ("{grant}", grant),
+            ("{key}", key),
+            ("{container}", container),
+            ("{case}", case),
+            ("{vendor}", "acme".into()),
+            ("{order}", id("id")),
+            ("{ticket}", id("ticket")),
+            ("{webhook}", webhook),
+            ("{second}", second),
+            ("{message}", message),
+        ];
+        World { server, owner, ids, number: 100 }
+    }
+
+    /// Calls a row's route; the status.
+    fn call(&mut self, row: &Row, key: Option<&str>, ids: &[(&str, String)]) -> u16 {
+        self.number += 1;
+        let fill = |text: &str| {
+            let all = ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id));
+            all.replace("{n}", &self.number.to_string())
+        };
+        let (path, body) = (fill(row.path), fill(row.body));
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let headers: Vec<_> =
+            bearer.as_deref().map(|bearer| ("authorization", bearer)).into_iter().collect();
+        self.server.ask((row.face, row.method, &path), &headers, &body).status
+    }
+}
+
+/// A container of acme that is known, and a case of it.
+fn container(server: &Server) -> (String, String) {
+    let point = Point { seq: 0, state: [0; 32] };
+    let made = server.central.write("acme", "test", |work, env| {
+        let container = Container {
+            id: "00".repeat(16),
+            serial: "DONGLE-0000-0000-0000".into(),
+            certificate: String::new(),
+            state: ContainerState::Active,
+            home: Home { kind: HomeKind::Dongle, has_clock: true, takes_time: false },
+            origin: point,
+            rewrite: false,
+            customer: None,
+            chain: Ledger::new(String::new(), point),
+            root_version: 1,
+            revocation_epoch: 0,
+            created_ms: env.now_ms,
+            seen_ms: env.now_ms,
+        };
+        let case = Case {
+            id: env.id("cas"),
+            container: container.id.clone(),
+            shown: 2,
+            known: 0,
+            evidence: String::new(),
+            created_ms: env.now_ms,
+            decision: None,
+        };
+        work.insert(&container)?;
+        work.insert(&case)?;
+        Ok((container.id, case.id))
+    });
+    made.expect("a container")
+}
+
+/// Face, method and path of every route that is described, with the ids in it made alike.
+fn described(server: &Server) -> BTreeSet<String> {
+    let mut all = BTreeSet::from(["metrics GET /metrics".to_owned()]);
+    for face in ["sales", "gateway", "admin"] {
+        let document = server.ask((face, "GET", "/openapi.json"), &[], "").ok(200).body;
+        all.insert(format!("{face} GET /health"));
+        all.insert(format!("{face} GET /openapi.json"));
+        for (path, methods) in document["paths"].as_object().expect("paths") {
+            for method in methods.as_object().expect("methods").keys() {
+                let method = method.to_uppercase();
+                all.insert(format!("{face} {method} {}", anonymous(path)));
+            }
+        }
+    }
+    all
+}
+
+/// `/v1/orders/{order}` and `/v1/orders/{id}` are one route.
+fn anonymous(path: &str) -> String {
+    let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn sec_w06_every_route_answers_each_role_as_the_table_says() {
+    let mut world = World::new();
+    let rows = rows();
+    let named: BTreeSet<String> = rows
+        .iter()
+        .map(|row| format!("{} {} {}", row.face, row.method, anonymous(row.path)))
+        .collect();
+    assert_eq!(named.len(), rows.len(), "a route stands twice in routes.txt");
+    assert_eq!(named, described(&world.server), "routes.txt, and the routes that there are");
+    let keys: Vec<String> = ROLES.iter().map(|role| world.server.key("acme", *role)).collect();
+    let other = world.server.key("bolt", RoleName::Owner);
+    let ids = world.ids.clone();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let who = [None].into_iter().chain(keys.iter().map(|key| Some(&**key)));
+        let who: Vec<_> = who.chain([Some(&*other)]).collect();
+        assert_eq!(row.statuses.len(), who.len(), "{} {}", row.method, row.path);
+        let got: Vec<u16> = who.iter().map(|key| world.call(row, *key, &ids)).collect();
+        if got != row.statuses {
+            wrong.push(format!("{} {} {} | {got:?}", row.face, row.method, row.path));
+        }
+    }
+    assert!(wrong.is_empty(), "answers that are not as routes.txt says:\n{}", wrong.join("\n"));
+}
+
+/// Every id of one vendor, wherever an id may stand, with keys of another: it is not there.
+#[test]
+fn sec_w15_no_id_of_another_vendor_is_good_for_anything() {
+    let mut world = World::new();
+    for number in 2..12 {
+        world.server.with(&world.owner, ORDERS, &order(&number.to_string())).ok(201);
+    }
+    let mut foreign: Vec<String> = Vec::new();
+    for list in LISTS {
+        let path = format!("/v1/{list}");
+        let got = world.server.with(&world.owner, ("admin", "GET", &path), "").ok(200).body;
+        let id = |row: &Value| row["id"].as_str().or(row["sku"].as_str()).map(str::to_owned);
+        foreign.extend(got["rows"].as_array().expect("rows").iter().filter_map(id));
+    }
+    assert!(foreign.len() > 30);
+    let keys: Vec<String> = ROLES.iter().map(|role| world.server.key("bolt", *role)).collect();
+    let with_ids = rows().into_iter().filter(|row| row.face != "gateway" && row.path.contains('{'));
+    let mut calls = 0;
+    for row in with_ids {
+        for id in &foreign {
+            let names = world.ids.iter().map(|(name, _)| (*name, id.clone()));
+            let names: Vec<_> = names.collect();
+            for (role, key) in ROLES.iter().zip(&keys) {
+                let status = world.call(&row, Some(key), &names);
+                let may = row.statuses[1 + ROLES.iter().position(|own| own == role).expect("it")];
+                let expected = if may == 403 { 403 } else { 404 };
+                assert_eq!(status, expected, "{} {} {id} {role:?}", row.method, row.path);
+                calls += 1;
+            }
+        }
+    }
+    println!("figure: {calls} calls with ids of another vendor, none of them answered");
+}
