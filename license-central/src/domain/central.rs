@@ -1,7 +1,7 @@
 //! Runs steps: each in one transaction with its audit, and again where another came between.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use protocol::crypto::hash::sha256;
 use protocol::errors::ErrorCode;
@@ -10,6 +10,7 @@ use protocol::objects::file::{self, FileKind};
 
 use super::activation::{Context, Due};
 use super::audit::Chain;
+use super::commit::{Group, Stepped};
 use super::env::{Env, Random};
 use super::firm::{Firm, Leaf};
 use super::keys::Secret;
@@ -17,13 +18,10 @@ use super::orders::unhex;
 use super::records::Answer;
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
-use crate::store::{Purpose, Store, StoreError, Write};
+use crate::store::{OpenTransaction, Purpose, Store, StoreError};
 
 /// How long an answer is kept for a request that is repeated.
 const ANSWER_MS: i64 = 24 * 3600 * 1000;
-
-/// How often a step is tried that meets a record which another has just made.
-const TAKEN_TRIES: u32 = 3;
 
 /// The time.
 pub trait Clock: Send + Sync {
@@ -38,7 +36,7 @@ pub struct Central {
     random: Arc<dyn Random>,
     secret: Secret,
     firms: BTreeMap<String, Arc<Firm>>,
-    chain: Mutex<Chain>,
+    group: Group,
 }
 
 /// An update on its way to a container.
@@ -77,8 +75,9 @@ impl Central {
         secret: Secret,
         firms: BTreeMap<String, Arc<Firm>>,
     ) -> Self {
-        let chain = Mutex::new(new_chain(&*clock, &*random));
-        Central { store, clock, random, secret, firms, chain }
+        let writer = (clock.clone(), random.clone());
+        let group = Group::new(store.clone(), move || new_chain(&*writer.0, &*writer.1));
+        Central { store, clock, random, secret, firms, group }
     }
 
     /// The firm of a tenant.
@@ -122,6 +121,12 @@ impl Central {
         self.clock.now_ms()
     }
 
+    /// How many wait for their turn to write.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.group.waiting()
+    }
+
     /// Looks at records of `tenant`.
     pub fn read<T>(
         &self,
@@ -140,63 +145,37 @@ impl Central {
     }
 
     /// Changes records of `tenant`. When it returns `Ok`, all is durable; a step that refuses
-    /// changed nothing. A step may run several times, and only the last one counts.
+    /// changed nothing. A step may run several times, and only the last one counts. Steps that wait
+    /// together are committed together ([`super::commit`]).
     pub fn write<T>(
         &self,
         tenant: &str,
         actor: &str,
         mut step: impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        for again in (0..TAKEN_TRIES).rev() {
-            match self.attempt(&chain, tenant, actor, &mut step) {
-                // Two instances may have made the same record at once: the second then finds it.
-                Err(Refusal::Store(StoreError::Taken { .. })) if again > 0 => {}
-                Err(refused) => {
-                    if let Refusal::Store(StoreError::Unavailable(_)) = refused {
-                        // Whether it was committed is not known, so no number may follow the last.
-                        *chain = new_chain(&*self.clock, &*self.random);
-                    }
-                    return Err(refused);
-                }
-                Ok((done, next)) => {
-                    *chain = next;
-                    return Ok(done);
-                }
-            }
-        }
-        Err(Refusal::Store(StoreError::Conflict))
+        self.group.run(|open, chain| self.attempt(open, chain, (tenant, actor), &mut step))
     }
 
     fn attempt<T>(
         &self,
+        open: &mut dyn OpenTransaction,
         chain: &Chain,
-        tenant: &str,
-        actor: &str,
+        (tenant, actor): (&str, &str),
         step: &mut impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
-    ) -> Outcome<(T, Chain)> {
-        let mut result = None;
-        self.store.transact(Purpose::Write, &mut |open| {
-            let env = Env::new(self.clock.now_ms(), &*self.random, actor);
-            let mut work = Work::new(open, tenant);
-            let done = match step(&mut work, &env) {
-                Err(Refusal::Store(error)) => return Err(error),
-                Err(told) => {
-                    result = Some(Err(told));
-                    return Ok(());
-                }
-                Ok(done) => done,
-            };
-            let (mut writes, notes) = work.finish();
-            let (next, audit) = chain.extend(notes, env.now_ms, tenant, actor);
-            writes.extend::<Vec<Write>>(audit);
-            if !writes.is_empty() {
-                open.apply(&writes)?;
-            }
-            result = Some(Ok((done, next)));
-            Ok(())
-        })?;
-        result.unwrap_or(Err(Refusal::Store(StoreError::Conflict)))
+    ) -> Stepped<T> {
+        let env = Env::new(self.clock.now_ms(), &*self.random, actor);
+        let mut work = Work::new(open, tenant);
+        let done = step(&mut work, &env)?;
+        let (mut writes, notes, seats) = work.finish();
+        let (next, audit) = chain.extend(notes, env.now_ms, tenant, actor);
+        writes.extend(audit);
+        if !writes.is_empty() {
+            open.apply(&writes)?;
+        }
+        if !seats.is_empty() {
+            open.change_seats(&seats)?;
+        }
+        Ok((done, next))
     }
 
     /// [`Central::write`] for a request that may come again: the second one gets the first one's

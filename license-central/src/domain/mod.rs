@@ -9,6 +9,7 @@ pub mod audit;
 pub mod catalog;
 pub mod central;
 pub mod chain;
+mod commit;
 pub mod env;
 pub mod firm;
 pub mod keys;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::refusal::{Outcome, Refusal};
+use crate::store::seats::{Counter, SeatChanges};
 use crate::store::{Filter, Page, Row, StoreError, Table, Transaction, Value, Write};
 
 /// What is kept in a table.
@@ -36,6 +37,7 @@ pub struct Work<'a> {
     /// Rows as they will be.
     changed: BTreeMap<(&'static str, String), Write>,
     notes: Vec<Note>,
+    seats: SeatChanges,
 }
 
 /// What an audit says of one effect.
@@ -52,7 +54,13 @@ pub struct Note {
 impl<'a> Work<'a> {
     /// Begins a step on the records of `tenant`.
     pub fn new(open: &'a mut dyn Transaction, tenant: &'a str) -> Self {
-        Work { open, tenant, changed: BTreeMap::new(), notes: Vec::new() }
+        Work {
+            open,
+            tenant,
+            changed: BTreeMap::new(),
+            notes: Vec::new(),
+            seats: SeatChanges::default(),
+        }
     }
 
     /// Whose records these are.
@@ -140,9 +148,24 @@ impl<'a> Work<'a> {
         self.notes.push(Note { action, object: object.into(), detail: detail.into() });
     }
 
+    /// A counter of seats as it was before this step.
+    pub fn counter(&mut self, id: i64) -> Outcome<Option<Counter>> {
+        Ok(self.open.counters(&[id])?.pop())
+    }
+
+    /// Gives seats from now on.
+    pub fn open_counter(&mut self, counter: Counter) {
+        self.seats.opened.push(counter);
+    }
+
+    /// Gives no more seats of this counter.
+    pub fn close_counter(&mut self, id: i64) {
+        self.seats.closed.push(id);
+    }
+
     /// What the step changed, and what it says of it.
-    pub fn finish(self) -> (Vec<Write>, Vec<Note>) {
-        (self.changed.into_values().collect(), self.notes)
+    pub fn finish(self) -> (Vec<Write>, Vec<Note>, SeatChanges) {
+        (self.changed.into_values().collect(), self.notes, self.seats)
     }
 }
 

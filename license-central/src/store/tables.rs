@@ -58,8 +58,23 @@ pub static ANSWER: Table = Table { name: "answer", columns: &[number("until_ms")
 /// What was done, by whom: a chain of hashes for each writer.
 pub static AUDIT: Table = Table { name: "audit", columns: &[text("object"), text("writer")] };
 
-/// All tables.
+/// Credentials that seats are taken with.
+pub static SEAT_CREDENTIAL: Table =
+    Table { name: "seat_credential", columns: &[text("license_grant")] };
+
+/// All tables whose rows are records. Those of seats are in `seats`.
 pub static ALL: &[&Table] = &[
-    &VENDOR, &API_KEY, &PRODUCT, &ITEM, &CUSTOMER, &ORDER, &TICKET, &GRANT, &CONTAINER, &UPDATE,
-    &ANSWER, &AUDIT,
+    &VENDOR,
+    &API_KEY,
+    &PRODUCT,
+    &ITEM,
+    &CUSTOMER,
+    &ORDER,
+    &TICKET,
+    &GRANT,
+    &CONTAINER,
+    &UPDATE,
+    &ANSWER,
+    &AUDIT,
+    &SEAT_CREDENTIAL,
 ];
