@@ -2,16 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use protocol::errors::Shown;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::api::{App, admin, gateway, sales};
 use crate::args::ServeArgs;
 use crate::domain::central::Central;
+
+/// Seconds between two looks for rows of seats that nobody can ask for any more.
+const FORGET_EVERY: u64 = 1800;
 
 /// Where the faces listen.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +36,7 @@ pub async fn serve(
     args: &ServeArgs,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
+    let sweeping = tokio::spawn(sweep(central.clone()));
     let app = App::new(central);
     let (sales_on, sales_at) = listen(args.sales).await?;
     let (gateway_on, gateway_at) = listen(args.gateway).await?;
@@ -50,7 +56,22 @@ pub async fn serve(
     // A face that has failed is not there to hear it.
     let _ = end.send(true);
     while faces.join_next().await.is_some() {}
+    sweeping.abort();
     Ok(())
+}
+
+/// Frees seats whose time is over, each second; those that nobody asks for would stay taken.
+async fn sweep(central: Arc<Central>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for count in 0_u64.. {
+        second.tick().await;
+        let (central, forgets) = (central.clone(), count % FORGET_EVERY == 0);
+        let swept = tokio::task::spawn_blocking(move || central.desk().sweep(forgets)).await;
+        if let Ok(Err(refused)) = swept {
+            tracing::warn!(?refused, "seats whose time is over were not freed");
+        }
+    }
 }
 
 async fn face(listener: TcpListener, router: Router, mut ended: watch::Receiver<bool>) {

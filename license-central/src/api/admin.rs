@@ -60,7 +60,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(show_ticket))
         .routes(routes!(replace_code))
         .routes(routes!(list_grants))
-        .routes(routes!(list_audit));
+        .routes(routes!(list_audit))
+        .merge(super::serving::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap(router, document, app)
 }

@@ -111,7 +111,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(activate))
         .routes(routes!(renew))
         .routes(routes!(release))
-        .routes(routes!(take_receipt));
+        .routes(routes!(take_receipt))
+        .merge(super::seats::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap(router, document, app)
 }

@@ -6,6 +6,8 @@ pub mod extract;
 pub mod gateway;
 pub mod problem;
 pub mod sales;
+pub mod seats;
+pub mod serving;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,11 @@ impl App {
     /// Over this Central.
     pub fn new(central: Arc<Central>) -> Self {
         App(central)
+    }
+
+    /// Central, for what does not wait for the store.
+    pub fn central(&self) -> &Central {
+        &self.0
     }
 
     /// Runs a step of the domain on a thread that may wait for the store.

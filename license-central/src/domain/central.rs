@@ -11,6 +11,8 @@ use protocol::objects::file::{self, FileKind};
 use super::activation::{Context, Due};
 use super::audit::Chain;
 use super::commit::{Group, Stepped};
+use super::credentials::Credentials;
+use super::desk::Desk;
 use super::env::{Env, Random};
 use super::firm::{Firm, Leaf};
 use super::keys::Secret;
@@ -37,6 +39,8 @@ pub struct Central {
     secret: Secret,
     firms: BTreeMap<String, Arc<Firm>>,
     group: Group,
+    desk: Arc<Desk>,
+    credentials: Credentials,
 }
 
 /// An update on its way to a container.
@@ -77,7 +81,10 @@ impl Central {
     ) -> Self {
         let writer = (clock.clone(), random.clone());
         let group = Group::new(store.clone(), move || new_chain(&*writer.0, &*writer.1));
-        Central { store, clock, random, secret, firms, group }
+        let desk = (store.clone(), clock.clone(), random.clone(), firms.clone());
+        let desk = Arc::new(Desk::new(desk.0, desk.1, desk.2, desk.3));
+        let credentials = Credentials::default();
+        Central { store, clock, random, secret, firms, group, desk, credentials }
     }
 
     /// The firm of a tenant.
@@ -109,6 +116,16 @@ impl Central {
             what,
         };
         Ok(objects.into_iter().zip(what).map(file).collect())
+    }
+
+    /// Where seats are taken and given back.
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Credentials of seats as they were read last.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The installation's own secret.

@@ -226,8 +226,45 @@ pub enum Place {
         /// Number of the entry there.
         entry: u16,
     },
+    /// Here: Central itself gives its seats.
+    Served {
+        /// The counter of its seats.
+        counter: CounterId,
+        /// How often whoever holds one says so.
+        heartbeat_s: u32,
+        /// Whether it is on its way back: seats that are held may be given back or lapse, and none
+        /// is given.
+        ends: bool,
+    },
     /// Nowhere, for good.
     Withdrawn,
+}
+
+/// A counter of seats: 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String)]
+pub struct CounterId(pub i64);
+
+/// With what seats of a grant are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatCredential {
+    /// `crd_…`, the part that is shown.
+    pub id: String,
+    /// The grant.
+    pub grant: String,
+    /// Its product.
+    pub product: u32,
+    /// The counter of its seats.
+    pub counter: CounterId,
+    /// How often whoever holds a seat says so.
+    pub heartbeat_s: u32,
+    /// Keyed hash of its secret part, hexadecimal.
+    pub secret_hash: String,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// When it ended, if it did.
+    pub revoked_ms: Option<i64>,
 }
 
 /// A container, as Central knows it.
@@ -380,6 +417,7 @@ record!(Container, CONTAINER, own => own.id.clone(), [
     own.state.name(),
 ]);
 record!(IssuedUpdate, UPDATE, own => own.id.clone(), [own.container.as_str(), own.state.name()]);
+record!(SeatCredential, SEAT_CREDENTIAL, own => own.id.clone(), [own.grant.as_str()]);
 record!(Answer, ANSWER, own => own.key.clone(), [own.until_ms]);
 
 impl Product {
@@ -422,6 +460,20 @@ impl UpdateState {
     }
 }
 
+impl TryFrom<String> for CounterId {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        i64::from_str_radix(&text, 16).map(CounterId)
+    }
+}
+
+impl From<CounterId> for String {
+    fn from(id: CounterId) -> Self {
+        format!("{:016x}", id.0)
+    }
+}
+
 impl Grant {
     /// Which entry it is in a container.
     pub fn item_ref(&self, entry: u16) -> ItemRef {
@@ -434,7 +486,7 @@ impl Place {
     pub fn entry(&self) -> Option<u16> {
         match self {
             Place::Held { entry, .. } | Place::Releasing { entry, .. } => Some(*entry),
-            Place::Pool | Place::Withdrawn => None,
+            Place::Pool | Place::Served { .. } | Place::Withdrawn => None,
         }
     }
 
@@ -442,7 +494,7 @@ impl Place {
     pub fn container(&self) -> Option<&str> {
         match self {
             Place::Held { container, .. } | Place::Releasing { container, .. } => Some(container),
-            Place::Pool | Place::Withdrawn => None,
+            Place::Pool | Place::Served { .. } | Place::Withdrawn => None,
         }
     }
 
@@ -452,6 +504,7 @@ impl Place {
             Place::Pool => "pool",
             Place::Held { .. } => "held",
             Place::Releasing { .. } => "releasing",
+            Place::Served { .. } => "served",
             Place::Withdrawn => "withdrawn",
         }
     }

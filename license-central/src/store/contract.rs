@@ -1,11 +1,11 @@
 //! What every store does: one suite for all of them.
 
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+mod seats;
+
+use super::postgres::Postgres;
 use super::tables::{self, ANSWER, CUSTOMER, TICKET};
 use super::*;
 
@@ -162,6 +162,7 @@ fn add_one(store: &dyn Store, lost: &AtomicU32) {
 }
 
 fn contract(store: Arc<dyn Store>) {
+    seats::seats_are_as_in_memory(&*store);
     rows_are_kept_and_found(&*store);
     numbers_are_compared_and_nothing_equals_nothing(&*store);
     a_tenant_sees_its_own_only(&*store);
@@ -196,50 +197,6 @@ fn sqlite_keeps_the_contract() {
     contract(Arc::new(store));
     let again = SqlStore::sqlite(&path).unwrap();
     assert_eq!(get(&again, A, &TICKET, "t1").unwrap().version, 2, "it is durable");
-}
-
-/// A PostgreSQL of its own, on a Unix socket, run by an ordinary user: it refuses root.
-struct Postgres {
-    dir: tempfile::TempDir,
-}
-
-const NOBODY: u32 = 65534;
-
-/// Where Debian has what is not on everybody's path.
-const POSTGRES_BIN: &str = "/usr/lib/postgresql/15/bin";
-
-impl Postgres {
-    fn start() -> Self {
-        let postgres = Postgres { dir: tempfile::tempdir().unwrap() };
-        std::os::unix::fs::chown(postgres.dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        let init = ["-A", "trust", "-U", "strongroom", "-E", "UTF8", "--locale=C", "--no-sync"];
-        postgres.run("initdb", &init);
-        let socket = postgres.dir.path().display();
-        let options = format!("-k {socket} -c listen_addresses= -c max_connections=40");
-        let log = postgres.dir.path().join("log");
-        postgres.run("pg_ctl", &["-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
-        postgres
-    }
-
-    fn url(&self) -> String {
-        format!("postgres://strongroom@localhost/postgres?host={}", self.dir.path().display())
-    }
-
-    fn run(&self, program: &str, args: &[&str]) {
-        let mut command = Command::new(Path::new(POSTGRES_BIN).join(program));
-        command.arg("-D").arg(self.dir.path().join("data")).args(args);
-        command.uid(NOBODY).gid(NOBODY).current_dir(self.dir.path());
-        // Its server would keep the pipes of this test open.
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let ended = command.status().expect("PostgreSQL 15 is installed");
-        assert!(ended.success(), "{program} {args:?}: {ended}");
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.run("pg_ctl", &["-m", "immediate", "stop"]);
-    }
 }
 
 #[test]

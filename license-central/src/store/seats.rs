@@ -187,7 +187,12 @@ impl SeatTables {
         for seat in &changes.changed {
             *self.seats.get_mut(&seat.key).ok_or(StoreError::Conflict)? = *seat;
         }
-        self.log.extend(&changes.log);
+        for event in &changes.log {
+            let place = (event.writer, event.number);
+            let before = self.log.iter().rev().find(|old| (old.writer, old.number) == place);
+            taken("seat_log", before)?;
+            self.log.push(*event);
+        }
         if let Some(below) = changes.forgotten {
             self.seats.retain(|key, seat| seat.free_ms > 0 || key.high >= below);
         }

@@ -6,9 +6,9 @@
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::StoreError;
 use super::seats::{Counter, Seat, SeatChanges, SeatEvent, SeatKey, SeatState};
 use super::sql::{Open, Session, refused};
+use super::{Purpose, StoreError};
 
 /// Rows that one statement of SQLite takes.
 const ROWS_MAX: usize = 256;
@@ -190,7 +190,7 @@ impl Session {
                     sqlx::Result::Ok(done)
                 }
                 Open::Postgres(open) => {
-                    let query = sqlx::query(AssertSqlSafe(statement.postgres()));
+                    let query = sqlx::query(AssertSqlSafe(statement.postgres("")));
                     let query = columns(set, width).fold(query, |query, own| query.bind(own));
                     Ok(query.execute(&mut **open).await?.rows_affected())
                 }
@@ -207,6 +207,8 @@ impl Session {
         if set.is_empty() {
             return Ok(Vec::new());
         }
+        // What only reads sees one state anyway.
+        let lock = if self.purpose == Purpose::Read { "" } else { statement.lock };
         let (handle, open) = self.parts()?;
         let width = statement.columns.len();
         let read = handle.block_on(async {
@@ -223,7 +225,7 @@ impl Session {
                     sqlx::Result::Ok(rows)
                 }
                 Open::Postgres(open) => {
-                    let query = sqlx::query(AssertSqlSafe(statement.postgres()));
+                    let query = sqlx::query(AssertSqlSafe(statement.postgres(lock)));
                     let query = columns(set, width).fold(query, |query, own| query.bind(own));
                     let rows = query.fetch_all(&mut **open).await?;
                     rows.iter().map(|row| numbers(|at| row.try_get(at))).collect()
@@ -242,7 +244,7 @@ impl Statement {
         format!("WITH k ({}) AS (VALUES {row}{more}) {}", self.columns.join(", "), self.text)
     }
 
-    fn postgres(&self) -> String {
+    fn postgres(&self, lock: &str) -> String {
         let arrays: Vec<String> =
             (1..=self.columns.len()).map(|at| format!("${at}::bigint[]")).collect();
         format!(
@@ -250,7 +252,7 @@ impl Statement {
             self.columns.join(", "),
             arrays.join(", "),
             self.text,
-            self.lock
+            lock
         )
     }
 }

@@ -217,8 +217,8 @@ impl SqlStore {
 impl Store for SqlStore {
     fn begin(&self, purpose: Purpose) -> Result<Box<dyn OpenTransaction>, StoreError> {
         let open = Some(self.open(purpose)?);
-        let checkpoints = self.checkpoints.clone().filter(|_| purpose != Purpose::Read);
-        Ok(Box::new(Session { handle: self.runtime.handle().clone(), open, checkpoints }))
+        let handle = self.runtime.handle().clone();
+        Ok(Box::new(Session { handle, open, purpose, checkpoints: self.checkpoints.clone() }))
     }
 }
 
@@ -227,6 +227,7 @@ pub(super) struct Session {
     handle: Handle,
     /// Until it ends.
     open: Option<Open>,
+    pub(super) purpose: Purpose,
     checkpoints: Option<Checkpoints>,
 }
 
@@ -240,7 +241,9 @@ impl OpenTransaction for Session {
             }
         });
         committed.map_err(|error| refused("", &error))?;
-        self.checkpoints.iter().for_each(Checkpoints::committed);
+        if self.purpose != Purpose::Read {
+            self.checkpoints.iter().for_each(Checkpoints::committed);
+        }
         Ok(())
     }
 }

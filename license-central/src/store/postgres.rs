@@ -1,0 +1,50 @@
+//! A PostgreSQL for tests.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A PostgreSQL of its own, on a Unix socket, run by an ordinary user: it refuses root.
+pub(crate) struct Postgres {
+    dir: tempfile::TempDir,
+}
+
+const NOBODY: u32 = 65534;
+
+/// Where Debian has what is not on everybody's path.
+const POSTGRES_BIN: &str = "/usr/lib/postgresql/15/bin";
+
+impl Postgres {
+    pub(crate) fn start() -> Self {
+        let postgres = Postgres { dir: tempfile::tempdir().unwrap() };
+        std::os::unix::fs::chown(postgres.dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        let init = ["-A", "trust", "-U", "strongroom", "-E", "UTF8", "--locale=C", "--no-sync"];
+        postgres.run("initdb", &init);
+        let socket = postgres.dir.path().display();
+        let options = format!("-k {socket} -c listen_addresses= -c max_connections=40");
+        let log = postgres.dir.path().join("log");
+        postgres.run("pg_ctl", &["-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
+        postgres
+    }
+
+    /// Its URL.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://strongroom@localhost/postgres?host={}", self.dir.path().display())
+    }
+
+    fn run(&self, program: &str, args: &[&str]) {
+        let mut command = Command::new(Path::new(POSTGRES_BIN).join(program));
+        command.arg("-D").arg(self.dir.path().join("data")).args(args);
+        command.uid(NOBODY).gid(NOBODY).current_dir(self.dir.path());
+        // Its server would keep the pipes of this test open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let ended = command.status().expect("PostgreSQL 15 is installed");
+        assert!(ended.success(), "{program} {args:?}: {ended}");
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.run("pg_ctl", &["-m", "immediate", "stop"]);
+    }
+}
