@@ -98,6 +98,11 @@ CREATE TABLE seat_credential (
 );
 CREATE INDEX seat_credential_license_grant ON seat_credential (tenant, license_grant, id);
 
+CREATE TABLE seat_revocation (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+
 -- Seats: numbers only, and no record in JSON, since they change often. `store/seats.rs` explains
 -- them. What is to be free lies together in the one index, whose rows come and go at its end.
 CREATE TABLE seat_counter (

@@ -186,7 +186,7 @@ async fn revoke_credential(
     let revoked = app.run(move |central| {
         let revoked =
             central.write(&who.vendor, &who.id, |work, env| serving::revoke(work, env, &id))?;
-        central.credentials().revoked(&who.vendor, revoked.clone(), central.now_ms());
+        central.credentials().revoked(&who.vendor, revoked.clone());
         Ok(revoked)
     });
     Ok(reply(StatusCode::OK, &CredentialReply::new(&revoked.await?, None)))

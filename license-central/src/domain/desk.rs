@@ -226,4 +226,6 @@ fn new_log(clock: &dyn Clock, random: &dyn Random) -> SeatLog {
 }
 
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod tests;

@@ -378,6 +378,15 @@ pub struct Answer {
     pub until_ms: i64,
 }
 
+/// A credential that was revoked: a list that grows at its end, by which other instances learn it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatRevocation {
+    /// `rev_…`, with the time.
+    pub id: String,
+    /// The credential.
+    pub credential: String,
+}
+
 /// Ties a type to its table.
 macro_rules! record {
     ($type:ident, $table:ident, $own:ident => $id:expr, [$($column:expr),* $(,)?]) => {
@@ -418,6 +427,7 @@ record!(Container, CONTAINER, own => own.id.clone(), [
 ]);
 record!(IssuedUpdate, UPDATE, own => own.id.clone(), [own.container.as_str(), own.state.name()]);
 record!(SeatCredential, SEAT_CREDENTIAL, own => own.id.clone(), [own.grant.as_str()]);
+record!(SeatRevocation, SEAT_REVOCATION, own => own.id.clone(), []);
 record!(Answer, ANSWER, own => own.key.clone(), [own.until_ms]);
 
 impl Product {

@@ -13,7 +13,9 @@ use super::desk::number;
 use super::env::Env;
 use super::keys::Secret;
 use super::orders;
-use super::records::{CounterId, Grant, Place, SeatCredential, Ticket, TicketState};
+use super::records::{
+    CounterId, Grant, Place, SeatCredential, SeatRevocation, Ticket, TicketState,
+};
 use super::refusal::{Outcome, Refusal};
 use super::terms::Options;
 use super::work::{Stored, Work};
@@ -155,6 +157,7 @@ pub fn revoke(work: &mut Work<'_>, env: &Env<'_>, id: &str) -> Outcome<SeatCrede
     if credential.record.revoked_ms.is_none() {
         credential.record.revoked_ms = Some(env.now_ms);
         work.update(&credential)?;
+        work.insert(&SeatRevocation { id: env.id("rev"), credential: id.to_owned() })?;
         work.note("credential.revoke", id, "");
     }
     Ok(credential.record)

@@ -62,6 +62,9 @@ pub static AUDIT: Table = Table { name: "audit", columns: &[text("object"), text
 pub static SEAT_CREDENTIAL: Table =
     Table { name: "seat_credential", columns: &[text("license_grant")] };
 
+/// Credentials that were revoked, in the order of time.
+pub static SEAT_REVOCATION: Table = Table { name: "seat_revocation", columns: &[] };
+
 /// All tables whose rows are records. Those of seats are in `seats`.
 pub static ALL: &[&Table] = &[
     &VENDOR,
@@ -77,4 +80,5 @@ pub static ALL: &[&Table] = &[
     &ANSWER,
     &AUDIT,
     &SEAT_CREDENTIAL,
+    &SEAT_REVOCATION,
 ];

@@ -17,7 +17,7 @@ use crate::place::ServerSecrets;
 use crate::store::seats::{Counter, SeatKey};
 use crate::store::{MemoryStore, Postgres, SqlStore};
 
-const NOW_MS: i64 = 1_800_000_000_000;
+pub(super) const NOW_MS: i64 = 1_800_000_000_000;
 /// Behind this a seat is free that nobody keeps: time-out and grace.
 const FREE_MS: i64 = 30_000 + protocol::limits::SEAT_GRACE_S as i64 * 1000;
 const TENANT: &str = "acme";
@@ -31,12 +31,16 @@ impl Clock for Standing {
     }
 }
 
-fn counter(id: i64, seats: i64) -> Counter {
+pub(super) fn counter(id: i64, seats: i64) -> Counter {
     let (from_ms, until_ms) = (0, i64::MAX);
     Counter { id, seats, in_use: 0, from_ms, until_ms, timeout_ms: 30_000, linger_ms: 0, open: 1 }
 }
 
-fn desk(store: Arc<dyn Store>, now_ms: i64, firms: BTreeMap<String, Arc<Firm>>) -> Arc<Desk> {
+pub(super) fn desk(
+    store: Arc<dyn Store>,
+    now_ms: i64,
+    firms: BTreeMap<String, Arc<Firm>>,
+) -> Arc<Desk> {
     let clock = Arc::new(Standing(AtomicI64::new(now_ms)));
     Arc::new(Desk::new(store, clock, Arc::new(SystemRandom), firms))
 }
@@ -47,7 +51,7 @@ fn asked(counter: i64, number: i64, n: i64, what: Wish) -> Asked {
     Asked { request: Request { key, n, what }, lease }
 }
 
-fn take(counter: i64, number: i64) -> Asked {
+pub(super) fn take(counter: i64, number: i64) -> Asked {
     asked(counter, number, 0, Wish::Take(1))
 }
 
