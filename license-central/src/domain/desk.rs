@@ -1,9 +1,9 @@
 //! The desk where seats are taken and given back: requests that wait together are one commit.
 //!
 //! Nobody holds a thread while waiting: a request lies in a queue, and whoever finds nobody at work
-//! begins. What counts stands in rows ([`crate::store::seats`]): any number of instances work on the
-//! same database, and one that starts anew has forgotten nothing. After the commit all leases of it
-//! get one signature.
+//! begins. What counts stands in rows ([`crate::store::seats`]): any number of instances work on
+//! the same database, and one that starts anew has forgotten nothing. After the commit all its
+//! leases get one signature.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -2,8 +2,9 @@
 //!
 //! A seat is held from its taking until it is given back, or until no heartbeat came for the
 //! time-out. It is counted as long as it is held, and for the linger time behind that; one that was
-//! lost also for a moment in which its holder may not have noticed. Requests of a seat are numbered:
-//! the last one repeated is answered again, one before it is refused. The time is the server's.
+//! lost also for a moment in which its holder may not have noticed. Requests of a seat are
+//! numbered: the last one repeated is answered again, one before it is refused. The time is the
+//! server's.
 
 use std::collections::BTreeMap;
 

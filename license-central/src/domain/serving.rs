@@ -163,8 +163,8 @@ pub fn revoke(work: &mut Work<'_>, env: &Env<'_>, id: &str) -> Outcome<SeatCrede
     Ok(credential.record)
 }
 
-/// For whoever has a ticket: a credential for a license of it, which is served from now on if it was
-/// nowhere.
+/// For whoever has a ticket: a credential for a license of it, which is served from now on if it
+/// was nowhere.
 pub fn by_ticket(
     work: &mut Work<'_>,
     env: &Env<'_>,

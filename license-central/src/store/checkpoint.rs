@@ -31,7 +31,7 @@ impl Checkpoints {
 
     /// Something was committed.
     pub(super) fn committed(&self) {
-        if self.commits.fetch_add(1, Ordering::Relaxed) % COMMITS == 0 {
+        if self.commits.fetch_add(1, Ordering::Relaxed).is_multiple_of(COMMITS) {
             self.wake.notify_one();
         }
     }

@@ -176,8 +176,8 @@ pub trait Transaction {
     /// Seats that are to be free by now, at most `limit`, the oldest first.
     fn due_seats(&mut self, now_ms: i64, limit: i64) -> Result<Vec<Seat>, StoreError>;
 
-    /// Changes seats and counters. [`StoreError::Conflict`] where a counter would fall below none or
-    /// rise above its seats.
+    /// Changes seats and counters. [`StoreError::Conflict`] where a counter would fall below none
+    /// or rise above its seats.
     fn change_seats(&mut self, changes: &SeatChanges) -> Result<(), StoreError>;
 }
 

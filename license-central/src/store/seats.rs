@@ -1,9 +1,10 @@
 //! Seats as they are kept: narrow rows of numbers, found by their keys alone.
 //!
-//! A counter has how many seats there are and how many are taken; it changes by what is added to it,
-//! never by a value that somebody remembers. A seat is found by its session, which its client drew:
-//! a UUID of version 7, so that new rows come last. The log has what was done with seats, as a chain
-//! of hashes for each writer. The tables stand in `migrations/`, the statements in `seats_sql`.
+//! A counter has how many seats there are and how many are taken; it changes by what is added to
+//! it, never by a value that somebody remembers. A seat is found by its session, which its client
+//! drew: a UUID of version 7, so that new rows come last. The log has what was done with seats, as
+//! a chain of hashes for each writer. The tables stand in `migrations/`, the statements in
+//! `seats_sql`.
 
 use std::collections::BTreeMap;
 

@@ -145,8 +145,6 @@ fn sec_w18_seats_need_a_credential_that_counts_and_is_this_vendors() {
     world.server.ask(SEATS, &[], &body).refused(401, "S0B47");
     let bolt = ("gateway", "POST", "/v1/bolt/seats");
     world.server.with(&credential, bolt, &body).refused(401, "S0B47");
-    // Another credential of the same license is another holder's all the same: it finds the seat,
-    // since a seat belongs to the license. One of another license does not.
     let path = format!("/v1/credentials/{id}/revoke");
     let bolt = world.server.key("bolt", RoleName::Owner);
     world.server.with(&bolt, ("admin", "POST", &path), "").refused(404, "S0B05");

@@ -92,14 +92,14 @@ macro_rules! server_rows {
     LicenseNotServed = 0x0B40, License, Conflict,
         "this license does not give seats over the network",
         "it is in a container, or was withdrawn, or nobody serves it",
-        "Look at where it is: strongroom central grants. Release it from its container, then serve it.";
+        "Look at where it is: GET /v1/grants. Release it from its container, then serve it.";
     OptionNotServed = 0x0B41, License, Denied,
         "this license has an option that only a container can judge",
-        "a license that Central serves has a quantity, and at most a start, an end and a linger time",
+        "a license that is served has a quantity, and at most a start, an end, a linger time",
         "Redeem it into a container, or sell another item.";
     SeatsTaken = 0x0B42, License, Denied,
         "all seats are taken: {a} of {b}",
-        "others use the license, or a seat of a program that ended without giving it back still counts",
+        "others use the license, or a program ended without giving its seat back",
         "Try again when one is given back or lapses, or ask the vendor for more.";
     SeatOver = 0x0B43, License, Denied,
         "this seat is not held any more",
@@ -111,7 +111,7 @@ macro_rules! server_rows {
         "Go on with the next number above the last one that was answered.";
     SessionRefused = 0x0B45, Caller, Usage,
         "this session is not of today: it was drawn at {a}, Unix seconds, and here it is {b}",
-        "a session is a UUID of version 7, whose time is that of its drawing; the clock may be wrong",
+        "a session is a UUID of version 7, which has the time; the clock may be wrong",
         "Set the clock, draw a new session, and repeat the request.";
     ServingEnds = 0x0B46, License, Denied,
         "this license gives no seats at the moment",
