@@ -1,6 +1,7 @@
 //! Ratios against limits measured in the same run, printed as one table: `./dev bench`.
 #![forbid(unsafe_code)]
 
+mod central;
 mod clock;
 mod content;
 mod counted;
@@ -75,7 +76,7 @@ fn run(args: &Args) -> Result<bool> {
 
 /// What is measured, by names.
 type Part = (&'static str, fn(&Machine) -> Result<Vec<Row>>);
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("start", |machine| start::rows(&World::new()?, machine)),
     ("crypto", |_| crypto::rows()),
     ("content", |_| content::rows()),
@@ -83,6 +84,7 @@ const PARTS: [Part; 7] = [
     ("dongle", |_| dongle::rows()),
     ("engine", |_| engine::rows()),
     ("counted", |_| counted::rows()),
+    ("central", |_| central::rows()),
 ];
 
 /// All parts, or only one.

@@ -106,6 +106,18 @@ CREATE TABLE journal_mark (
     PRIMARY KEY (tenant, id)
 );
 
+CREATE TABLE seat_credential (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    license_grant TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX seat_credential_license_grant ON seat_credential (tenant, license_grant, id);
+
+CREATE TABLE seat_revocation (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+
 CREATE TABLE webhook (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (tenant, id)
@@ -118,3 +130,27 @@ CREATE TABLE webhook_message (
 );
 CREATE INDEX webhook_message_vendor ON webhook_message (tenant, vendor, id);
 CREATE INDEX webhook_message_due_ms ON webhook_message (tenant, due_ms);
+
+-- Seats: numbers only, and no record in JSON, since they change often. `store/seats.rs` explains
+-- them. What is to be free lies together in the one index, whose rows come and go at its end.
+CREATE TABLE seat_counter (
+    id BIGINT PRIMARY KEY, seats BIGINT NOT NULL, in_use BIGINT NOT NULL,
+    from_ms BIGINT NOT NULL, until_ms BIGINT NOT NULL,
+    timeout_ms BIGINT NOT NULL, linger_ms BIGINT NOT NULL, open BIGINT NOT NULL
+);
+
+CREATE TABLE seat (
+    high BIGINT NOT NULL, low BIGINT NOT NULL, counter BIGINT NOT NULL,
+    seats BIGINT NOT NULL, n BIGINT NOT NULL, state BIGINT NOT NULL,
+    until_ms BIGINT NOT NULL, free_ms BIGINT NOT NULL, seats_left BIGINT NOT NULL,
+    PRIMARY KEY (high, low, counter)
+);
+CREATE INDEX seat_free_ms ON seat (free_ms) WHERE free_ms > 0;
+
+CREATE TABLE seat_log (
+    writer BIGINT NOT NULL, number BIGINT NOT NULL, at_ms BIGINT NOT NULL, what BIGINT NOT NULL,
+    high BIGINT NOT NULL, low BIGINT NOT NULL, counter BIGINT NOT NULL,
+    n BIGINT NOT NULL, seats BIGINT NOT NULL,
+    hash_1 BIGINT NOT NULL, hash_2 BIGINT NOT NULL, hash_3 BIGINT NOT NULL, hash_4 BIGINT NOT NULL,
+    PRIMARY KEY (writer, number)
+);

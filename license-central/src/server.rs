@@ -11,6 +11,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use crate::api::front::Settings;
 use crate::api::limits::{Rate, Rates};
@@ -26,6 +27,9 @@ const CARRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often licenses that lapsed are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Seconds between two looks for rows of seats that nobody can ask for any more.
+const FORGET_EVERY: u64 = 1800;
 
 /// Where the faces listen.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +83,7 @@ pub async fn serve(
         () = anchor.each_minute() => {}
         () = carry(&app) => {}
         () = sweep(app.central()) => {}
+        () = sweep_seats(app.central()) => {}
     }
     tracing::info!("ending: requests that were begun are finished");
     // A face that has failed is not there to hear it.
@@ -113,6 +118,20 @@ async fn sweep(central: &Arc<Central>) {
             Ok(Err(refusal)) => tracing::warn!(?refusal, "what lapsed was not looked through"),
             Err(error) => tracing::error!(%error, "what lapsed was not looked through"),
             Ok(Ok(())) => {}
+        }
+    }
+}
+
+/// Frees seats whose time is over, each second; those that nobody asks for would stay taken.
+async fn sweep_seats(central: &Arc<Central>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for count in 0_u64.. {
+        second.tick().await;
+        let (central, forgets) = (central.clone(), count % FORGET_EVERY == 0);
+        let swept = tokio::task::spawn_blocking(move || central.desk().sweep(forgets)).await;
+        if let Ok(Err(refused)) = swept {
+            tracing::warn!(?refused, "seats whose time is over were not freed");
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod data;
 pub mod delegation;
 pub mod device;
 pub mod file;
+pub mod lease;
 pub mod license;
 pub mod option;
 pub mod proof;

@@ -21,6 +21,7 @@ use protocol::signed::{Header, Proof, Role, sign_batch, write_object};
 use zeroize::Zeroizing;
 
 use crate::directory::{KEYS_FILE, STORE_FILE};
+use crate::fast::FastKey;
 use crate::files;
 use crate::passphrase::Passphrase;
 use crate::store::StoreFile;
@@ -38,13 +39,20 @@ const TAG_LEN: usize = 16;
 struct Held {
     role: Role,
     key: SigningKey,
+    /// The same key where it signs faster.
+    fast: Option<FastKey>,
     /// From another file than this one, so never written to it.
     foreign: bool,
 }
 
 impl Held {
     fn own(role: Role, key: SigningKey) -> Self {
-        Held { role, key, foreign: false }
+        let fast = FastKey::of(&key);
+        Held { role, key, fast, foreign: false }
+    }
+
+    fn signs(&self) -> &dyn Sign {
+        self.fast.as_ref().map_or(&self.key as &dyn Sign, |fast| fast)
     }
 
     fn public(&self) -> [u8; 33] {
@@ -157,7 +165,7 @@ impl KeyRing {
     }
 
     fn all(&self) -> impl Iterator<Item = &dyn Sign> {
-        let in_files = self.signing.iter().map(|held| &held.key as &dyn Sign);
+        let in_files = self.signing.iter().map(Held::signs);
         let in_token = self.token.iter().flat_map(Token::keys).map(|key| key as &dyn Sign);
         in_files.chain(in_token)
     }

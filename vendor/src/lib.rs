@@ -33,6 +33,7 @@ pub mod context;
 pub mod data;
 mod delegate;
 mod directory;
+mod fast;
 pub mod files;
 pub mod issue;
 mod issuer;

@@ -80,7 +80,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(decide))
         .routes(routes!(list_audit))
         .merge(super::keys::routes())
-        .merge(super::webhooks::routes());
+        .merge(super::webhooks::routes())
+        .merge(super::serving::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap("admin", router, document, app)
 }

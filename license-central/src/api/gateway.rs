@@ -135,7 +135,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(release))
         .routes(routes!(relocate))
         .routes(routes!(report_loss))
-        .routes(routes!(take_receipt));
+        .routes(routes!(take_receipt))
+        .merge(super::seats::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap("gateway", router, document, app)
 }

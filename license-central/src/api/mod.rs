@@ -11,6 +11,8 @@ pub mod metrics;
 pub mod problem;
 pub mod routes;
 pub mod sales;
+pub mod seats;
+pub mod serving;
 pub mod strict;
 mod webhooks;
 

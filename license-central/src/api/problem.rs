@@ -115,7 +115,7 @@ impl IntoResponse for Problem {
 fn status(shown: &Shown) -> StatusCode {
     let known = shown.failure().and_then(|failure| failure.known());
     match known {
-        Some(ErrorCode::NotLoggedIn) => StatusCode::UNAUTHORIZED,
+        Some(ErrorCode::NotLoggedIn | ErrorCode::CredentialRefused) => StatusCode::UNAUTHORIZED,
         Some(ErrorCode::RecordChanged) => StatusCode::PRECONDITION_FAILED,
         Some(ErrorCode::KeyReused) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(ErrorCode::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,

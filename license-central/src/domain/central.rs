@@ -1,8 +1,8 @@
 //! Runs steps: each in one transaction with its audit, and again where another came between.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::crypto::hash::sha256;
 use protocol::errors::ErrorCode;
@@ -14,6 +14,9 @@ use super::agreement;
 use super::anchors::Head;
 use super::audit::Chain;
 use super::cases;
+use super::commit::{Group, Stepped};
+use super::credentials::Credentials;
+use super::desk::Desk;
 use super::env::{Env, Random};
 use super::firm::{Firm, Leaf};
 use super::keys::Secret;
@@ -23,13 +26,10 @@ use super::records::{Answer, Grant};
 use super::refusal::{Outcome, Refusal};
 use super::webhooks;
 use super::work::{Stored, Work};
-use crate::store::{Purpose, Store, StoreError, Write};
+use crate::store::{OpenTransaction, Purpose, Store, StoreError};
 
 /// How long an answer is kept for a request that is repeated.
 const ANSWER_MS: i64 = 24 * 3600 * 1000;
-
-/// How often a step is tried that meets a record which another has just made.
-const TAKEN_TRIES: u32 = 3;
 
 /// Updates after which the database notes how far it knows the journal.
 const MARK_STRIDE: u64 = 1024;
@@ -50,11 +50,11 @@ pub struct Central {
     random: Arc<dyn Random>,
     secret: Secret,
     firms: BTreeMap<String, Arc<Firm>>,
-    chain: Mutex<Chain>,
     /// Updates that were signed since it runs.
     signed: AtomicU64,
-    /// Steps that were committed, and how often one began anew.
-    tally: [AtomicU64; 2],
+    group: Group,
+    desk: Arc<Desk>,
+    credentials: Credentials,
 }
 
 /// An update on its way to a container.
@@ -93,9 +93,12 @@ impl Central {
         secret: Secret,
         firms: BTreeMap<String, Arc<Firm>>,
     ) -> Self {
-        let chain = Mutex::new(new_chain(&*clock, &*random));
-        let (signed, tally) = (AtomicU64::new(0), Default::default());
-        Central { store, clock, random, secret, firms, chain, signed, tally }
+        let writer = (clock.clone(), random.clone());
+        let group = Group::new(store.clone(), move || new_chain(&*writer.0, &*writer.1));
+        let desk = (store.clone(), clock.clone(), random.clone(), firms.clone());
+        let desk = Arc::new(Desk::new(desk.0, desk.1, desk.2, desk.3));
+        let (credentials, signed) = (Credentials::default(), AtomicU64::new(0));
+        Central { store, clock, random, secret, firms, signed, group, desk, credentials }
     }
 
     /// The firm of a tenant.
@@ -176,13 +179,22 @@ impl Central {
 
     /// The last entry of this run's audit.
     pub fn head(&self) -> Head {
-        self.chain.lock().unwrap_or_else(PoisonError::into_inner).head()
+        self.group.head()
     }
 
     /// Steps that were committed, and how often one began anew since another came between.
     pub fn tally(&self) -> (u64, u64) {
-        let [done, again] = &self.tally;
-        (done.load(Ordering::Relaxed), again.load(Ordering::Relaxed))
+        self.group.tally()
+    }
+
+    /// Where seats are taken and given back.
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Credentials of seats as they were read last.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// The installation's own secret.
@@ -198,6 +210,12 @@ impl Central {
     /// The time, milliseconds since 1970 UTC.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    /// How many wait for their turn to write.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.group.waiting()
     }
 
     /// Looks at records of `tenant`.
@@ -229,7 +247,8 @@ impl Central {
     }
 
     /// Changes records of `tenant`. When it returns `Ok`, all is durable; a step that refuses
-    /// changed nothing. A step may run several times, and only the last one counts.
+    /// changed nothing. A step may run several times, and only the last one counts. Steps that wait
+    /// together are committed together ([`super::commit`]).
     pub fn write<T>(
         &self,
         tenant: &str,
@@ -267,61 +286,30 @@ impl Central {
         actor: &str,
         step: &mut impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        for again in (0..TAKEN_TRIES).rev() {
-            match self.attempt(&chain, tenant, actor, step) {
-                // Two instances may have made the same record at once: the second then finds it.
-                Err(Refusal::Store(StoreError::Taken { .. })) if again > 0 => {}
-                Err(refused) => {
-                    if let Refusal::Store(StoreError::Unavailable(_)) = refused {
-                        // Whether it was committed is not known, so no number may follow the last.
-                        *chain = new_chain(&*self.clock, &*self.random);
-                    }
-                    return Err(refused);
-                }
-                Ok((done, next)) => {
-                    self.tally[0].fetch_add(1, Ordering::Relaxed);
-                    *chain = next;
-                    return Ok(done);
-                }
-            }
-        }
-        Err(Refusal::Store(StoreError::Conflict))
+        self.group.run(|open, chain| self.attempt(open, chain, (tenant, actor), step))
     }
 
     fn attempt<T>(
         &self,
+        open: &mut dyn OpenTransaction,
         chain: &Chain,
-        tenant: &str,
-        actor: &str,
+        (tenant, actor): (&str, &str),
         step: &mut impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T>,
-    ) -> Outcome<(T, Chain)> {
-        let (mut result, mut tries) = (None, 0_u64);
-        let ran = self.store.transact(Purpose::Write, &mut |open| {
-            tries += 1;
-            let env = Env::new(self.clock.now_ms(), &*self.random, actor);
-            let mut work = Work::new(open, tenant);
-            let done = match step(&mut work, &env) {
-                Err(Refusal::Store(error)) => return Err(error),
-                Err(told) => {
-                    result = Some(Err(told));
-                    return Ok(());
-                }
-                Ok(done) => done,
-            };
-            let (mut writes, notes) = work.finish();
-            writes.extend(webhooks::messages(open, tenant, &notes, &env)?);
-            let (next, audit) = chain.extend(notes, env.now_ms, tenant, actor);
-            writes.extend::<Vec<Write>>(audit);
-            if !writes.is_empty() {
-                open.apply(&writes)?;
-            }
-            result = Some(Ok((done, next)));
-            Ok(())
-        });
-        self.tally[1].fetch_add(tries.saturating_sub(1), Ordering::Relaxed);
-        ran?;
-        result.unwrap_or(Err(Refusal::Store(StoreError::Conflict)))
+    ) -> Stepped<T> {
+        let env = Env::new(self.clock.now_ms(), &*self.random, actor);
+        let mut work = Work::new(open, tenant);
+        let done = step(&mut work, &env)?;
+        let (mut writes, notes, seats) = work.finish();
+        writes.extend(webhooks::messages(open, tenant, &notes, &env)?);
+        let (next, audit) = chain.extend(notes, env.now_ms, tenant, actor);
+        writes.extend(audit);
+        if !writes.is_empty() {
+            open.apply(&writes)?;
+        }
+        if !seats.is_empty() {
+            open.change_seats(&seats)?;
+        }
+        Ok((done, next))
     }
 
     /// [`Central::write`] for a request that may come again: the second one gets the first one's

@@ -60,6 +60,15 @@ impl<'a> Env<'a> {
         )
     }
 
+    /// What no id of this time or later comes before.
+    pub fn first_id(at_ms: i64, prefix: &str) -> String {
+        let at_ms = u64::try_from(at_ms).unwrap_or(0);
+        format!(
+            "{prefix}_{}",
+            Builder::from_unix_timestamp_millis(at_ms, &[0; 10]).into_uuid().simple()
+        )
+    }
+
     /// Random bytes.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -77,6 +86,8 @@ mod tests {
         let env = Env::new(1_700_000_000_000, &SystemRandom, "me");
         let ids: Vec<String> = (0..4096).map(|_| env.id("ord")).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(Env::first_id(env.now_ms, "ord") <= ids[0]);
+        assert!(Env::first_id(env.now_ms + 1, "ord") > ids[4095]);
         let later = Env::new(1_700_000_000_001, &SystemRandom, "me");
         assert!(later.id("ord") > ids[4095]);
         assert_eq!(ids[0].len(), "ord_".len() + 32);

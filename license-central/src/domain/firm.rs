@@ -9,7 +9,7 @@ use protocol::objects::device::Device;
 use protocol::objects::root::Mode;
 use protocol::objects::statement::{ContextBody, next_state_hash};
 use protocol::objects::update::UpdateOp;
-use protocol::signed::{Header, UnverifiedObject};
+use protocol::signed::{Header, Kind, UnverifiedObject, write_object};
 use vendor::issue::{Change, Draft};
 use vendor::ledger::{Issued, Point};
 use vendor::trust::Trust;
@@ -50,6 +50,9 @@ pub trait Signer: Send + Sync {
 
     /// Signs leaves: the objects as containers take them, in the same order.
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown>;
+
+    /// Signs leases of one commit, with one signature, under the key that signs now.
+    fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown>;
 
     /// How far its journal is. A signer in memory has none.
     fn head(&self) -> Result<Head, Shown> {
@@ -155,6 +158,18 @@ impl Signer for LocalSigner {
         };
         let updates = issuer.sign(leaves.iter().map(draft).collect(), &keys)?;
         Ok(updates.into_iter().map(|update| update.object).collect())
+    }
+
+    fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
+        let issuer = Issuer::of(&self.trust)?;
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut headers: Vec<Header> = leases.iter().map(|lease| lease.header).collect();
+        if headers.iter().any(|header| header.kind != Kind::Lease) {
+            return Err(ErrorCode::SignerRefused.failure().into());
+        }
+        let proofs = keys.sign_batch(&mut headers, issuer.key(&keys)?)?;
+        let signed = headers.iter().zip(&proofs).zip(&leases);
+        Ok(signed.map(|((header, proof), one)| write_object(header, proof, &one.body)).collect())
     }
 }
 

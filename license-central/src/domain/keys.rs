@@ -37,6 +37,12 @@ impl Secret {
         hex(&mac::hmac_sha256(&self.0[..], &[b"strongroom/api-key/v1\0", secret.as_bytes()]))
     }
 
+    /// Hash of the secret part of a credential of seats.
+    pub fn credential_hash(&self, secret: &str) -> String {
+        let label = b"strongroom/seat-credential/v1\0";
+        hex(&mac::hmac_sha256(&self.0[..], &[label, secret.as_bytes()]))
+    }
+
     /// Seals what the database shall not show.
     pub fn seal(&self, plain: &[u8], nonce: &[u8; 12]) -> Vec<u8> {
         let mut sealed = plain.to_vec();

@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 use super::env::Env;
 use super::records::{Counts, Customer, Grant, Item, Order, Place, Product, Ticket, TicketState};
 use super::refusal::{Outcome, Refusal};
-use super::standing;
 use super::terms::Terms;
 use super::ticket_code::TicketCode;
 use super::work::{Stored, Work};
+use super::{serving, standing};
 use crate::store::Filter;
 
 /// Activations that one ticket may have.
@@ -218,7 +218,10 @@ fn replace(work: &mut Work<'_>, old: &str, new: &Ticket) -> Outcome<()> {
         grant.record.followed_by = Some(new.id.clone());
         match grant.record.place {
             Place::Pool => standing::leave(work, &mut grant)?,
-            _ => work.update(&grant)?,
+            _ => {
+                work.update(&grant)?;
+                serving::stop(work, &mut grant)?;
+            }
         }
     }
     // An activation that the old one did not have follows nothing.

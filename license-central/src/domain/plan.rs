@@ -105,7 +105,7 @@ fn successors(
     let leaves = |grant: &Grant| match &grant.place {
         Place::Withdrawn => true,
         Place::Releasing { container: from, .. } => *from == container.id,
-        Place::Pool | Place::Held { .. } => false,
+        Place::Pool | Place::Served { .. } | Place::Held { .. } => false,
     };
     let old = work.all::<Grant>(&Filter::Is("ticket", old.into()))?;
     if !old.iter().filter(|grant| grant.record.device == device).all(|one| leaves(&one.record)) {

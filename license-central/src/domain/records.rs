@@ -323,8 +323,45 @@ pub enum Place {
         /// Number of the entry there.
         entry: u16,
     },
+    /// Here: Central itself gives its seats.
+    Served {
+        /// The counter of its seats.
+        counter: CounterId,
+        /// How often whoever holds one says so.
+        heartbeat_s: u32,
+        /// Whether it is on its way back: seats that are held may be given back or lapse, and none
+        /// is given.
+        ends: bool,
+    },
     /// Nowhere, for good.
     Withdrawn,
+}
+
+/// A counter of seats: 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String)]
+pub struct CounterId(pub i64);
+
+/// With what seats of a grant are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatCredential {
+    /// `crd_…`, the part that is shown.
+    pub id: String,
+    /// The grant.
+    pub grant: String,
+    /// Its product.
+    pub product: u32,
+    /// The counter of its seats.
+    pub counter: CounterId,
+    /// How often whoever holds a seat says so.
+    pub heartbeat_s: u32,
+    /// Keyed hash of its secret part, hexadecimal.
+    pub secret_hash: String,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// When it ended, if it did.
+    pub revoked_ms: Option<i64>,
 }
 
 /// A container, as Central knows it.
@@ -509,6 +546,15 @@ pub struct Answer {
     pub until_ms: i64,
 }
 
+/// A credential that was revoked: a list that grows at its end, by which other instances learn it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatRevocation {
+    /// `rev_…`, with the time.
+    pub id: String,
+    /// The credential.
+    pub credential: String,
+}
+
 /// Ties a type to its table.
 macro_rules! record {
     ($type:ident, $table:ident, $own:ident => $id:expr, [$($column:expr),* $(,)?]) => {
@@ -557,6 +603,8 @@ record!(Case, CASE, own => own.id.clone(), [
     own.container.as_str(),
     if own.decision.is_some() { "closed" } else { "open" },
 ]);
+record!(SeatCredential, SEAT_CREDENTIAL, own => own.id.clone(), [own.grant.as_str()]);
+record!(SeatRevocation, SEAT_REVOCATION, own => own.id.clone(), []);
 record!(Answer, ANSWER, own => own.key.clone(), [own.until_ms]);
 
 impl Product {
@@ -633,6 +681,20 @@ impl UpdateState {
     }
 }
 
+impl TryFrom<String> for CounterId {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        i64::from_str_radix(&text, 16).map(CounterId)
+    }
+}
+
+impl From<CounterId> for String {
+    fn from(id: CounterId) -> Self {
+        format!("{:016x}", id.0)
+    }
+}
+
 impl Grant {
     /// What a ticket has of a product for one activation; in no container.
     pub fn new(id: String, ticket: &str, (product, device): (u32, u32), terms: Terms) -> Self {
@@ -674,10 +736,17 @@ impl Grant {
 
     /// Whether the container of this serial may get it.
     pub fn is_free_for(&self, serial: &str) -> bool {
-        self.place == Place::Pool
-            && self.wanted == Standing::Active
-            && self.follows.is_none()
-            && self.assigned.as_deref().is_none_or(|own| own == serial)
+        let is_meant = self.assigned.as_deref().is_none_or(|own| own == serial);
+        is_meant && self.is_unbound()
+    }
+
+    /// Whether anybody may get it who has its ticket.
+    pub fn is_free(&self) -> bool {
+        self.assigned.is_none() && self.is_unbound()
+    }
+
+    fn is_unbound(&self) -> bool {
+        self.place == Place::Pool && self.wanted == Standing::Active && self.follows.is_none()
     }
 
     /// Which entry it is in a container.
@@ -691,7 +760,7 @@ impl Place {
     pub fn entry(&self) -> Option<u16> {
         match self {
             Place::Held { entry, .. } | Place::Releasing { entry, .. } => Some(*entry),
-            Place::Pool | Place::Withdrawn => None,
+            Place::Pool | Place::Served { .. } | Place::Withdrawn => None,
         }
     }
 
@@ -699,7 +768,7 @@ impl Place {
     pub fn container(&self) -> Option<&str> {
         match self {
             Place::Held { container, .. } | Place::Releasing { container, .. } => Some(container),
-            Place::Pool | Place::Withdrawn => None,
+            Place::Pool | Place::Served { .. } | Place::Withdrawn => None,
         }
     }
 
@@ -709,6 +778,7 @@ impl Place {
             Place::Pool => "pool",
             Place::Held { .. } => "held",
             Place::Releasing { .. } => "releasing",
+            Place::Served { .. } => "served",
             Place::Withdrawn => "withdrawn",
         }
     }

@@ -10,7 +10,7 @@ use super::records::{
 };
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
-use super::{cases, chain, orders};
+use super::{cases, chain, orders, serving};
 use crate::store::Filter;
 
 /// Characters of the longest reason.
@@ -119,6 +119,14 @@ pub fn set(work: &mut Work<'_>, id: &str, wanted: Standing, why: &Reason) -> Out
 
 fn want(work: &mut Work<'_>, grant: &mut Stored<Grant>, wanted: Standing) -> Outcome<()> {
     grant.record.wanted = wanted;
+    if let Place::Served { .. } = grant.record.place {
+        // Here nobody has to be heard of: no seat is given from now on.
+        grant.record.proven = wanted;
+        if wanted != Standing::Active {
+            work.update(grant)?;
+            return serving::stop(work, grant);
+        }
+    }
     if grant.record.place == Place::Pool {
         grant.record.proven = wanted;
         if wanted == Standing::Withdrawn {

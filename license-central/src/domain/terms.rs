@@ -83,7 +83,7 @@ impl Options {
         Options(hex(&codec::encode(list)))
     }
 
-    fn list(&self) -> Outcome<List<ItemOption, ITEM_OPTIONS_MAX>> {
+    pub(super) fn list(&self) -> Outcome<List<ItemOption, ITEM_OPTIONS_MAX>> {
         let damaged = || Refusal::malformed("the options of a grant cannot be read");
         let bytes = unhex(&self.0).ok_or_else(damaged)?;
         codec::decode(&bytes, OPTIONS_LEN_MAX).map_err(|_| damaged())

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::refusal::{Outcome, Refusal};
+use crate::store::seats::{Counter, SeatChanges};
 use crate::store::{Filter, Page, Row, StoreError, Table, Transaction, Value, Write};
 
 /// What is kept in a table.
@@ -36,12 +37,14 @@ pub struct Work<'a> {
     /// Rows as they will be.
     changed: BTreeMap<(&'static str, String), Write>,
     notes: Vec<Note>,
+    seats: SeatChanges,
 }
 
 /// A place in a step: what it had changed and said by then.
 pub struct Mark {
     changed: BTreeMap<(&'static str, String), Write>,
     notes: usize,
+    seats: SeatChanges,
 }
 
 /// What an audit says of one effect.
@@ -58,7 +61,13 @@ pub struct Note {
 impl<'a> Work<'a> {
     /// Begins a step on the records of `tenant`.
     pub fn new(open: &'a mut dyn Transaction, tenant: &'a str) -> Self {
-        Work { open, tenant, changed: BTreeMap::new(), notes: Vec::new() }
+        Work {
+            open,
+            tenant,
+            changed: BTreeMap::new(),
+            notes: Vec::new(),
+            seats: SeatChanges::default(),
+        }
     }
 
     /// Whose records these are.
@@ -148,18 +157,34 @@ impl<'a> Work<'a> {
 
     /// Where the step is now, to come back to.
     pub fn mark(&self) -> Mark {
-        Mark { changed: self.changed.clone(), notes: self.notes.len() }
+        Mark { changed: self.changed.clone(), notes: self.notes.len(), seats: self.seats.clone() }
     }
 
     /// Forgets what came behind the mark.
     pub fn back_to(&mut self, mark: Mark) {
         self.changed = mark.changed;
         self.notes.truncate(mark.notes);
+        self.seats = mark.seats;
+    }
+
+    /// A counter of seats as it was before this step.
+    pub fn counter(&mut self, id: i64) -> Outcome<Option<Counter>> {
+        Ok(self.open.counters(&[id])?.pop())
+    }
+
+    /// Gives seats from now on.
+    pub fn open_counter(&mut self, counter: Counter) {
+        self.seats.opened.push(counter);
+    }
+
+    /// Gives no more seats of this counter.
+    pub fn close_counter(&mut self, id: i64) {
+        self.seats.closed.push(id);
     }
 
     /// What the step changed, and what it says of it.
-    pub fn finish(self) -> (Vec<Write>, Vec<Note>) {
-        (self.changed.into_values().collect(), self.notes)
+    pub fn finish(self) -> (Vec<Write>, Vec<Note>, SeatChanges) {
+        (self.changed.into_values().collect(), self.notes, self.seats)
     }
 }
 

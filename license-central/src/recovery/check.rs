@@ -274,7 +274,7 @@ fn misplaced(
             let what = format!("in {container}, and it was signed for {}", last.container);
             return Ok(Some(what));
         }
-        Place::Pool => {}
+        Place::Pool | Place::Served { .. } => {}
     }
     let update = work.find::<IssuedUpdate>(&last.update)?.map(|update| update.record.state);
     let proof = if last.is_set { UpdateState::Dead } else { UpdateState::Confirmed };

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{backup, restore};
 use crate::domain::keys::SYSTEM;
-use crate::store::postgres::Postgres;
+use crate::store::Postgres;
 use crate::store::tables::{self, ANSWER, CUSTOMER, TICKET};
 use crate::store::{Filter, MemoryStore, Page, Purpose, Row, SqlStore, Store, Table, Value, Write};
 

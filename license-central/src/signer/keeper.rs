@@ -16,6 +16,9 @@ use crate::domain::central::Clock;
 use crate::domain::firm::{Leaf, LocalSigner, Signer, Wanted};
 use crate::domain::journal::{Entry, Head, Part};
 
+/// Seconds that a lease may last from now: it is not noted, and cannot be taken back.
+const LEASE_MAX_S: u64 = 24 * 3600;
+
 /// Signs for one vendor.
 pub struct Keeper {
     signer: LocalSigner,
@@ -139,6 +142,16 @@ impl Signer for Keeper {
         state.note(leaves, &ops, now_s)?;
         drop(state);
         self.signer.sign(leaves)
+    }
+
+    fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
+        let now_s = u64::try_from(self.clock.now_ms() / 1000).unwrap_or(0);
+        let is_short = |lease: &Leaf| lease.header.until_s <= now_s.saturating_add(LEASE_MAX_S);
+        let is_own = |lease: &Leaf| lease.header.root_fp == self.root_fp && is_short(lease);
+        if !leases.iter().all(is_own) {
+            return Err(ErrorCode::LeafRefused.failure().into());
+        }
+        self.signer.sign_leases(leases)
     }
 
     fn head(&self) -> Result<Head, Shown> {

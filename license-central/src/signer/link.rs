@@ -177,6 +177,17 @@ impl Signer for RemoteSigner {
         Ok(signed)
     }
 
+    fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
+        let mut signed = Vec::with_capacity(leases.len());
+        for leases in leases.chunks(LEAVES_MAX) {
+            match self.ask(Ask::SignLeases(leases.iter().map(Into::into).collect()))? {
+                Answer::Signed(objects) if objects.len() == leases.len() => signed.extend(objects),
+                _ => return Err(strange()),
+            }
+        }
+        Ok(signed)
+    }
+
     fn head(&self) -> Result<Head, Shown> {
         match self.ask(Ask::Head)? {
             Answer::Head(head) => Ok(head),

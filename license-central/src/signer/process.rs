@@ -128,13 +128,17 @@ impl SignerProcess {
                 let (leaf, issued) = wanted.with(|wanted| vendor.draft(wanted))?;
                 Answer::Drafted((&leaf).into(), issued.into())
             }
-            Ask::Sign(leaves) if leaves.len() > LEAVES_MAX => {
+            Ask::Sign(leaves) | Ask::SignLeases(leaves) if leaves.len() > LEAVES_MAX => {
                 let (count, most) = (leaves.len() as u64, LEAVES_MAX as u64);
                 return Err(ErrorCode::TooLong.with(count, most).into());
             }
             Ask::Sign(leaves) => {
                 let leaves = leaves.into_iter().map(Leaf::try_from);
                 Answer::Signed(vendor.sign(&leaves.collect::<Result<Vec<_>, _>>()?)?)
+            }
+            Ask::SignLeases(leases) => {
+                let leases = leases.into_iter().map(Leaf::try_from);
+                Answer::Signed(vendor.sign_leases(leases.collect::<Result<Vec<_>, _>>()?)?)
             }
             Ask::Head => Answer::Head(vendor.head()?),
             Ask::Entries(after) => Answer::Entries(vendor.entries(after)?),

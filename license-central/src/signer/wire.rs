@@ -44,6 +44,8 @@ pub enum Ask {
     Draft(DraftAsk),
     /// Signatures.
     Sign(Vec<WireLeaf>),
+    /// Signatures of leases, which are not noted: they end by themselves within minutes.
+    SignLeases(Vec<WireLeaf>),
     /// How far the journal is.
     Head,
     /// Entries of the journal behind this number.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+mod seats;
+
 use super::postgres::Postgres;
 use super::tables::{self, ANSWER, CUSTOMER, TICKET};
 use super::*;
@@ -169,6 +171,7 @@ fn rows_of_another_store_keep_their_versions(store: &dyn Store) {
 }
 
 fn contract(store: Arc<dyn Store>) {
+    seats::seats_are_as_in_memory(&*store);
     rows_are_kept_and_found(&*store);
     numbers_are_compared_and_nothing_equals_nothing(&*store);
     a_tenant_sees_its_own_only(&*store);

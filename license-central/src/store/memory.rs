@@ -1,10 +1,12 @@
 //! A store in memory: for simulation and tests, with faults at any call.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::seats::{Counter, Seat, SeatChanges, SeatEvent, SeatKey, SeatTables};
 use super::{
-    Filter, Page, Purpose, Row, Step, Store, StoreError, Table, Transaction, Value, Write, retry,
+    Filter, OpenTransaction, Page, Purpose, Row, Store, StoreError, Table, Transaction, Value,
+    Write,
 };
 
 /// Decides before each storage call whether it fails. A commit is a call too.
@@ -15,74 +17,115 @@ type Rows = BTreeMap<(String, &'static str, String), Row>;
 
 /// Rows in memory.
 #[derive(Default)]
-pub struct MemoryStore {
+pub struct MemoryStore(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
     state: Mutex<State>,
+    /// Whether somebody writes: one at a time.
+    writes: Mutex<bool>,
+    written: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    rows: Rows,
+    tables: Tables,
     fault: Option<Fault>,
+}
+
+/// All that is kept.
+#[derive(Clone, Default)]
+struct Tables {
+    rows: Rows,
+    seats: SeatTables,
 }
 
 impl MemoryStore {
     /// Asks `fault` before each storage call from now on; `None` ends that.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        self.lock().fault = fault;
+        self.0.lock().fault = fault;
     }
 
     /// A copy of what is in it, for a restore of an old backup.
     pub fn backup(&self) -> Self {
-        let rows = self.lock().rows.clone();
-        MemoryStore { state: Mutex::new(State { rows, fault: None }) }
+        let tables = self.0.lock().tables.clone();
+        let state = Mutex::new(State { tables, fault: None });
+        MemoryStore(Arc::new(Shared { state, ..Shared::default() }))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A step that panicked has changed a copy at most.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was done with seats, for tests.
+    pub fn seat_log(&self) -> Vec<SeatEvent> {
+        self.0.lock().tables.seats.log.clone()
     }
 }
 
-impl State {
-    fn call(&mut self) -> Result<(), StoreError> {
-        match self.fault.as_mut().and_then(|fault| fault()) {
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A step that panicked has changed a copy at most.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call(&self) -> Result<(), StoreError> {
+        match self.lock().fault.as_mut().and_then(|fault| fault()) {
             Some(error) => Err(error),
             None => Ok(()),
         }
     }
+
+    /// Waits until nobody else writes.
+    fn turn(self: &Arc<Self>) -> Turn {
+        let writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.written.wait_while(writes, |writes| *writes);
+        *waited.unwrap_or_else(PoisonError::into_inner) = true;
+        Turn(self.clone())
+    }
+}
+
+/// The turn to write. It ends when it is dropped.
+struct Turn(Arc<Shared>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *self.0.writes.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.written.notify_one();
+    }
 }
 
 impl Store for MemoryStore {
-    fn transact(&self, purpose: Purpose, step: Step<'_>) -> Result<(), StoreError> {
-        retry(|| {
-            let mut state = self.lock();
-            let rows = state.rows.clone();
-            let mut open = Open { state: &mut state, rows, purpose };
-            step(&mut open)?;
-            let rows = open.rows;
-            state.call()?;
-            state.rows = rows;
-            Ok(())
-        })
+    fn begin(&self, purpose: Purpose) -> Result<Box<dyn OpenTransaction>, StoreError> {
+        let turn = (purpose != Purpose::Read).then(|| self.0.turn());
+        let tables = self.0.lock().tables.clone();
+        Ok(Box::new(Open { shared: self.0.clone(), tables, turn }))
     }
 }
 
 /// A transaction on a copy.
-struct Open<'a> {
-    state: &'a mut State,
-    rows: Rows,
-    purpose: Purpose,
+struct Open {
+    shared: Arc<Shared>,
+    tables: Tables,
+    /// Only of one that writes.
+    turn: Option<Turn>,
 }
 
-impl Transaction for Open<'_> {
+impl OpenTransaction for Open {
+    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.shared.call()?;
+        if self.turn.is_some() {
+            self.shared.lock().tables = self.tables;
+        }
+        Ok(())
+    }
+}
+
+impl Transaction for Open {
     fn get(
         &mut self,
         tenant: &str,
         table: &'static Table,
         id: &str,
     ) -> Result<Option<Row>, StoreError> {
-        self.state.call()?;
-        Ok(self.rows.get(&(tenant.to_owned(), table.name, id.to_owned())).cloned())
+        self.shared.call()?;
+        Ok(self.tables.rows.get(&(tenant.to_owned(), table.name, id.to_owned())).cloned())
     }
 
     fn find(
@@ -92,21 +135,19 @@ impl Transaction for Open<'_> {
         filter: &Filter,
         page: &Page<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        self.state.call()?;
+        self.shared.call()?;
         let is_behind = |row: &&Row| page.after.is_none_or(|after| row.id.as_str() > after);
-        let rows = of_table(&self.rows, tenant, table).filter(is_behind);
+        let rows = of_table(&self.tables.rows, tenant, table).filter(is_behind);
         Ok(rows.filter(|row| filter.takes(table, row)).take(page.limit).cloned().collect())
     }
 
     fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        self.state.call()?;
-        if self.purpose == Purpose::Read {
-            return Err(StoreError::Unavailable("a transaction that reads cannot write".into()));
-        }
+        self.shared.call()?;
+        self.check_turn()?;
         for write in writes {
             let table = write.table;
             let key = (write.tenant.clone(), table.name, write.row.id.clone());
-            match (self.rows.get(&key), write.row.version) {
+            match (self.tables.rows.get(&key), write.row.version) {
                 (None, 1) => {}
                 (Some(_), 1) => return Err(StoreError::Taken { table: table.name }),
                 (Some(old), version) if old.version + 1 == version => {}
@@ -115,31 +156,58 @@ impl Transaction for Open<'_> {
             if self.is_taken(write) {
                 return Err(StoreError::Taken { table: table.name });
             }
-            self.rows.insert(key, write.row.clone());
+            self.tables.rows.insert(key, write.row.clone());
         }
         Ok(())
     }
 
     fn load(&mut self, rows: &[Write]) -> Result<(), StoreError> {
-        self.apply(&[])?;
+        self.shared.call()?;
+        self.check_turn()?;
         for write in rows {
             let key = (write.tenant.clone(), write.table.name, write.row.id.clone());
-            if self.rows.contains_key(&key) || self.is_taken(write) {
+            if self.tables.rows.contains_key(&key) || self.is_taken(write) {
                 return Err(StoreError::Taken { table: write.table.name });
             }
-            self.rows.insert(key, write.row.clone());
+            self.tables.rows.insert(key, write.row.clone());
         }
         Ok(())
     }
+
+    fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError> {
+        self.shared.call()?;
+        Ok(self.tables.seats.counters(ids))
+    }
+
+    fn seats(&mut self, keys: &[SeatKey]) -> Result<Vec<Seat>, StoreError> {
+        self.shared.call()?;
+        Ok(self.tables.seats.seats(keys))
+    }
+
+    fn due_seats(&mut self, now_ms: i64, limit: i64) -> Result<Vec<Seat>, StoreError> {
+        self.shared.call()?;
+        Ok(self.tables.seats.due(now_ms, limit))
+    }
+
+    fn change_seats(&mut self, changes: &SeatChanges) -> Result<(), StoreError> {
+        self.shared.call()?;
+        self.check_turn()?;
+        self.tables.seats.change(changes)
+    }
 }
 
-impl Open<'_> {
+impl Open {
+    fn check_turn(&self) -> Result<(), StoreError> {
+        let why = "a transaction that reads cannot write";
+        self.turn.as_ref().map(drop).ok_or_else(|| StoreError::Unavailable(why.into()))
+    }
+
     /// Whether another row has the value of a unique column.
     fn is_taken(&self, write: &Write) -> bool {
         let unique = write.table.columns.iter().enumerate().filter(|(_, column)| column.unique);
         let mut values = unique.map(|(at, _)| (at, &write.row.columns[at]));
         values.any(|(at, value)| {
-            let mut others = of_table(&self.rows, &write.tenant, write.table);
+            let mut others = of_table(&self.tables.rows, &write.tenant, write.table);
             *value != Value::Null
                 && others.any(|row| row.id != write.row.id && row.columns[at] == *value)
         })

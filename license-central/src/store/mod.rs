@@ -3,14 +3,22 @@
 //! All stores pass one suite, the contract. All is synchronous, since what happens in a transaction
 //! is a sequence; a server calls it from threads that may wait.
 
+mod checkpoint;
 mod memory;
+pub mod seats;
+mod seats_sql;
 mod sql;
 pub mod tables;
 
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-pub(crate) mod postgres;
+mod postgres;
+
+#[cfg(test)]
+pub(crate) use postgres::Postgres;
+
+use seats::{Counter, Seat, SeatChanges, SeatKey};
 
 pub use memory::{Fault, MemoryStore};
 pub use sql::SqlStore;
@@ -131,9 +139,13 @@ pub enum Purpose {
     Read,
     /// It may write. Transactions that write are as if one ran after the other.
     Write,
+    /// It takes seats and gives them back. What it reads is locked until it ends, and it sees
+    /// nothing else.
+    Seats,
 }
 
 /// One transaction. Each call names the tenant whose rows it sees; there is none that sees several.
+/// Seats are found by numbers that only records of their tenant have.
 pub trait Transaction {
     /// One row.
     fn get(
@@ -157,6 +169,25 @@ pub trait Transaction {
 
     /// Adds rows of any version, as they were in another store.
     fn load(&mut self, rows: &[Write]) -> Result<(), StoreError>;
+
+    /// Counters of seats. They cannot change until the end.
+    fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError>;
+
+    /// Seats. They cannot change until the end.
+    fn seats(&mut self, keys: &[SeatKey]) -> Result<Vec<Seat>, StoreError>;
+
+    /// Seats that are to be free by now, at most `limit`, the oldest first.
+    fn due_seats(&mut self, now_ms: i64, limit: i64) -> Result<Vec<Seat>, StoreError>;
+
+    /// Changes seats and counters. [`StoreError::Conflict`] where a counter would fall below none
+    /// or rise above its seats.
+    fn change_seats(&mut self, changes: &SeatChanges) -> Result<(), StoreError>;
+}
+
+/// A transaction that is open. Dropped, it leaves nothing.
+pub trait OpenTransaction: Transaction + Send {
+    /// When it returns `Ok`, what was written is durable.
+    fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// What a transaction does. Called again after a [`StoreError::Conflict`], so it starts over.
@@ -164,16 +195,27 @@ pub type Step<'a> = &'a mut dyn FnMut(&mut dyn Transaction) -> Result<(), StoreE
 
 /// Keeps records.
 pub trait Store: Send + Sync {
+    /// Begins a transaction.
+    fn begin(&self, purpose: Purpose) -> Result<Box<dyn OpenTransaction>, StoreError>;
+
     /// Runs `step` in a transaction and commits it if it returns `Ok`: what it wrote is durable
     /// then. After a conflict it is done again, some times.
-    fn transact(&self, purpose: Purpose, step: Step<'_>) -> Result<(), StoreError>;
+    fn transact(&self, purpose: Purpose, step: Step<'_>) -> Result<(), StoreError> {
+        retry(|| {
+            let mut open = self.begin(purpose)?;
+            step(&mut *open)?;
+            open.commit()
+        })
+    }
 }
 
 /// How often a transaction is tried.
 const TRIES: u32 = 20;
 
 /// Runs `attempt` until it does not meet a conflict.
-fn retry(mut attempt: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+pub(crate) fn retry<T>(
+    mut attempt: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     for _ in 0..TRIES {
         match attempt() {
             // Whoever came between has a moment to be done.

@@ -8,11 +8,13 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Row as _};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::checkpoint::Checkpoints;
+use super::seats::{Counter, Seat, SeatChanges, SeatKey};
 use super::{
-    ColumnKind, Filter, Page, Purpose, Row, Step, Store, StoreError, Table, Transaction, Value,
-    Write, retry,
+    ColumnKind, Filter, OpenTransaction, Page, Purpose, Row, Store, StoreError, Table, Transaction,
+    Value, Write,
 };
 
 /// Connections that read at the same time.
@@ -25,6 +27,7 @@ const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_fir
 pub struct SqlStore {
     runtime: Runtime,
     pools: Pools,
+    checkpoints: Option<Checkpoints>,
 }
 
 /// Connections. SQLite has one that writes, so that nobody waits for a lock inside the library.
@@ -34,7 +37,7 @@ enum Pools {
 }
 
 /// An open transaction of either.
-enum Open {
+pub(super) enum Open {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
@@ -98,16 +101,24 @@ impl SqlStore {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            .statement_cache_capacity(256)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
+        let checkpoints = Checkpoints::new();
         let pools = runtime.block_on(async {
             let writes = SqlitePoolOptions::new().max_connections(1);
-            let writes = writes.connect_with(options.clone()).await?;
+            // Whoever commits does not move the log.
+            let committing = options.clone().pragma("wal_autocheckpoint", "0");
+            let writes = writes.connect_with(committing).await?;
+            let options = options.create_if_missing(false);
             let reads = SqlitePoolOptions::new().max_connections(READERS);
-            let reads = reads.connect_with(options.create_if_missing(false)).await?;
+            let reads = reads.connect_with(options.clone()).await?;
+            let moving = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+            tokio::spawn(checkpoints.clone().run(path.to_owned(), moving));
             Ok(Pools::Sqlite { reads, writes })
         });
-        Ok(SqlStore { runtime, pools: pools.map_err(|error| refused("", &error))? })
+        let pools = pools.map_err(|error| refused("", &error))?;
+        Ok(SqlStore { runtime, pools, checkpoints: Some(checkpoints) })
     }
 
     /// Connects to the PostgreSQL database of this URL.
@@ -115,7 +126,7 @@ impl SqlStore {
         let runtime = runtime()?;
         let pool = PgPoolOptions::new().max_connections(READERS + 4);
         let pool = runtime.block_on(pool.connect(url)).map_err(|error| refused("", &error))?;
-        Ok(SqlStore { runtime, pools: Pools::Postgres(pool) })
+        Ok(SqlStore { runtime, pools: Pools::Postgres(pool), checkpoints: None })
     }
 
     /// Brings the tables up to date; how many steps that took.
@@ -156,7 +167,7 @@ impl SqlStore {
             .map_err(|error| refused("", &error))
     }
 
-    fn begin(&self, purpose: Purpose) -> Result<Open, StoreError> {
+    fn open(&self, purpose: Purpose) -> Result<Open, StoreError> {
         let reads = purpose == Purpose::Read;
         let begun = self.runtime.block_on(async {
             match &self.pools {
@@ -168,6 +179,11 @@ impl SqlStore {
                 }
                 Pools::Postgres(pool) if reads => {
                     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                    pool.begin_with(begin).await.map(Open::Postgres)
+                }
+                Pools::Postgres(pool) if purpose == Purpose::Seats => {
+                    // What it reads it locks, so that it need not be tried again.
+                    let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
                     pool.begin_with(begin).await.map(Open::Postgres)
                 }
                 Pools::Postgres(pool) => {
@@ -184,7 +200,7 @@ impl SqlStore {
         purpose: Purpose,
         step: &mut dyn FnMut(&mut Open) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut open = self.begin(purpose)?;
+        let mut open = self.open(purpose)?;
         let done = step(&mut open);
         let ended = self.runtime.block_on(async {
             match (open, done.is_ok()) {
@@ -199,20 +215,65 @@ impl SqlStore {
 }
 
 impl Store for SqlStore {
-    fn transact(&self, purpose: Purpose, step: Step<'_>) -> Result<(), StoreError> {
-        retry(|| {
-            self.attempt(purpose, &mut |open| step(&mut Session { runtime: &self.runtime, open }))
-        })
+    fn begin(&self, purpose: Purpose) -> Result<Box<dyn OpenTransaction>, StoreError> {
+        let open = Some(self.open(purpose)?);
+        let handle = self.runtime.handle().clone();
+        Ok(Box::new(Session { handle, open, purpose, checkpoints: self.checkpoints.clone() }))
     }
 }
 
 /// A transaction, as steps see it.
-struct Session<'a> {
-    runtime: &'a Runtime,
-    open: &'a mut Open,
+pub(super) struct Session {
+    handle: Handle,
+    /// Until it ends.
+    open: Option<Open>,
+    pub(super) purpose: Purpose,
+    checkpoints: Option<Checkpoints>,
 }
 
-impl Transaction for Session<'_> {
+impl OpenTransaction for Session {
+    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        let Some(open) = self.open.take() else { return Err(ended()) };
+        let committed = self.handle.block_on(async {
+            match open {
+                Open::Sqlite(open) => open.commit().await,
+                Open::Postgres(open) => open.commit().await,
+            }
+        });
+        committed.map_err(|error| refused("", &error))?;
+        if self.purpose != Purpose::Read {
+            self.checkpoints.iter().for_each(Checkpoints::committed);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        // A connection that cannot even do this is closed by the pool.
+        let _ = self.handle.block_on(async {
+            match open {
+                Open::Sqlite(open) => open.rollback().await,
+                Open::Postgres(open) => open.rollback().await,
+            }
+        });
+    }
+}
+
+impl Session {
+    /// What a statement runs on.
+    pub(super) fn parts(&mut self) -> Result<(&Handle, &mut Open), StoreError> {
+        let open = self.open.as_mut().ok_or_else(ended)?;
+        Ok((&self.handle, open))
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::Unavailable("the transaction has ended".into())
+}
+
+impl Transaction for Session {
     fn get(
         &mut self,
         tenant: &str,
@@ -220,8 +281,9 @@ impl Transaction for Session<'_> {
         id: &str,
     ) -> Result<Option<Row>, StoreError> {
         let text = format!("{} WHERE tenant = $1 AND id = $2", select(table));
-        let found = self.runtime.block_on(async {
-            on_each!(&mut self.open, connection => {
+        let (handle, open) = self.parts()?;
+        let found = handle.block_on(async {
+            on_each!(open, connection => {
                 let query = sqlx::query(AssertSqlSafe(text)).bind(tenant).bind(id);
                 let found = query.fetch_optional(connection).await?;
                 found.map(|row| row_of!(table, row)).transpose()
@@ -246,8 +308,9 @@ impl Transaction for Session<'_> {
         let text =
             format!("{select} WHERE tenant = $1 AND id > $2{condition} ORDER BY id LIMIT $3");
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-        let found = self.runtime.block_on(async {
-            on_each!(&mut self.open, connection => {
+        let (handle, open) = self.parts()?;
+        let found = handle.block_on(async {
+            on_each!(open, connection => {
                 let query = sqlx::query(AssertSqlSafe(text)).bind(tenant);
                 let query = query.bind(page.after.unwrap_or_default()).bind(limit);
                 let query = match filter {
@@ -275,13 +338,30 @@ impl Transaction for Session<'_> {
     fn load(&mut self, rows: &[Write]) -> Result<(), StoreError> {
         rows.iter().try_for_each(|row| self.write(row, insert(row.table)))
     }
+
+    fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError> {
+        self.read_counters(ids)
+    }
+
+    fn seats(&mut self, keys: &[SeatKey]) -> Result<Vec<Seat>, StoreError> {
+        self.read_seats(keys)
+    }
+
+    fn due_seats(&mut self, now_ms: i64, limit: i64) -> Result<Vec<Seat>, StoreError> {
+        self.read_due(now_ms, limit)
+    }
+
+    fn change_seats(&mut self, changes: &SeatChanges) -> Result<(), StoreError> {
+        self.write_seats(changes)
+    }
 }
 
-impl Session<'_> {
+impl Session {
     fn write(&mut self, write: &Write, text: String) -> Result<(), StoreError> {
         let (table, row) = (write.table, &write.row);
-        let done = self.runtime.block_on(async {
-            on_each!(&mut self.open, connection => {
+        let (handle, open) = self.parts()?;
+        let done = handle.block_on(async {
+            on_each!(open, connection => {
                 let query = sqlx::query(AssertSqlSafe(text)).bind(&write.tenant).bind(&row.id);
                 let query = query.bind(row.version).bind(&row.body);
                 let values = table.columns.iter().zip(&row.columns);
@@ -333,7 +413,7 @@ fn runtime() -> Result<Runtime, StoreError> {
 
 /// What the database said. Serialization failures and deadlocks of PostgreSQL, and a busy SQLite,
 /// are conflicts.
-fn refused(table: &'static str, error: &sqlx::Error) -> StoreError {
+pub(super) fn refused(table: &'static str, error: &sqlx::Error) -> StoreError {
     if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
         return StoreError::Damaged { table, why: error.to_string() };
     }

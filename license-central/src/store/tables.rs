@@ -77,7 +77,14 @@ pub static WEBHOOK: Table = Table { name: "webhook", columns: &[] };
 pub static WEBHOOK_MESSAGE: Table =
     Table { name: "webhook_message", columns: &[text("vendor"), number("due_ms")] };
 
-/// All tables.
+/// Credentials that seats are taken with.
+pub static SEAT_CREDENTIAL: Table =
+    Table { name: "seat_credential", columns: &[text("license_grant")] };
+
+/// Credentials that were revoked, in the order of time.
+pub static SEAT_REVOCATION: Table = Table { name: "seat_revocation", columns: &[] };
+
+/// All tables whose rows are records. Those of seats are in `seats`.
 pub static ALL: &[&Table] = &[
     &VENDOR,
     &API_KEY,
@@ -95,4 +102,6 @@ pub static ALL: &[&Table] = &[
     &JOURNAL_MARK,
     &WEBHOOK,
     &WEBHOOK_MESSAGE,
+    &SEAT_CREDENTIAL,
+    &SEAT_REVOCATION,
 ];

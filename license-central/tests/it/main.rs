@@ -8,6 +8,7 @@ mod place;
 mod process;
 mod put_back;
 mod raw;
+mod seats;
 mod server;
 mod signer;
 mod stage;

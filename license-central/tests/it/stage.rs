@@ -53,6 +53,10 @@ impl Signer for Shared {
         self.0.draft(wanted)
     }
 
+    fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
+        self.0.sign_leases(leases)
+    }
+
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
         self.0.sign(leaves)
     }

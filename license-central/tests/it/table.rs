@@ -87,7 +87,23 @@ impl World {
         let key = server.key("acme", RoleName::Support);
         let key = key.split('.').next().expect("an id").to_owned();
         let (container, case) = container(&server);
+        let [free, served] = ["free", "served"].map(|number| {
+            let body = json!({ "number": number, "sku": "ED-1", "terms": { "quantity": 5 } });
+            let order = server.with(&owner, ORDERS, &body.to_string()).ok(201).body;
+            let ticket = format!("/v1/tickets/{}", order["ticket"].as_str().expect("an id"));
+            let shown = server.with(&owner, ("admin", "GET", &ticket), "").ok(200).body;
+            shown["licenses"][0]["grant"].as_str().expect("an id").to_owned()
+        });
+        let serve = format!("/v1/grants/{served}/serve");
+        server.with(&owner, ("admin", "POST", &serve), "{}").ok(200);
+        let new = format!("/v1/grants/{served}/credentials");
+        let credential = server.with(&owner, ("admin", "POST", &new), "").ok(201).body;
+        let credential = credential["id"].as_str().expect("an id").to_owned();
         let ids = vec![
+            ("{free}", free),
+            ("{served}", served),
+            ("{credential}", credential),
+            ("{session}", "01900000-0000-7000-8000-000000000000".into()),
             ("{grant}", grant),
             ("{key}", key),
             ("{container}", container),

@@ -44,11 +44,13 @@ pub enum Kind {
     Proof = 13,
     /// What a container that is decommissioned leaves to a firm.
     Final = 14,
+    /// A server's word that a seat is held until a time.
+    Lease = 15,
 }
 
 impl Kind {
     /// All kinds, for tests that pair each with each.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Root,
         Kind::Device,
         Kind::Context,
@@ -63,6 +65,7 @@ impl Kind {
         Kind::UsageAck,
         Kind::Proof,
         Kind::Final,
+        Kind::Lease,
     ];
 
     /// The domain label. None is a prefix of another.
@@ -82,6 +85,7 @@ impl Kind {
             Kind::UsageAck => b"strongroom/usage-ack/v1",
             Kind::Proof => b"strongroom/proof/v1",
             Kind::Final => b"strongroom/final/v1",
+            Kind::Lease => b"strongroom/lease/v1",
         }
     }
 
@@ -93,7 +97,7 @@ impl Kind {
             Kind::Context | Kind::Receipt | Kind::UsageHead | Kind::Proof | Kind::Final => {
                 Role::Container
             }
-            Kind::Update | Kind::Delegation => Role::Licensing,
+            Kind::Update | Kind::Delegation | Kind::Lease => Role::Licensing,
             Kind::Artifact => Role::Protect,
             Kind::TimeToken => Role::Time,
             Kind::Revocation => Role::Revocation,
@@ -116,7 +120,7 @@ impl Kind {
 pub enum Role {
     /// Roots.
     Root = 0,
-    /// Updates and delegations.
+    /// Updates, delegations and leases.
     Licensing = 1,
     /// Artifacts.
     Protect = 2,
@@ -171,10 +175,12 @@ pub struct Header {
     pub root_fp: RootFp,
     /// Which key signs. Zero where a threshold does, since the proof names its keys.
     pub key_id: KeyId,
-    /// A container (all but root, delegation, revocation and artifact) or an artifact.
+    /// A container (all but root, delegation, revocation, artifact and lease), an artifact, or the
+    /// grant of a lease.
     pub target: [u8; 16],
     /// `firm_seq` (context, update, recovery, receipt, proof, final), version (root), epoch
-    /// (revocation), or number of the last entry (usage head and acknowledgement).
+    /// (revocation), number of the last entry (usage head and acknowledgement), or number of the
+    /// request that is answered (lease).
     pub seq: u64,
     /// `firm_state_hash` before (update, recovery) or at (context, receipt, proof, final) `seq`;
     /// hash of the preimage of the root before this one (root), or of the one that it goes with
@@ -184,7 +190,7 @@ pub struct Header {
     /// When it was signed, Unix seconds UTC by the signer's clock.
     pub issued_s: u64,
     /// Last second in which it counts (`apply_before` of an update, expiry of a root, certificate,
-    /// delegation or revocation); 0 = no end.
+    /// delegation, revocation or lease); 0 = no end.
     pub until_s: u64,
     /// Position in the firm's log of issued licenses; 0 = not logged.
     pub log_index: u64,

@@ -185,6 +185,38 @@ macro_rules! server_rows {
         "it is not https, names a user, or belongs to a network inside",
         "Name a public address, https://…. To try webhooks out: license-central serve \
          --webhooks-to-this-machine.";
+    LicenseNotServed = 0x0B40, License, Conflict,
+        "this license does not give seats over the network",
+        "it is in a container, or was withdrawn, or nobody serves it",
+        "Look at where it is: GET /v1/grants. Release it from its container, then serve it.";
+    OptionNotServed = 0x0B41, License, Denied,
+        "this license has an option that only a container can judge",
+        "a license that is served has a quantity, and at most a start, an end, a linger time",
+        "Redeem it into a container, or sell another item.";
+    SeatsTaken = 0x0B42, License, Denied,
+        "all seats are taken: {a} of {b}",
+        "others use the license, or a program ended without giving its seat back",
+        "Try again when one is given back or lapses, or ask the vendor for more.";
+    SeatOver = 0x0B43, License, Denied,
+        "this seat is not held any more",
+        "it was given back, or no heartbeat came in time",
+        "Take a seat under a new session.";
+    SeatOutOfTurn = 0x0B44, Caller, Conflict,
+        "request {a} of this seat comes after {b}",
+        "requests of a seat are numbered, and each has a higher number than the one before",
+        "Go on with the next number above the last one that was answered.";
+    SessionRefused = 0x0B45, Caller, Usage,
+        "this session is not of today: it was drawn at {a}, Unix seconds, and here it is {b}",
+        "a session is a UUID of version 7, which has the time; the clock may be wrong",
+        "Set the clock, draw a new session, and repeat the request.";
+    ServingEnds = 0x0B46, License, Denied,
+        "this license gives no seats at the moment",
+        "it has not begun, has ended, or the vendor takes it back",
+        "Ask the vendor.";
+    CredentialRefused = 0x0B47, Caller, Permission,
+        "this needs the credential of seats",
+        "none was sent, or it is wrong, or it was revoked",
+        "Send it: Authorization: Bearer crd_…. A new one comes from the ticket or from the vendor.";
         }
     };
 }

@@ -1,0 +1,121 @@
+//! License Central against its limits: a bare server with a bare database, a bare append, and the
+//! database's own client.
+
+mod bare;
+mod load;
+mod ours;
+mod postgres;
+mod scaling;
+mod sign;
+
+use crate::Result;
+use crate::measure::{Pair, against, median};
+use crate::table::Row;
+use load::Load;
+
+/// Connections of the load.
+const CONNECTIONS: usize = 64;
+
+/// Requests of one measurement: enough for a second or so.
+const REQUESTS: usize = 40_000;
+
+/// Licenses that are asked for, by turns.
+pub(crate) const LICENSES: usize = 100_000;
+
+const ROUNDS: usize = 3;
+
+/// Seconds of one request in microseconds.
+const US: (&str, f64) = ("us", 1e6);
+
+/// All rows.
+pub(crate) fn rows() -> Result<Vec<Row>> {
+    let ours = ours::Server::start(LICENSES)?;
+    let bare = bare::Server::start(LICENSES)?;
+    let echo = bare::Server::echo()?;
+    let mut rows = under_load(&ours, &bare, &echo)?;
+    rows.push(alone(&ours, &echo)?);
+    drop((ours, bare, echo));
+    rows.extend(postgres::rows()?);
+    rows.extend(scaling::rows()?);
+    rows.push(sign::row()?);
+    Ok(rows)
+}
+
+/// 64 connections: throughput, processor time, and the slowest of a hundred.
+fn under_load(ours: &ours::Server, bare: &bare::Server, echo: &bare::Server) -> Result<Vec<Row>> {
+    let measure =
+        |at, request: &dyn Fn(usize) -> Vec<u8>| load::run(at, CONNECTIONS, REQUESTS, request);
+    let mut tails = Vec::new();
+    let mut walls = Vec::new();
+    let throughput = against(Some(1.0 / 0.75), || {
+        let pair = turns(
+            || measure(ours.at, &|number| ours.checkout(number)),
+            || measure(bare.at, &|number| bare.checkout(number)),
+        )?;
+        tails.push(Pair { ours_s: pair.0.p99_s, limit_s: pair.0.p50_s });
+        walls.push(pair.0.wall_s);
+        Ok(Pair { ours_s: pair.0.wall_s, limit_s: pair.1.wall_s })
+    })?;
+    let processor = against(Some(1.8), || {
+        let pair = turns(
+            || measure(ours.at, &|number| ours.checkout(number)),
+            || measure(echo.at, &|number| echo.checkout(number)),
+        )?;
+        let batch_s = bare::batch_cpu_s(LICENSES)?;
+        Ok(Pair { ours_s: pair.0.cpu_s, limit_s: pair.1.cpu_s + batch_s })
+    })?;
+    let rate = 1.0 / median(walls);
+    println!("signed checkouts under load: {rate:.0}/s");
+    Ok(vec![
+        Row::of_pairs(
+            "signed checkout, 64 connections / bare, unsigned",
+            &throughput,
+            Some(1.0 / 0.75),
+            US,
+            ("ours", "bare axum and narrow SQLite"),
+        ),
+        Row::of_pairs(
+            "server CPU of a signed checkout / bare",
+            &processor,
+            Some(1.8),
+            US,
+            ("ours", "bare echo and storage batch"),
+        ),
+        Row::of_pairs(
+            "slowest of a hundred checkouts / median",
+            &tails,
+            Some(4.0),
+            ("ms", 1e3),
+            ("p99", "p50"),
+        ),
+    ])
+}
+
+/// One connection.
+fn alone(ours: &ours::Server, echo: &bare::Server) -> Result<Row> {
+    let bound = Some(1.5);
+    let pairs = against(bound, || {
+        let pair = turns(
+            || load::run(ours.at, 1, 2_000, &|number| ours.checkout(number)),
+            || load::run(echo.at, 1, 2_000, &|number| echo.checkout(number)),
+        )?;
+        Ok(Pair { ours_s: pair.0.p50_s, limit_s: pair.1.p50_s + bare::append_p50_s()? })
+    })?;
+    let names = ("ours", "append, fdatasync and bare echo");
+    Ok(Row::of_pairs("signed checkout alone, median / bare", &pairs, bound, US, names))
+}
+
+/// A B A B: medians of what each took.
+fn turns(
+    ours: impl Fn() -> Result<Load>,
+    limit: impl Fn() -> Result<Load>,
+) -> Result<(Load, Load)> {
+    ours()?;
+    limit()?;
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        a.push(ours()?);
+        b.push(limit()?);
+    }
+    Ok((Load::median(&a), Load::median(&b)))
+}

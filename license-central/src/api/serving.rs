@@ -1,0 +1,193 @@
+//! Licenses whose seats Central gives, as administrators reach them: serve, take back, credentials.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::{Body, OnceKey, PathOf};
+use super::problem::Problem;
+use super::{App, once, reply};
+use crate::domain::access::{Object, Principal, Verb, allow};
+use crate::domain::central::Reply;
+use crate::domain::records::{Grant, Place, SeatCredential};
+use crate::domain::serving::{self, SeatTerms};
+use crate::store::Filter;
+
+/// A credential with which seats are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CredentialReply {
+    /// Its id.
+    pub id: String,
+    /// The grant.
+    pub grant: String,
+    /// The product.
+    pub product: u32,
+    /// The credential. It is told once, in the answer to the call that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// When it ended, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_ms: Option<i64>,
+}
+
+impl CredentialReply {
+    /// Of this one; with its text where it was made now.
+    pub fn new(credential: &SeatCredential, text: Option<String>) -> Self {
+        CredentialReply {
+            id: credential.id.clone(),
+            grant: credential.grant.clone(),
+            product: credential.product,
+            credential: text,
+            created_ms: credential.created_ms,
+            revoked_ms: credential.revoked_ms,
+        }
+    }
+}
+
+/// Seats of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SeatsReply {
+    /// How many there are.
+    pub seats: i64,
+    /// How many are taken, those included that are not free yet.
+    pub in_use: i64,
+    /// Whether seats are given.
+    pub open: bool,
+}
+
+/// The routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(serve))
+        .routes(routes!(unserve))
+        .routes(routes!(show_seats))
+        .routes(routes!(list_credentials, create_credential))
+        .routes(routes!(revoke_credential))
+}
+
+/// Serves a license from here: its seats are taken over the network.
+#[utoipa::path(post, path = "/v1/grants/{id}/serve", request_body = SeatTerms, responses(
+    (status = 200, body = Grant), (status = "4XX", body = Problem)))]
+async fn serve(
+    State(app): State<App>,
+    who: Principal,
+    key: OnceKey,
+    PathOf(id): PathOf<String>,
+    Body { bytes, value }: Body<SeatTerms>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::License)?;
+    app.run(move |central| {
+        let route = format!("grants/{id}/serve");
+        let once = once(&key, &route, &bytes);
+        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
+            let grant = serving::serve(work, env, &id, &value)?;
+            Ok(reply(StatusCode::OK, &grant.record))
+        })
+    })
+    .await
+}
+
+/// Takes a license back: at once where no seat is taken, else none is given any more, and asked
+/// again it is taken back when all are free.
+#[utoipa::path(post, path = "/v1/grants/{id}/unserve", responses(
+    (status = 200, body = Grant), (status = "4XX", body = Problem)))]
+async fn unserve(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::License)?;
+    let grant = app.run(move |central| {
+        // What is over already does not keep it.
+        central.desk().sweep(false)?;
+        central.write(&who.vendor, &who.id, |work, _| serving::unserve(work, &id))
+    });
+    Ok(reply(StatusCode::OK, &grant.await?.record))
+}
+
+/// How many seats of a license are taken.
+#[utoipa::path(get, path = "/v1/grants/{id}/seats", responses(
+    (status = 200, body = SeatsReply), (status = "4XX", body = Problem)))]
+async fn show_seats(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Read, Object::License)?;
+    let seats = app.run(move |central| {
+        central.read(&who.vendor, |work| {
+            let grant = work.get::<Grant>(&id)?.record;
+            let Place::Served { counter, .. } = grant.place else { return Ok(None) };
+            work.counter(counter.0)
+        })
+    });
+    let own = seats.await?.ok_or(protocol::errors::ErrorCode::LicenseNotServed)?;
+    let seats = SeatsReply { seats: own.seats, in_use: own.in_use, open: own.open != 0 };
+    Ok(reply(StatusCode::OK, &seats))
+}
+
+/// The credentials of a license.
+#[utoipa::path(get, path = "/v1/grants/{id}/credentials", responses(
+    (status = 200, body = Vec<CredentialReply>), (status = "4XX", body = Problem)))]
+async fn list_credentials(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Read, Object::License)?;
+    let all = app.run(move |central| {
+        central.read(&who.vendor, |work| {
+            work.get::<Grant>(&id)?;
+            work.all::<SeatCredential>(&Filter::Is("license_grant", id.as_str().into()))
+        })
+    });
+    let all = all.await?;
+    let all: Vec<_> = all.iter().map(|own| CredentialReply::new(&own.record, None)).collect();
+    Ok(reply(StatusCode::OK, &all))
+}
+
+/// Makes one more credential for a license that is served.
+#[utoipa::path(post, path = "/v1/grants/{id}/credentials", responses(
+    (status = 201, body = CredentialReply), (status = "4XX", body = Problem)))]
+async fn create_credential(
+    State(app): State<App>,
+    who: Principal,
+    key: OnceKey,
+    PathOf(id): PathOf<String>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::License)?;
+    app.run(move |central| {
+        let route = format!("grants/{id}/credentials");
+        let once = once(&key, &route, &[]);
+        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
+            let grant = work.get::<Grant>(&id)?.record;
+            let (made, text) = serving::credential(work, env, central.secret(), &grant)?;
+            let text = Some(text.to_string());
+            Ok(reply(StatusCode::CREATED, &CredentialReply::new(&made, text)))
+        })
+    })
+    .await
+}
+
+/// Ends a credential: here at once, on other instances within a second.
+#[utoipa::path(post, path = "/v1/credentials/{id}/revoke", responses(
+    (status = 200, body = CredentialReply), (status = "4XX", body = Problem)))]
+async fn revoke_credential(
+    State(app): State<App>,
+    who: Principal,
+    PathOf(id): PathOf<String>,
+) -> Result<Reply, Problem> {
+    allow(&who, Verb::Write, Object::License)?;
+    let revoked = app.run(move |central| {
+        let revoked =
+            central.write(&who.vendor, &who.id, |work, env| serving::revoke(work, env, &id))?;
+        central.credentials().revoked(&who.vendor, revoked.clone());
+        Ok(revoked)
+    });
+    Ok(reply(StatusCode::OK, &CredentialReply::new(&revoked.await?, None)))
+}

@@ -1,0 +1,231 @@
+//! The desk where seats are taken and given back: requests that wait together are one commit.
+//!
+//! Nobody holds a thread while waiting: a request lies in a queue, and whoever finds nobody at work
+//! begins. What counts stands in rows ([`crate::store::seats`]): any number of instances work on
+//! the same database, and one that starts anew has forgotten nothing. After the commit all its
+//! leases get one signature.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::errors::ErrorCode;
+use tokio::sync::oneshot;
+
+use super::central::Clock;
+use super::env::Random;
+use super::firm::Firm;
+use super::lease::{self, Lease};
+use super::refusal::{Outcome, Refusal};
+use super::seats::{Book, Held, Request, SeatLog, forgotten_below};
+use crate::store::seats::SeatChanges;
+use crate::store::{Purpose, Store, StoreError, retry};
+
+/// Requests that one commit takes.
+const REQUESTS_MAX: usize = 256;
+
+/// Seats that one commit frees.
+const DUE_MAX: i64 = 1024;
+
+/// A request with what its answer needs.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What is asked for.
+    pub request: Request,
+    /// What the lease says of it.
+    pub lease: Lease,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The seat.
+    pub held: Held,
+    /// The signed lease, where the seat is held.
+    pub lease: Option<Vec<u8>>,
+}
+
+/// The desk.
+pub struct Desk {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    firms: BTreeMap<String, Arc<Firm>>,
+    queue: Mutex<Queue>,
+    /// Of whoever commits.
+    log: Mutex<SeatLog>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// Whether somebody is at work.
+    works: bool,
+}
+
+struct Waiting {
+    asked: Asked,
+    answer: oneshot::Sender<Outcome<Answer>>,
+}
+
+impl Desk {
+    /// Over this store, as a new writer of the log.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        firms: BTreeMap<String, Arc<Firm>>,
+    ) -> Self {
+        let log = Mutex::new(new_log(&*clock, &*random));
+        Desk { store, clock, random, firms, queue: Mutex::default(), log }
+    }
+
+    /// Asks, in a runtime. When the answer is there, it is durable.
+    pub async fn ask(self: &Arc<Self>, asked: Asked) -> Outcome<Answer> {
+        let (answer, answered) = oneshot::channel();
+        let begins = {
+            let mut queue = self.queue();
+            queue.waiting.push(Waiting { asked, answer });
+            !std::mem::replace(&mut queue.works, true)
+        };
+        if begins {
+            let desk = self.clone();
+            tokio::task::spawn_blocking(move || desk.work());
+        }
+        answered.await.unwrap_or_else(|_| Err(ErrorCode::ServerFailed.into()))
+    }
+
+    /// Commits requests at once: all together, or each alone where they cannot be.
+    pub fn commit(&self, asked: &[Asked]) -> Vec<Outcome<Answer>> {
+        match self.settle(asked, false) {
+            Ok((held, _)) => self.signed(asked, held),
+            // Each alone meets at most its own conflict.
+            Err(StoreError::Conflict | StoreError::Taken { .. }) if asked.len() > 1 => {
+                asked.iter().flat_map(|one| self.commit(std::slice::from_ref(one))).collect()
+            }
+            Err(error) => asked.iter().map(|_| Err(error.clone().into())).collect(),
+        }
+    }
+
+    /// Frees seats whose time is over, though nobody asks for one; how many. Deletes also rows that
+    /// nobody can ask for any more, if it `forgets`.
+    pub fn sweep(&self, forgets: bool) -> Outcome<usize> {
+        let mut all = 0;
+        loop {
+            let (_, freed) = self.settle(&[], forgets)?;
+            all += freed;
+            if freed < DUE_MAX as usize {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Answers until nobody waits.
+    fn work(&self) {
+        loop {
+            let waiting: Vec<Waiting> = {
+                let mut queue = self.queue();
+                let count = queue.waiting.len().min(REQUESTS_MAX);
+                queue.works = count > 0;
+                queue.waiting.drain(..count).collect()
+            };
+            if waiting.is_empty() {
+                return;
+            }
+            let (asked, answers): (Vec<Asked>, Vec<_>) =
+                waiting.into_iter().map(|one| (one.asked, one.answer)).unzip();
+            // Without an answer its receiver says that the server failed.
+            let done = catch_unwind(AssertUnwindSafe(|| self.commit(&asked))).unwrap_or_default();
+            for (answer, done) in answers.into_iter().zip(done) {
+                // Whoever went away finds the answer under the same number.
+                let _ = answer.send(done);
+            }
+        }
+    }
+
+    /// Carries requests out in one transaction; what each got, and how many seats were freed.
+    fn settle(
+        &self,
+        asked: &[Asked],
+        forgets: bool,
+    ) -> Result<(Vec<Outcome<Held>>, usize), StoreError> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = retry(|| self.attempt(asked, forgets, &log));
+        match settled {
+            Ok((held, freed, next)) => {
+                *log = next;
+                Ok((held, freed))
+            }
+            Err(error) => {
+                if let StoreError::Unavailable(_) = error {
+                    // Whether it was committed is not known, so no number may follow the last.
+                    *log = new_log(&*self.clock, &*self.random);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        asked: &[Asked],
+        forgets: bool,
+        log: &SeatLog,
+    ) -> Result<(Vec<Outcome<Held>>, usize, SeatLog), StoreError> {
+        let mut open = self.store.begin(Purpose::Seats)?;
+        let now_ms = self.clock.now_ms();
+        // In an order that is the same for all instances: none waits for another in a circle.
+        let mut keys: Vec<_> = asked.iter().map(|one| one.request.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut seats = open.seats(&keys)?;
+        let due = open.due_seats(now_ms, DUE_MAX)?;
+        let freed = due.len();
+        let mut ids: Vec<i64> = keys.iter().map(|key| key.counter).collect();
+        ids.extend(due.iter().map(|seat| seat.key.counter));
+        ids.sort_unstable();
+        ids.dedup();
+        let counters = open.counters(&ids)?;
+        seats.extend(due);
+        let mut book = Book::open(now_ms, counters, seats);
+        let held = asked.iter().map(|one| book.ask(&one.request)).collect();
+        let (mut changes, next) = book.close(log);
+        changes.forgotten = forgets.then(|| forgotten_below(now_ms));
+        if changes != SeatChanges::default() {
+            open.change_seats(&changes)?;
+            open.commit()?;
+        }
+        Ok((held, freed, next))
+    }
+
+    /// Leases for what is held, with one signature for each firm.
+    fn signed(&self, asked: &[Asked], held: Vec<Outcome<Held>>) -> Vec<Outcome<Answer>> {
+        let mut leases = lease::sign(&self.firms, asked, &held, self.clock.now_ms());
+        let answer = |(at, held): (usize, Outcome<Held>)| {
+            let held = held?;
+            let lease = leases.remove(&at).transpose().map_err(Refusal::Told)?;
+            Ok(Answer { held, lease })
+        };
+        held.into_iter().enumerate().map(answer).collect()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A number that rises with time, and that nobody else draws.
+pub fn number(now_ms: i64, random: &dyn Random) -> i64 {
+    let mut low = [0; 4];
+    random.fill(&mut low);
+    now_ms << 20 | i64::from(u32::from_be_bytes(low) >> 12)
+}
+
+fn new_log(clock: &dyn Clock, random: &dyn Random) -> SeatLog {
+    SeatLog::begin(number(clock.now_ms(), random))
+}
+
+#[cfg(test)]
+mod costs;
+#[cfg(test)]
+mod tests;

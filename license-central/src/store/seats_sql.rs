@@ -1,0 +1,307 @@
+//! The statements for seats, side by side: each takes a set of rows at once, so that a batch costs
+//! few of them whatever its size.
+//!
+//! A set is the table `k` of numbers. PostgreSQL gets its columns as arrays; SQLite as rows, filled
+//! up with empty ones to a power of two, so that few texts are prepared.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::seats::{Counter, Seat, SeatChanges, SeatEvent, SeatKey, SeatState};
+use super::sql::{Open, Session, refused};
+use super::{Purpose, StoreError};
+
+/// Rows that one statement of SQLite takes.
+const ROWS_MAX: usize = 256;
+
+/// A statement over the set `k`.
+struct Statement {
+    /// What it is about, for refusals.
+    table: &'static str,
+    /// Columns of `k`.
+    columns: &'static [&'static str],
+    /// What stands behind `WITH k (…) AS (…)`.
+    text: &'static str,
+    /// What PostgreSQL needs behind that: SQLite locks everything anyway.
+    lock: &'static str,
+}
+
+const COUNTERS: Statement = Statement {
+    table: "seat_counter",
+    columns: &["id"],
+    text: "SELECT id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open \
+           FROM seat_counter WHERE id IN (SELECT id FROM k) ORDER BY id",
+    lock: " FOR UPDATE",
+};
+
+const SEATS: Statement = Statement {
+    table: "seat",
+    columns: &["high", "low", "counter"],
+    text: "SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM seat \
+           WHERE (high, low, counter) IN (SELECT high, low, counter FROM k) \
+           ORDER BY high, low, counter",
+    lock: " FOR UPDATE",
+};
+
+/// What another instance frees at this moment is left to it.
+const DUE: Statement = Statement {
+    table: "seat",
+    columns: &["now_ms", "rows_max"],
+    text: "SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM seat \
+           WHERE free_ms > 0 AND free_ms <= (SELECT now_ms FROM k) \
+           ORDER BY free_ms LIMIT (SELECT rows_max FROM k)",
+    lock: " FOR UPDATE SKIP LOCKED",
+};
+
+const OPEN_COUNTERS: Statement = Statement {
+    table: "seat_counter",
+    columns: &["id", "seats", "in_use", "from_ms", "until_ms", "timeout_ms", "linger_ms", "open"],
+    text: "INSERT INTO seat_counter \
+           (id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open) \
+           SELECT id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open FROM k \
+           WHERE id IS NOT NULL",
+    lock: "",
+};
+
+const CLOSE_COUNTERS: Statement = Statement {
+    table: "seat_counter",
+    columns: &["id"],
+    text: "UPDATE seat_counter SET open = 0 WHERE id IN (SELECT id FROM k)",
+    lock: "",
+};
+
+const MOVE_COUNTERS: Statement = Statement {
+    table: "seat_counter",
+    columns: &["id", "more"],
+    text: "UPDATE seat_counter SET in_use = seat_counter.in_use + k.more FROM k \
+           WHERE seat_counter.id = k.id AND seat_counter.in_use + k.more >= 0 \
+           AND (k.more <= 0 OR seat_counter.in_use + k.more <= seat_counter.seats)",
+    lock: "",
+};
+
+const ADD_SEATS: Statement = Statement {
+    table: "seat",
+    columns: &[
+        "high",
+        "low",
+        "counter",
+        "seats",
+        "n",
+        "state",
+        "until_ms",
+        "free_ms",
+        "seats_left",
+    ],
+    text: "INSERT INTO seat (high, low, counter, seats, n, state, until_ms, free_ms, seats_left) \
+           SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM k \
+           WHERE high IS NOT NULL",
+    lock: "",
+};
+
+const CHANGE_SEATS: Statement = Statement {
+    table: "seat",
+    columns: ADD_SEATS.columns,
+    text: "UPDATE seat SET n = k.n, state = k.state, until_ms = k.until_ms, free_ms = k.free_ms, \
+           seats_left = k.seats_left FROM k \
+           WHERE seat.high = k.high AND seat.low = k.low AND seat.counter = k.counter",
+    lock: "",
+};
+
+const LOG: Statement = Statement {
+    table: "seat_log",
+    columns: &[
+        "writer", "number", "at_ms", "what", "high", "low", "counter", "n", "seats", "hash_1",
+        "hash_2", "hash_3", "hash_4",
+    ],
+    text: "INSERT INTO seat_log (writer, number, at_ms, what, high, low, counter, n, seats, \
+           hash_1, hash_2, hash_3, hash_4) \
+           SELECT writer, number, at_ms, what, high, low, counter, n, seats, \
+           hash_1, hash_2, hash_3, hash_4 FROM k WHERE writer IS NOT NULL",
+    lock: "",
+};
+
+const FORGET: Statement = Statement {
+    table: "seat",
+    columns: &["below"],
+    text: "DELETE FROM seat WHERE free_ms = 0 AND high < (SELECT below FROM k)",
+    lock: "",
+};
+
+impl Session {
+    pub(super) fn read_counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError> {
+        let rows = self.rows(&COUNTERS, ids)?;
+        let counter = |row: [i64; 8]| {
+            let [id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open] = row;
+            Counter { id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open }
+        };
+        Ok(rows.into_iter().map(counter).collect())
+    }
+
+    pub(super) fn read_seats(&mut self, keys: &[SeatKey]) -> Result<Vec<Seat>, StoreError> {
+        let set: Vec<i64> = keys.iter().flat_map(|key| [key.high, key.low, key.counter]).collect();
+        self.rows(&SEATS, &set)?.into_iter().map(seat).collect()
+    }
+
+    pub(super) fn read_due(&mut self, now_ms: i64, limit: i64) -> Result<Vec<Seat>, StoreError> {
+        self.rows(&DUE, &[now_ms, limit])?.into_iter().map(seat).collect()
+    }
+
+    pub(super) fn write_seats(&mut self, changes: &SeatChanges) -> Result<(), StoreError> {
+        let opened: Vec<i64> = changes.opened.iter().flat_map(counter_row).collect();
+        let moved: Vec<i64> = changes.moved.iter().flat_map(|(id, add)| [*id, *add]).collect();
+        let added: Vec<i64> = changes.added.iter().flat_map(seat_row).collect();
+        let changed: Vec<i64> = changes.changed.iter().flat_map(seat_row).collect();
+        let log: Vec<i64> = changes.log.iter().flat_map(log_row).collect();
+        self.all(&OPEN_COUNTERS, &opened)?;
+        self.all(&CLOSE_COUNTERS, &changes.closed)?;
+        self.all(&MOVE_COUNTERS, &moved)?;
+        self.all(&ADD_SEATS, &added)?;
+        self.all(&CHANGE_SEATS, &changed)?;
+        self.all(&LOG, &log)?;
+        if let Some(below) = changes.forgotten {
+            self.run(&FORGET, &[below])?;
+        }
+        Ok(())
+    }
+
+    /// Each row of the set must change one row.
+    fn all(&mut self, statement: &Statement, set: &[i64]) -> Result<(), StoreError> {
+        let rows = set.len() / statement.columns.len();
+        if rows == 0 {
+            return Ok(());
+        }
+        match self.run(statement, set)? {
+            done if done == rows as u64 => Ok(()),
+            _ => Err(StoreError::Conflict),
+        }
+    }
+
+    fn run(&mut self, statement: &Statement, set: &[i64]) -> Result<u64, StoreError> {
+        let (handle, open) = self.parts()?;
+        let width = statement.columns.len();
+        let done = handle.block_on(async {
+            match open {
+                Open::Sqlite(open) => {
+                    let mut done = 0;
+                    for part in set.chunks(ROWS_MAX * width) {
+                        let query = sqlx::query(AssertSqlSafe(statement.sqlite(part.len())));
+                        let query = padded(part, width).fold(query, |query, own| query.bind(own));
+                        done += query.execute(&mut **open).await?.rows_affected();
+                    }
+                    sqlx::Result::Ok(done)
+                }
+                Open::Postgres(open) => {
+                    let query = sqlx::query(AssertSqlSafe(statement.postgres("")));
+                    let query = columns(set, width).fold(query, |query, own| query.bind(own));
+                    Ok(query.execute(&mut **open).await?.rows_affected())
+                }
+            }
+        });
+        done.map_err(|error| refused(statement.table, &error))
+    }
+
+    fn rows<const N: usize>(
+        &mut self,
+        statement: &Statement,
+        set: &[i64],
+    ) -> Result<Vec<[i64; N]>, StoreError> {
+        if set.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What only reads sees one state anyway.
+        let lock = if self.purpose == Purpose::Read { "" } else { statement.lock };
+        let (handle, open) = self.parts()?;
+        let width = statement.columns.len();
+        let read = handle.block_on(async {
+            match open {
+                Open::Sqlite(open) => {
+                    let mut rows = Vec::new();
+                    for part in set.chunks(ROWS_MAX * width) {
+                        let query = sqlx::query(AssertSqlSafe(statement.sqlite(part.len())));
+                        let query = padded(part, width).fold(query, |query, own| query.bind(own));
+                        for row in query.fetch_all(&mut **open).await? {
+                            rows.push(numbers(|at| row.try_get(at))?);
+                        }
+                    }
+                    sqlx::Result::Ok(rows)
+                }
+                Open::Postgres(open) => {
+                    let query = sqlx::query(AssertSqlSafe(statement.postgres(lock)));
+                    let query = columns(set, width).fold(query, |query, own| query.bind(own));
+                    let rows = query.fetch_all(&mut **open).await?;
+                    rows.iter().map(|row| numbers(|at| row.try_get(at))).collect()
+                }
+            }
+        });
+        read.map_err(|error| refused(statement.table, &error))
+    }
+}
+
+impl Statement {
+    fn sqlite(&self, numbers: usize) -> String {
+        let width = self.columns.len();
+        let row = format!("({}?)", "?, ".repeat(width - 1));
+        let more = format!(", {row}").repeat((numbers / width).next_power_of_two() - 1);
+        format!("WITH k ({}) AS (VALUES {row}{more}) {}", self.columns.join(", "), self.text)
+    }
+
+    fn postgres(&self, lock: &str) -> String {
+        let arrays: Vec<String> =
+            (1..=self.columns.len()).map(|at| format!("${at}::bigint[]")).collect();
+        format!(
+            "WITH k ({}) AS (SELECT * FROM unnest({})) {}{}",
+            self.columns.join(", "),
+            arrays.join(", "),
+            self.text,
+            lock
+        )
+    }
+}
+
+/// The set, filled up with empty rows as [`Statement::sqlite`] has them.
+fn padded(set: &[i64], width: usize) -> impl Iterator<Item = Option<i64>> {
+    let all = (set.len() / width).next_power_of_two() * width;
+    (0..all).map(|at| set.get(at).copied())
+}
+
+/// The set by columns.
+fn columns(set: &[i64], width: usize) -> impl Iterator<Item = Vec<i64>> {
+    (0..width).map(move |column| set.iter().skip(column).step_by(width).copied().collect())
+}
+
+fn numbers<const N: usize>(get: impl Fn(usize) -> sqlx::Result<i64>) -> sqlx::Result<[i64; N]> {
+    let mut row = [0; N];
+    for (at, number) in row.iter_mut().enumerate() {
+        *number = get(at)?;
+    }
+    Ok(row)
+}
+
+fn seat(row: [i64; 9]) -> Result<Seat, StoreError> {
+    let [high, low, counter, seats, n, state, until_ms, free_ms, left] = row;
+    let key = SeatKey { high, low, counter };
+    Ok(Seat { key, seats, n, state: SeatState::of(state)?, until_ms, free_ms, left })
+}
+
+fn seat_row(seat: &Seat) -> [i64; 9] {
+    let SeatKey { high, low, counter } = seat.key;
+    let state = seat.state as i64;
+    [high, low, counter, seat.seats, seat.n, state, seat.until_ms, seat.free_ms, seat.left]
+}
+
+fn counter_row(own: &Counter) -> [i64; 8] {
+    let times = [own.from_ms, own.until_ms, own.timeout_ms, own.linger_ms];
+    let [from_ms, until_ms, timeout_ms, linger_ms] = times;
+    [own.id, own.seats, own.in_use, from_ms, until_ms, timeout_ms, linger_ms, own.open]
+}
+
+fn log_row(event: &SeatEvent) -> [i64; 13] {
+    let SeatKey { high, low, counter } = event.key;
+    let what = event.what as i64;
+    let mut hash = [0; 4];
+    for (number, bytes) in hash.iter_mut().zip(event.hash.chunks_exact(8)) {
+        *number = bytes.iter().fold(0, |number, byte| number << 8 | i64::from(*byte));
+    }
+    let [a, b, c, d] = hash;
+    let SeatEvent { writer, number, at_ms, n, seats, .. } = *event;
+    [writer, number, at_ms, what, high, low, counter, n, seats, a, b, c, d]
+}
