@@ -134,10 +134,23 @@ pub fn drop_outstanding(work: &mut Work<'_>, container: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a container once proved this state: then it was shown again, and nothing is wrong.
+/// Whether a container once proved this state, or was met in it: then it was shown again, and
+/// nothing is wrong.
 pub fn was_proved(work: &mut Work<'_>, container: &str, shown: Point) -> Outcome<bool> {
+    let is_proved = |update: &IssuedUpdate| update.state == UpdateState::Confirmed;
     let update = work.find::<IssuedUpdate>(&id_of(container, shown))?;
-    Ok(update.is_some_and(|update| update.record.state == UpdateState::Confirmed))
+    if update.is_some_and(|update| is_proved(&update.record)) {
+        return Ok(true);
+    }
+    // No update leads to the state in which it was met, but what it proved follows from it.
+    let next = shown.seq.checked_add(1);
+    for update in work.all::<IssuedUpdate>(&Filter::Is("container", container.into()))? {
+        let follows = Some(update.record.seq) == next && is_proved(&update.record);
+        if follows && leaf(&update.record)?.header.state == shown.state {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Decides the next update of a container. It counts as issued from then on, whether or not the

@@ -28,6 +28,8 @@ pub fn sweep(work: &mut Work<'_>, env: &Env<'_>, after: Option<&str>) -> Outcome
     let found = work.list::<Grant>(&bound, &Page { after, limit: STEP })?;
     let next = found.last().filter(|_| found.len() == STEP).map(|grant| grant.record.id.clone());
     for grant in found {
+        // Read again: with one before it, it may have changed.
+        let grant = work.get::<Grant>(&grant.record.id)?;
         reclaim(work, env, grant)?;
     }
     Ok(next)
