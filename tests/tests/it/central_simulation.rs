@@ -27,6 +27,7 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 use std::thread::available_parallelism;
 
+use license_central::domain::lapse::MARGIN_S;
 use strongroom_tests::dice::seed;
 use strongroom_tests::seen::Seen;
 
@@ -36,7 +37,7 @@ use world::World;
 
 /// Worlds of a run, and of a long one. A short one goes on until everything was reached that must
 /// be, to a bound.
-const WORLDS: u64 = 200;
+const WORLDS: u64 = 400;
 const WORLDS_IN_SOAK: u64 = 100_000;
 const WORLDS_MAX: u64 = 3_000;
 
@@ -88,7 +89,6 @@ fn central_simulation_keeps_every_promise() {
         let from = first.saturating_add(worlds);
         seen.add(play_all(from..from.saturating_add(WORLDS_AT_A_TIME), &parties));
         worlds += WORLDS_AT_A_TIME;
-        eprintln!("DEV {worlds} missing {:?}", seen.missing());
     }
     println!("figure: simulated worlds of Central: {worlds}, from STRONGROOM_SEED={first} on");
     seen.print();
@@ -129,12 +129,27 @@ impl World<'_> {
                 self.unplug(at);
             }
         }
-        let minutes = match self.dice.below(6) {
-            0..=2 => self.dice.below(60),
-            3 | 4 => self.dice.below(12 * 60),
-            _ => 24 * 60 + self.dice.below(60),
+        let seconds = match self.dice.below(8) {
+            0..=2 => self.dice.below(3600),
+            3 | 4 => self.dice.below(12 * 3600),
+            5 => 24 * 3600 + self.dice.below(3600),
+            _ => return self.something_lapses(),
         };
-        self.pass_ms(minutes as u64 * 60_000);
-        self.line(&format!("{minutes} minutes later"));
+        self.pass_ms(seconds as u64 * 1000);
+        self.line(&format!("{seconds} s later"));
+    }
+
+    /// It is a little later than the next lapse, where clocks differ about it.
+    fn something_lapses(&mut self) {
+        let now_s = self.true_s();
+        let lapses = self.book.grants.values().filter_map(|grant| grant.max_lapse_s);
+        let Some(next_s) = lapses.filter(|lapse_s| *lapse_s > now_s).min() else { return };
+        let margin_s = MARGIN_S as usize;
+        let behind_s = self.dice.below(2 * margin_s) as u64;
+        self.pass_ms((next_s - now_s + behind_s) * 1000);
+        self.line(&format!("{behind_s} s behind a lapse"));
+        for firm in 0..self.firms {
+            self.sweeps(firm);
+        }
     }
 }

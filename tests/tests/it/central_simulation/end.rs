@@ -2,6 +2,8 @@
 
 use license_central::domain::records::{Container, Decision, Grant, Place, Standing, UpdateState};
 
+use zeroize::Zeroizing;
+
 use super::event::Event;
 use super::letters::Ask;
 use super::parties::FIRMS;
@@ -121,7 +123,11 @@ impl World<'_> {
     fn all_come_back(&mut self) {
         for firm in 0..self.firms {
             for grant in self.out(firm).iter().filter(|grant| grant.terms.units() > 0) {
-                self.sets(firm, &grant.id, Standing::Withdrawn);
+                let at = grant.place.container().and_then(|id| self.device_of(id));
+                match at.filter(|_| self.dice.one_in(2)) {
+                    Some(at) => drop(self.sets_block(firm, at, true)),
+                    None => drop(self.sets(firm, &grant.id, Standing::Withdrawn)),
+                }
             }
         }
         for round in 0..3 {
@@ -141,11 +147,36 @@ impl World<'_> {
             self.promise(out.is_empty(), || format!("M9: does not come back: {out:?}"));
         }
         self.note(Event::AllCameBack);
+        self.all_is_had_again();
+    }
+
+    /// What came back goes into containers again, and nothing goes there twice.
+    fn all_is_had_again(&mut self) {
+        for which in 0..self.bought.len() {
+            let (firm, at) = (self.bought[which].firm, self.dice.below(self.devices.len()));
+            let code = Zeroizing::new(self.bought[which].code.to_string());
+            if code.is_empty() || !self.is_welcome(firm, at) {
+                continue;
+            }
+            let redeemed = self.seen.times(Event::Redeemed);
+            self.contact(at, firm, Ask::Activate { code, products: Vec::new() });
+            if self.seen.times(Event::Redeemed) > redeemed {
+                self.note(Event::HadAgain);
+            }
+        }
     }
 
     /// M10: no container answers any more. What ends by itself comes back by time alone, where the
     /// container cannot sleep.
     fn all_lapse(&mut self) {
+        for firm in 0..self.firms {
+            self.replaces(firm);
+            for at in 0..self.devices.len() {
+                self.asks_for(at, firm, Ask::Collect);
+                let letter = self.letters.pop().expect("what was asked");
+                self.deliver(&letter);
+            }
+        }
         self.pass_ms(LONG_MS);
         self.judge();
         for firm in 0..self.firms {

@@ -27,7 +27,9 @@ events! {
     ReceiptTaken,
     ReceiptOld,
     ReceiptUnknown,
-    LetterLost,
+    RequestLost,
+    AnswerLost,
+    ReceiptLost,
     LetterAgain,
     SentAgain,
     UpdateApplied,
@@ -62,5 +64,6 @@ events! {
     CaseBlocked,
     CaseDismissed,
     AllCameBack,
+    HadAgain,
     AllLapsed,
 }

@@ -3,6 +3,8 @@
 //! What a container can use it says itself. What it must hold follows from the updates that it
 //! applied.
 
+use std::collections::BTreeSet;
+
 use license_central::domain::records::{
     ContainerState, EffectKind, Grant, Place, Standing, UpdateState,
 };
@@ -90,8 +92,10 @@ impl World<'_> {
                 _ => {}
             }
         }
-        if waiting > 1 {
-            self.note(Event::TwoUnderWay);
+        match waiting {
+            0 | 1 => {}
+            UPDATES_OUTSTANDING_MAX => self.note(Event::WindowFull),
+            _ => self.note(Event::TwoUnderWay),
         }
     }
 
@@ -115,14 +119,16 @@ impl World<'_> {
     fn weigh_grant(&mut self, before: &Grant, after: &Grant) {
         self.promise(after.epoch >= before.epoch, || format!("M4: {before:?} {after:?}"));
         let Some(container) = before.place.container() else { return };
-        if after.place.container().is_some() {
-            return;
-        }
         if after.overlaps > before.overlaps {
             let booked = (after.id.clone(), before.epoch, container.to_owned());
             self.book.booked.insert(booked);
             self.note(Event::ReclaimedAtRisk);
-        } else if before.max_lapse_s.is_some_and(|lapse_s| lapse_s < self.true_s())
+        }
+        if after.place.container().is_some() {
+            return;
+        }
+        if after.overlaps == before.overlaps
+            && before.max_lapse_s.is_some_and(|lapse_s| lapse_s < self.true_s())
             && matches!(before.place, Place::Held { .. })
         {
             self.note(Event::ReclaimedSurely);
@@ -137,13 +143,27 @@ impl World<'_> {
     /// All that must hold now.
     pub(super) fn judge(&mut self) {
         self.judge_grants();
+        let mut used = BTreeSet::new();
         for at in 0..self.devices.len() {
             for firm in 0..self.firms {
                 self.judge_chain(at, firm);
                 if self.devices[at].is_powered {
-                    self.judge_container(at, firm);
+                    used.extend(self.judge_container(at, firm));
                 }
             }
+        }
+        self.judge_replaced(&used);
+    }
+
+    /// M1: what was replaced and what took its place are not used together.
+    fn judge_replaced(&self, used: &BTreeSet<String>) {
+        for grant in used.iter().map(|id| &self.book.grants[id]) {
+            let mut orders = self.book.orders.values();
+            let order = orders.find(|order| order.ticket == grant.ticket);
+            let Some(old) = order.and_then(|order| order.replaces.as_ref()) else { continue };
+            let mut old = self.book.activation(old, grant.device);
+            let both = old.find(|old| used.contains(&old.id));
+            self.promise(both.is_none(), || format!("M1: {both:?} beside {grant:?}"));
         }
     }
 
@@ -185,8 +205,9 @@ impl World<'_> {
         self.promise(fits, || format!("M3: at {}, proved is {}", now.seq, base.seq));
     }
 
-    /// M1, M2, M5: what can be used is counted there, or booked.
-    fn judge_container(&mut self, at: usize, firm: usize) {
+    /// M1, M2, M5: what can be used is counted there, or booked. What is counted, of that.
+    fn judge_container(&mut self, at: usize, firm: usize) -> Vec<String> {
+        let mut used = Vec::new();
         for item in self.items(at, firm) {
             if item.product.0 == ELSEWHERE {
                 continue;
@@ -214,7 +235,12 @@ impl World<'_> {
             if over && is_counted && !self.devices[at].has_battery {
                 self.note_of(Event::StayedWithSleeper, &grant);
             }
+            // What is written anew after a case is both what was replaced and what took its place.
+            if is_counted && !self.devices[at].drawers[firm].is_elsewhere {
+                used.push(grant.id);
+            }
         }
+        used
     }
 
     /// U1, U2, U3: what was granted is what updates brought, and is all there.

@@ -2,17 +2,21 @@
 
 use license_central::domain::activation::{self, Context};
 use license_central::domain::central::{Central, Delivered};
+use license_central::domain::records::EffectKind;
 use license_central::domain::refusal::{Outcome, Refusal};
 use protocol::errors::ErrorCode;
 use protocol::objects::file::{self, FileKind};
-use protocol::signed::UnverifiedObject;
-use vendor::trust::Trust;
+use protocol::signed::{HEADER_LEN, UnverifiedObject};
 use zeroize::Zeroizing;
 
+use super::book::{Decided, Done};
 use super::disk::Fault;
 use super::event::Event;
 use super::parties::FIRMS;
 use super::world::World;
+
+/// Whether a container gives back what was not written anew since a case was decided.
+const RELEASES_UNWRITTEN: bool = false;
 
 /// What a customer's program asks of the Gateway.
 #[derive(Clone)]
@@ -59,9 +63,8 @@ impl World<'_> {
                 self.letters[which].clone()
             }
             1 => {
-                self.letters.swap_remove(which);
-                self.note(Event::LetterLost);
-                return self.line("a letter is lost");
+                let letter = self.letters.swap_remove(which);
+                return self.is_lost(&letter);
             }
             _ => self.letters.swap_remove(which),
         };
@@ -70,9 +73,32 @@ impl World<'_> {
         }
     }
 
+    fn is_lost(&mut self, letter: &Letter) {
+        self.note(match letter {
+            Letter::Asks { .. } => Event::RequestLost,
+            Letter::Proves { .. } => Event::ReceiptLost,
+            Letter::Brings { .. } => Event::AnswerLost,
+        });
+        if let Letter::Brings { firm, files, .. } = letter {
+            let renews = |done: &Done| done.effect.kind == EffectKind::Renew;
+            let last = files.last().and_then(|file| self.decided(*firm, file));
+            if last.is_some_and(|update| update.done.iter().any(renews)) {
+                self.note(Event::RenewalLost);
+            }
+        }
+        self.line("a letter is lost");
+    }
+
+    /// The update of a file, as it is in the store.
+    fn decided(&self, firm: usize, file: &[u8]) -> Option<&Decided> {
+        let mut updates = self.book.updates.values().filter(|one| one.tenant == FIRMS[firm]);
+        updates.find(|one| file.windows(HEADER_LEN).any(|bytes| bytes == one.header))
+    }
+
     /// What comes of a letter.
     pub(super) fn deliver(&mut self, letter: &Letter) -> Vec<Letter> {
         match letter {
+            Letter::Asks { firm, at, ask, .. } if self.is_left_out(*firm, *at, ask) => Vec::new(),
             Letter::Asks { firm, at, ask, context } => {
                 let files = self.asks(*firm, *at, ask, context);
                 let answer = files.map(|files| Letter::Brings { firm: *firm, at: *at, files });
@@ -86,11 +112,19 @@ impl World<'_> {
         }
     }
 
+    /// Left out as long as Central takes out what may not be there: a container that gives back
+    /// before its entries were written anew. Its chain would stand still.
+    fn is_left_out(&self, firm: usize, at: usize, ask: &Ask) -> bool {
+        let is_unwritten = self.known(firm, at).is_some_and(|known| known.rewrite);
+        is_unwritten && matches!(ask, Ask::Release { .. }) && !RELEASES_UNWRITTEN
+    }
+
     /// The Gateway is asked. The files that it answers with, where it does.
     fn asks(&mut self, firm: usize, at: usize, ask: &Ask, context: &[u8]) -> Option<Vec<Vec<u8>>> {
         let tenant = FIRMS[firm];
-        let suspends = self.is_rough && self.dice.one_in(12);
-        self.desk.fail_signer(suspends);
+        let fails = self.is_rough && self.dice.one_in(12);
+        self.desk.fail_signer(fails);
+        let before = self.book.updates.len();
         let done = self.call(tenant, |central| ask.put(central, tenant, context));
         self.desk.fail_signer(false);
         let told = match &done {
@@ -103,7 +137,8 @@ impl World<'_> {
         self.line(&format!("container {at}, {tenant}: {}: {told}", ask.name()));
         match done {
             Ok(files) => {
-                self.is_answered(firm, at, ask, &files);
+                let is_new = self.book.updates.len() > before;
+                self.is_answered(firm, ask, &files, is_new);
                 Some(files.into_iter().map(|file| file.file).collect())
             }
             Err(refusal) => {
@@ -113,27 +148,17 @@ impl World<'_> {
         }
     }
 
-    fn is_answered(&mut self, firm: usize, at: usize, ask: &Ask, files: &[Delivered]) {
+    fn is_answered(&mut self, firm: usize, ask: &Ask, files: &[Delivered], is_new: bool) {
         let event = match ask {
-            Ask::Activate { .. } => Event::Redeemed,
+            Ask::Activate { .. } if is_new => Event::Redeemed,
+            Ask::Activate { .. } => Event::RedeemedAgain,
             Ask::Collect => Event::Collected,
             Ask::Release { to: None, .. } => Event::Released,
             Ask::Release { to: Some(_), .. } => Event::Moved,
         };
         self.note(event);
-        if files.len() > 1 {
-            self.note(Event::TwoUnderWay);
-        }
         for delivered in files {
-            let objects = file::expect(&delivered.file, FileKind::Update).expect("an update file");
-            let (_, object) = Trust::take(objects).expect("an update file");
-            let len = protocol::signed::HEADER_LEN;
-            let mut updates = self.book.updates.values();
-            let is_durable = updates.any(|one| {
-                one.tenant == FIRMS[firm]
-                    && one.container == self.devices[at].id
-                    && object[..len] == one.header[..]
-            });
+            let is_durable = self.decided(firm, &delivered.file).is_some();
             self.promise(is_durable, || "C2: an update left that is not in the store".into());
         }
     }

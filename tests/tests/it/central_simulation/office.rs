@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::disk::Fault;
 use super::event::Event;
+use super::letters::Ask;
 use super::parties::{FIRMS, instance};
 use super::world::{Bought, World};
 
@@ -41,14 +42,18 @@ const ITEMS: [(&str, &[u32], bool); 8] = [
     ("FAMILY", &[1, 7], false),
 ];
 
-/// Whether items with modules are sold.
+/// The item with units.
+const METER: usize = 3;
+
+/// Whether items with modules are sold. Not as long as Central issues a module, by its ticket or by
+/// assigning it, into a container without the entry that it belongs to: no container takes that, and
+/// the chain stands still.
 const SELLS_MODULES: bool = false;
 
 impl World<'_> {
     /// Products, items, and the first orders.
     pub(super) fn opens_shop(&mut self) {
-        for firm in 0..self.firms {
-            let tenant = FIRMS[firm];
+        for (firm, tenant) in FIRMS.into_iter().enumerate().take(self.firms) {
             let done = self.call(tenant, |central| {
                 central.write(tenant, "owner", |work, env| {
                     for (code, terms, reclaim) in products() {
@@ -76,7 +81,10 @@ impl World<'_> {
     /// The vendor does something.
     pub(super) fn vendor_acts(&mut self) {
         let firm = self.dice.below(self.firms);
-        match self.dice.below(20) {
+        if self.dice.one_in(3) && self.decides_case(firm, None) {
+            return;
+        }
+        match self.dice.below(21) {
             0..=3 => self.orders_something(firm),
             4 | 5 => self.extends(firm),
             6 | 7 => self.replaces(firm),
@@ -85,8 +93,11 @@ impl World<'_> {
             13 => self.decides_of_grant(firm, Standing::Withdrawn),
             14 => self.assigns(firm),
             15 | 16 => self.blocks(firm),
-            17 => drop(self.decides_case(firm, None)),
-            18 => self.issues_elsewhere(firm),
+            17 | 18 => {
+                let at = self.dice.below(self.devices.len());
+                self.issues_elsewhere(at, firm);
+            }
+            19 if self.dice.one_in(3) => self.presses(firm),
             _ if self.dice.one_in(3) => self.revokes(firm),
             _ => self.withdraws_ticket(firm),
         }
@@ -95,7 +106,9 @@ impl World<'_> {
     fn orders_something(&mut self, firm: usize) {
         self.orders += 1;
         let sold = ITEMS.len() - usize::from(!SELLS_MODULES);
-        let (sku, _, is_counted) = ITEMS[self.dice.below(sold)];
+        // What has units can be lost only once it came back, so it is sold more.
+        let which = if self.dice.one_in(5) { METER } else { self.dice.below(sold) };
+        let (sku, _, is_counted) = ITEMS[which];
         let quantity = if is_counted { 1 + self.dice.below(3) } else { 1 + self.dice.below(2) };
         let number = format!("{}", self.orders);
         let new = new_order(&number, sku, quantity as u32, "");
@@ -167,7 +180,7 @@ impl World<'_> {
         }
     }
 
-    fn replaces(&mut self, firm: usize) {
+    pub(super) fn replaces(&mut self, firm: usize) {
         let Some(which) = self.draw_ticket(firm) else { return };
         self.orders += 1;
         let (old, quantity) = (self.bought[which].id.clone(), self.bought[which].quantity);
@@ -207,6 +220,34 @@ impl World<'_> {
                 Standing::Suspended => Event::Suspended,
                 Standing::Withdrawn => Event::Withdrawn,
             });
+        }
+    }
+
+    /// A license is suspended and reinstated again and again, and its container asks each time and
+    /// applies nothing.
+    fn presses(&mut self, firm: usize) {
+        let Some(id) = self.draw_grant(firm, |place| matches!(place, Place::Held { .. })) else {
+            return;
+        };
+        let container = self.book.grants[&id].place.container();
+        let Some(at) = container.and_then(|container| self.device_of(container)) else { return };
+        let mut answer = Vec::new();
+        for round in 0..10 {
+            let wanted = if round % 2 == 0 { Standing::Suspended } else { Standing::Active };
+            self.sets(firm, &id, wanted);
+            if self.devices[at].is_powered {
+                self.asks_for(at, firm, Ask::Collect);
+                let letter = self.letters.pop().expect("what was asked");
+                answer = self.deliver(&letter);
+            }
+            self.judge();
+        }
+        if self.dice.one_in(2) {
+            self.issues_elsewhere(at, firm);
+        }
+        for letter in answer {
+            let receipts = self.deliver(&letter);
+            self.letters.extend(receipts);
         }
     }
 
@@ -252,6 +293,9 @@ impl World<'_> {
         let blocks = state == ContainerState::Active;
         if state != ContainerState::Differs && self.sets_block(firm, at, blocks) {
             self.note(if blocks { Event::Blocked } else { Event::Unblocked });
+            if blocks && self.devices[at].is_powered {
+                self.asks_for(at, firm, Ask::Collect);
+            }
         }
     }
 

@@ -115,10 +115,9 @@ impl World<'_> {
     }
 
     /// Somebody else with the vendor's keys issues to a container of which Central knows.
-    pub(super) fn issues_elsewhere(&mut self, firm: usize) {
-        let at = self.dice.below(self.devices.len());
+    pub(super) fn issues_elsewhere(&mut self, at: usize, firm: usize) {
         let is_known = self.known(firm, at).is_some() && self.devices[at].is_powered;
-        if !is_known || !self.dice.one_in(3) {
+        if !is_known || self.dice.one_in(2) {
             return;
         }
         let (trust, signer) = &self.parties.firms[firm].stages[0];
