@@ -10,6 +10,8 @@ pub mod home;
 pub mod memory;
 pub mod mutate;
 pub mod samples;
+pub mod seen;
+pub mod trace;
 pub mod trust;
 pub mod vendor;
 pub mod wire;

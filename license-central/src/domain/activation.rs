@@ -33,6 +33,8 @@ pub struct Context {
 pub struct Due {
     /// In the order in which it applies them, each with what it does.
     pub leaves: Vec<(Leaf, String)>,
+    /// Why it gets nothing. What its context proved counts all the same.
+    pub refused: Option<Refusal>,
 }
 
 impl Context {
@@ -204,7 +206,7 @@ fn send(
 /// What a container still has to apply, from the state that it showed.
 pub fn due(work: &mut Work<'_>, container: &Container, context: &Context) -> Outcome<Due> {
     let leaves = chain::outstanding(work, container, context.point())?;
-    Ok(Due { leaves })
+    Ok(Due { leaves, refused: None })
 }
 
 /// Takes a receipt in: the number of its update.
@@ -292,13 +294,12 @@ pub fn collect(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Contex
         work.note("container.collect", &container.record.id, format!("{} changes", planned.len()));
     }
     send(work, env, firm, &mut container, planned)?;
-    let due = due(work, &container.record, context)?;
+    let mut due = due(work, &container.record, context)?;
     if due.leaves.is_empty() {
         // Only now, so that what is to be taken out of it goes out first.
-        admitted?;
-        if container.record.state == ContainerState::Blocked {
-            return Err(ErrorCode::ContainerBlocked.into());
-        }
+        let is_blocked = container.record.state == ContainerState::Blocked;
+        let blocked = is_blocked.then(|| ErrorCode::ContainerBlocked.into());
+        due.refused = admitted.err().map(Refusal::from).or(blocked);
     }
     Ok(due)
 }

@@ -127,6 +127,9 @@ impl Central {
             self.write(tenant, actor, |work, env| cases::open(work, env, context))?;
         }
         let due = due?;
+        if let Some(refused) = due.refused {
+            return Err(refused);
+        }
         let (leaves, what): (Vec<Leaf>, Vec<String>) = due.leaves.into_iter().unzip();
         if leaves.is_empty() {
             return Ok(Vec::new());

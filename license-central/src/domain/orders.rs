@@ -224,10 +224,11 @@ fn replace(work: &mut Work<'_>, old: &str, new: &Ticket) -> Outcome<()> {
             }
         }
     }
-    // An activation that the old one did not have follows nothing.
-    let old_devices = grants(work, old)?.iter().map(|grant| grant.record.device).max();
+    // An activation that the old one did not have, or that is gone already, follows nothing.
+    let old = grants(work, old)?;
     for mut grant in grants(work, &new.id)? {
-        if old_devices.is_none_or(|most| grant.record.device > most) {
+        let mut same = old.iter().filter(|one| one.record.device == grant.record.device);
+        if same.all(|one| one.record.place == Place::Withdrawn) {
             grant.record.follows = None;
             work.update(&grant)?;
         }

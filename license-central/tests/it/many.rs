@@ -48,7 +48,9 @@ fn sec_p10_two_thousand_idle_and_two_hundred_slow_connections_hinder_nobody_else
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum.map(|most| most.min(65_536));
     setrlimit(Resource::Nofile, files).expect("more files");
-    let bounds = Bounds { per_address: 256, ..Bounds::default() };
+    // Long, so that whoever was there before is not ended by a busy machine.
+    let headers = Duration::from_secs(100);
+    let bounds = Bounds { per_address: 256, headers, ..Bounds::default() };
     let server = Server::with_setup(Setup { bounds, ..Setup::default() });
     let to = server.at("admin");
     let mut known = raw::connect_from(other(9), to);

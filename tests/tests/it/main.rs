@@ -3,6 +3,7 @@
 mod answers;
 mod attacks;
 mod bounds;
+mod central_simulation;
 mod costs;
 mod heap;
 mod isolation;

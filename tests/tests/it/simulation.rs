@@ -33,8 +33,9 @@ use std::panic::resume_unwind;
 use std::thread::available_parallelism;
 
 use strongroom_tests::dice::seed;
+use strongroom_tests::seen::Seen;
 
-use event::{Event, Seen};
+use event::Event;
 use world::{Parties, World};
 
 /// Worlds of a run, and of a long one. A short one goes on until everything was reached that must
@@ -71,7 +72,7 @@ fn play(seed: u64, parties: &Parties) -> World {
 }
 
 /// Plays worlds on all processors.
-fn play_all(seeds: Range<u64>, parties: &Parties) -> Seen {
+fn play_all(seeds: Range<u64>, parties: &Parties) -> Seen<Event> {
     let threads = available_parallelism().map_or(1, usize::from);
     let part = |first| {
         let mut seen = Seen::default();

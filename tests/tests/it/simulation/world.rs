@@ -1,6 +1,6 @@
 //! The world of one seed: a dongle that loses its power, time, and a wire that loses messages.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use firmware_sim::flash::{FlashConfig, FlashImage, SimFlash, TornMode};
@@ -13,11 +13,13 @@ use protocol::ids::{OpId, ProductCode};
 use protocol::objects::license;
 use strongroom_tests::bench::{Bench, new_keys};
 use strongroom_tests::dice::Dice;
+use strongroom_tests::seen::Seen;
+use strongroom_tests::trace::Trace;
 use strongroom_tests::vendor::{NOW_S, Vendor};
 
 use super::book::Claim;
 use super::client::{Client, Need};
-use super::event::{Event, Seen};
+use super::event::Event;
 use super::firm::Firm;
 
 /// The dongle's chip.
@@ -32,9 +34,6 @@ const ANSWER_MS: usize = 1000;
 
 /// Writes to flash until the power goes away, at most: what commands of different kinds make.
 const WRITES: [usize; 3] = [40, 150, 250];
-
-/// Lines of the trace that are shown when a promise is broken.
-const TRACE_LINES: usize = 400;
 
 /// True time when a world begins. Vendors sign nothing that is later than true time.
 const START_S: u64 = NOW_S + 1000;
@@ -63,7 +62,7 @@ pub(super) struct World {
     pub(super) lingering: Vec<(Need, license::Client, u64)>,
     /// When a shared seat of a station was kept last, and in which power session.
     pub(super) stations: BTreeMap<(usize, ProductCode, [u8; 16]), (u32, u64)>,
-    pub(super) seen: Seen,
+    pub(super) seen: Seen<Event>,
     /// Whether messages are lost and power is cut in commands.
     pub(super) is_rough: bool,
     /// Whether nobody here says what became of reserved units.
@@ -109,12 +108,6 @@ pub(super) enum Heard {
     Nothing,
 }
 
-/// Everything said, as a hash, and the end of it for people.
-struct Trace {
-    hash: Sha256,
-    lines: VecDeque<String>,
-}
-
 impl World {
     pub(super) fn new(seed: u64, parties: &Parties) -> Self {
         let mut dice = Dice::of(seed, 0);
@@ -144,7 +137,7 @@ impl World {
             judged: u64::MAX,
             channels: 0,
             ops: 0,
-            trace: Trace { hash: Sha256::new(), lines: VecDeque::new() },
+            trace: Trace::default(),
             dice,
         };
         world.pass_ms(0);
@@ -232,9 +225,9 @@ impl World {
 
     /// Sends a command over a wire that loses nothing.
     pub(super) fn tell(&mut self, channel: u32, what: &str, command: Command) -> Reply {
-        self.trace.hash.update(&codec::encode(&command));
+        self.trace.bytes(&codec::encode(&command));
         let reply = self.bench.engine().carry_out(channel, command);
-        self.trace.hash.update(&codec::encode(&reply));
+        self.trace.bytes(&codec::encode(&reply));
         if !what.is_empty() {
             self.commands += 1;
             let answer = answer_of(&reply);
@@ -304,22 +297,17 @@ impl World {
 
     /// Adds to the trace.
     pub(super) fn line(&mut self, line: String) {
-        self.trace.hash.update(line.as_bytes());
-        if self.trace.lines.len() == TRACE_LINES {
-            self.trace.lines.pop_front();
-        }
-        self.trace.lines.push_back(format!("{:>8} ms {line}", self.now_ms));
+        self.trace.line(self.now_ms, &line);
     }
 
     /// Everything that was said so far, as one number.
     pub(super) fn trace_hash(self) -> [u8; 32] {
-        self.trace.hash.finish()
+        self.trace.hash()
     }
 
     /// A promise is broken: says how it came, and ends the test.
     pub(super) fn broken(&self, what: &str) -> ! {
-        let lines: Vec<&str> = self.trace.lines.iter().map(String::as_str).collect();
-        panic!("{}\nSTRONGROOM_SEED={} repeats this: {what}", lines.join("\n"), self.seed);
+        panic!("{}\nSTRONGROOM_SEED={} repeats this: {what}", self.trace.text(), self.seed);
     }
 
     /// A promise: `holds`, or the test ends.
