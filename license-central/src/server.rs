@@ -114,7 +114,8 @@ async fn sweep(central: &Arc<Central>) {
     loop {
         pauses.tick().await;
         let central = central.clone();
-        match tokio::task::spawn_blocking(move || central.sweep()).await {
+        let all = move || central.tenants().try_for_each(|tenant| central.sweep(tenant));
+        match tokio::task::spawn_blocking(all).await {
             Ok(Err(refusal)) => tracing::warn!(?refusal, "what lapsed was not looked through"),
             Err(error) => tracing::error!(%error, "what lapsed was not looked through"),
             Ok(Ok(())) => {}

@@ -144,26 +144,23 @@ impl Central {
         Ok(objects.into_iter().zip(what).map(file).collect())
     }
 
-    /// Frees what lapsed, of all firms.
-    pub fn sweep(&self) -> Outcome<()> {
-        for tenant in self.firms.keys() {
-            let mut after: Option<String> = None;
-            loop {
-                let now_ms = self.now_ms();
-                let found = self.read(tenant, |work| lapse::due(work, now_ms, after.as_deref()))?;
-                for id in found.0 {
-                    self.write(tenant, "sweep", |work, env| {
-                        let grant = work.get::<Grant>(&id)?;
-                        lapse::reclaim(work, env, grant)
-                    })?;
-                }
-                after = found.1;
-                if after.is_none() {
-                    break;
-                }
+    /// Frees what lapsed of a tenant.
+    pub fn sweep(&self, tenant: &str) -> Outcome<()> {
+        let mut after: Option<String> = None;
+        loop {
+            let now_ms = self.now_ms();
+            let found = self.read(tenant, |work| lapse::due(work, now_ms, after.as_deref()))?;
+            for id in found.0 {
+                self.write(tenant, "sweep", |work, env| {
+                    let grant = work.get::<Grant>(&id)?;
+                    lapse::reclaim(work, env, grant)
+                })?;
+            }
+            after = found.1;
+            if after.is_none() {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Now and then notes how far the journal is known, so that a start need not look far.

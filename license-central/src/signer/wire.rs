@@ -44,14 +44,14 @@ pub enum Ask {
     Draft(DraftAsk),
     /// Signatures.
     Sign(Vec<WireLeaf>),
-    /// Signatures of leases, which are not noted: they end by themselves within minutes.
-    SignLeases(Vec<WireLeaf>),
     /// How far the journal is.
     Head,
     /// Entries of the journal behind this number.
     Entries(u64),
     /// The database knows all up to here.
     Agree(Head),
+    /// Signatures of leases, which are not noted: they end by themselves within a day.
+    SignLeases(Vec<WireLeaf>),
 }
 
 /// What [`Wanted`] says.

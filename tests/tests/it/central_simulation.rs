@@ -6,8 +6,8 @@
 //!   themselves. M9, M10: `end.rs`, when nothing fails any more. M11 is that all of it holds while
 //!   Central crashes and containers lose their power.
 //! - C1: `office.rs`; C2: `letters.rs`, `office.rs`; C4, C5: `book.rs`, from what is committed.
-//! - U1 to U3 as far as Central issues units: `judge.rs`. The accounts of a container itself are for
-//!   `simulation.rs`.
+//! - U1 to U3 as far as Central issues units: `judge.rs`. The accounts of a container itself are
+//!   for `simulation.rs`.
 //! - Not here: the store put back to a backup (C3), since without a journal nothing tells Central
 //!   what it issued after it; updates that are superseded, which Central does not issue yet.
 

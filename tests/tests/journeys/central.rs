@@ -169,14 +169,16 @@ fn what_is_no_ticket_or_no_key_is_refused_with_the_reason() {
     let mut world = selling("--quantity 1");
     world.plug("usb", "rtc");
     world.cli("activate 00000-00000 --yes").refused(2, &["S0B02", "10 characters"]);
-    // Of all last characters one fits, and then there is no such ticket.
-    let tried = "0123456789ABCDEFGHJKMNPQRSTVWXYZ".chars().map(|check| {
+    // Of all last characters one fits at most, and then there is no such ticket. Not all of them:
+    // whoever tries too many has to wait.
+    let tried = "0123456789ABCDEFGHJK".chars().map(|check| {
         let refused = world.cli(&format!("activate 00000-00000-00000-00000-00000-{check} --yes"));
         (refused.code, refused.stderr.contains("S0B01"))
     });
     let tried: Vec<_> = tried.collect();
-    assert_eq!(tried.iter().filter(|one| **one == (3, true)).count(), 1, "{tried:?}");
-    assert_eq!(tried.iter().filter(|one| **one == (2, false)).count(), 31, "{tried:?}");
+    let mistyped = tried.iter().filter(|one| **one == (2, false)).count();
+    let unknown = tried.iter().filter(|one| **one == (3, true)).count();
+    assert!(mistyped + unknown == 20 && unknown <= 1, "{tried:?}");
     world.cli("activate 0 --yes --gateway http://127.0.0.1:1/v1/acme").refused(8, &["S0B14"]);
     world.cli("activate 0 --yes --gateway http://192.0.2.1/v1/acme").refused(2, &["tunnel"]);
     let gateway = world.face("gateway");

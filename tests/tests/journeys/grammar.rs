@@ -771,8 +771,7 @@ fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
             if path.is_dir() && !path.ends_with("port") {
                 folders.push(path.clone());
                 files.push((path, mode, Vec::new()));
-            } else if path.is_file() && !path.ends_with("central.db-shm") {
-                // That one is the memory which readers of the database share.
+            } else if path.is_file() && !is_of_server(&path) {
                 let bytes = fs::read(&path).expect("own file");
                 files.push((path, mode, bytes));
             }
@@ -780,5 +779,14 @@ fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
     }
     files.sort();
     let used = world.cli("license show 7 --json").stdout;
-    (files, world.state() + &used)
+    let lists = ["audit", "device", "key"].map(|noun| {
+        world.cli(&format!("central {noun} list --json")).stdout
+    });
+    (files, world.state() + &used + &lists.concat())
+}
+
+/// What a License Central writes now and then by itself; the audit says what it did for somebody.
+fn is_of_server(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.starts_with("central.db") || ["audit-heads.log", "central.log"].contains(&name)
 }

@@ -22,7 +22,8 @@ fn log(database: &Path) -> (usize, usize) {
     let mut name = database.as_os_str().to_owned();
     name.push("-wal");
     let bytes = std::fs::read(name).unwrap();
-    let pages = bytes[LOG_HEAD_LEN..].chunks_exact(PAGE_HEAD_LEN + PAGE_LEN);
+    let pages = bytes.get(LOG_HEAD_LEN..).unwrap_or_default();
+    let pages = pages.chunks_exact(PAGE_HEAD_LEN + PAGE_LEN);
     let ends = pages.clone().filter(|page| page[4..8] != [0; 4]).count();
     (pages.len(), ends)
 }

@@ -1,6 +1,5 @@
 //! The end of a world: nothing fails any more, and what is under way must come to its end.
 
-use license_central::domain::central::Central;
 use license_central::domain::records::{Container, Decision, Grant, Place, Standing, UpdateState};
 
 use zeroize::Zeroizing;
@@ -49,7 +48,8 @@ impl World<'_> {
         }
     }
 
-    /// Whether nothing can be taken out of a container: it is revoked, and what it has is not known.
+    /// Whether nothing can be taken out of a container: it is revoked, and nobody knows what it
+    /// has.
     fn is_stuck(&self, firm: usize, at: usize) -> bool {
         self.is_revoked(firm, at) && self.devices[at].drawers[firm].is_elsewhere
     }
@@ -203,7 +203,7 @@ impl World<'_> {
     /// What lapsed is freed.
     pub(super) fn sweeps(&mut self, firm: usize) {
         let tenant = FIRMS[firm];
-        let done = self.call(tenant, Central::sweep);
+        let done = self.call(tenant, |central| central.sweep(tenant));
         self.line(&format!("{tenant}: sweeps: {}", done.is_ok()));
     }
 }

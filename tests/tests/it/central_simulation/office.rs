@@ -46,8 +46,8 @@ const ITEMS: [(&str, &[u32], bool); 8] = [
 const METER: usize = 3;
 
 /// Whether items with modules are sold. Not as long as Central issues a module, by its ticket or by
-/// assigning it, into a container without the entry that it belongs to: no container takes that, and
-/// the chain stands still.
+/// assigning it, into a container without the entry that it belongs to: no container takes that,
+/// and the chain stands still.
 const SELLS_MODULES: bool = false;
 
 impl World<'_> {
