@@ -779,9 +779,8 @@ fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
     }
     files.sort();
     let used = world.cli("license show 7 --json").stdout;
-    let lists = ["audit", "device", "key"].map(|noun| {
-        world.cli(&format!("central {noun} list --json")).stdout
-    });
+    let lists = ["audit", "device", "key"]
+        .map(|noun| world.cli(&format!("central {noun} list --json")).stdout);
     (files, world.state() + &used + &lists.concat())
 }
 
