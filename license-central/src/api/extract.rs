@@ -73,6 +73,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
             Problem::from(Refusal::malformed("the body ended early"))
         })?;
         strict::check(&bytes).map_err(Refusal::malformed)?;
+        // serde would take a list for a structure, field by field in their order.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(Refusal::malformed("the body is an object").into());
+        }
         let value = serde_json::from_slice(&bytes).map_err(Refusal::malformed)?;
         Ok(Body { bytes, value })
     }

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::catalog::{self, NewCustomer};
 use super::env::Env;
+use super::objects;
 use super::orders::{self, NewOrder};
 use super::records::{Customer, Order};
 use super::refusal::{Outcome, Refusal};
@@ -15,9 +16,10 @@ pub const ROWS_MAX: usize = 200;
 
 /// Rows, and whether they shall only be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, bound(deserialize = "T: serde::de::DeserializeOwned"))]
 pub struct Rows<T> {
     /// The rows, at most 200.
+    #[serde(deserialize_with = "objects::many")]
     pub rows: Vec<T>,
     /// Whether nothing is kept: what would become of them.
     #[serde(default)]

@@ -248,7 +248,7 @@ impl Central {
 
     /// Changes records of `tenant`. When it returns `Ok`, all is durable; a step that refuses
     /// changed nothing. A step may run several times, and only the last one counts. Steps that wait
-    /// together are committed together ([`super::commit`]).
+    /// together are committed together.
     pub fn write<T>(
         &self,
         tenant: &str,

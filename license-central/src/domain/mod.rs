@@ -22,6 +22,7 @@ pub mod journal;
 pub mod keys;
 pub mod lapse;
 pub mod lease;
+mod objects;
 pub mod orders;
 pub mod plan;
 pub mod records;

@@ -26,6 +26,7 @@ pub struct NewOrder {
     pub number: String,
     /// Its line.
     #[serde(default = "first_line")]
+    #[schema(value_type = u64, maximum = 4294967295_u64)]
     pub line: u32,
     /// The period that is paid for, such as `2027-03`; empty for what is bought once.
     #[serde(default)]
@@ -34,6 +35,7 @@ pub struct NewOrder {
     pub sku: String,
     /// How many.
     #[serde(default = "one")]
+    #[schema(value_type = u64, maximum = 4294967295_u64)]
     pub quantity: u32,
     /// Who buys: an id of a customer here.
     #[serde(default)]

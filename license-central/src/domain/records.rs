@@ -9,6 +9,7 @@ use vendor::Ledger;
 use vendor::ledger::Point;
 
 use super::journal::Claim;
+use super::objects;
 use super::terms::{Options, Terms};
 use super::work::Record;
 use crate::store::{Table, Value, tables};
@@ -85,7 +86,7 @@ pub struct Product {
     #[serde(default)]
     pub reclaim: Reclaim,
     /// Whether customers get it back by themselves when they lost its container.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects::maybe")]
     pub restore: Option<RestoreRule>,
 }
 
@@ -124,6 +125,7 @@ pub struct Item {
     /// Its name.
     pub name: String,
     /// The products that it consists of.
+    #[serde(deserialize_with = "objects::many")]
     pub parts: Vec<Part>,
     /// What the quantity of an order multiplies.
     #[serde(default)]

@@ -10,6 +10,7 @@ use vendor::OptionArgs;
 use vendor::times::Times;
 
 use super::env::Env;
+use super::objects;
 use super::orders::unhex;
 use super::refusal::{Outcome, Refusal};
 
@@ -21,7 +22,7 @@ const OPTIONS_LEN_MAX: usize = protocol::limits::OP_LEN_MAX;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Object)]
-pub struct Terms(OptionArgs);
+pub struct Terms(#[serde(deserialize_with = "objects::one")] OptionArgs);
 
 /// Options as they go into a container, with times that are fixed. Kept as the bytes that the
 /// format has for them, in hexadecimal.

@@ -46,6 +46,8 @@ fn sec_p07_what_two_readers_could_read_differently_is_refused_and_changes_nothin
         r#"{"number":"1","sku":"ED-1"} // so"#,
         r#"{'number':'1','sku':'ED-1'}"#,
         r#"{"number":NaN,"sku":"ED-1"}"#,
+        r#"["1",1,"","ED-1"]"#,
+        r#"{"number":"1","sku":"ED-1","terms":["+1y"]}"#,
     ];
     let bytes = [
         &b"{\"number\":\"\xff\",\"sku\":\"ED-1\"}"[..],
@@ -80,6 +82,7 @@ fn sec_p07_products_items_and_their_parts_have_no_fields_but_their_own() {
         json!({ "code": "8", "name": "x" }),
         json!({ "code": 8.0, "name": "x" }),
         json!({ "code": -1, "name": "x" }),
+        json!({ "code": 8, "name": "x", "restore": [1, 1, 1] }),
         json!({ "code": 4_294_967_296_u64, "name": "x" }),
     ];
     for body in products {
@@ -90,6 +93,7 @@ fn sec_p07_products_items_and_their_parts_have_no_fields_but_their_own() {
         json!({ "sku": "S", "name": "x", "parts": [{ "product": 7, "price": 1 }] }),
         json!({ "sku": "S", "name": "x", "parts": [{ "product": 7, "terms": { "price": 1 } }] }),
         json!({ "sku": "S", "name": "x", "parts": [{ "product": 7 }], "counts": "floats" }),
+        json!({ "sku": "S", "name": "x", "parts": [[7]] }),
     ];
     for body in items {
         server.with(&owner, ITEMS, &body.to_string()).refused(400, "S0B08");
