@@ -474,7 +474,7 @@ pub(crate) enum CaseVerb {
 pub(crate) enum DecisionArg {
     /// What it showed counts: it was programmed elsewhere. All its entries are written anew
     Adopt,
-    /// It gets nothing more, and what it has is taken out when it next asks
+    /// It gets nothing more; what it has cannot be taken out, since no update would fit its state
     Block,
     /// What it showed is left aside: it goes on from the last number that it had proved
     Dismiss,

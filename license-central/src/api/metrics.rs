@@ -74,10 +74,6 @@ pub struct Metrics {
     cap: Gauge,
     transactions: Counter,
     retries: Counter,
-    /// Messages to webhooks that wait.
-    pub waiting: Gauge,
-    /// Messages to webhooks that were given up.
-    pub dead: Gauge,
 }
 
 /// One request that was answered.
@@ -114,8 +110,6 @@ impl Default for Metrics {
             cap: Gauge::default(),
             transactions: Counter::default(),
             retries: Counter::default(),
-            waiting: Gauge::default(),
-            dead: Gauge::default(),
         };
         own.register();
         own
@@ -140,8 +134,6 @@ impl Metrics {
         all.register("connections_per_address_max", text, self.cap.clone());
         all.register("transactions", "Steps that were committed", self.transactions.clone());
         all.register("transaction_retries", "Steps that began anew", self.retries.clone());
-        all.register("webhook_messages_waiting", "Messages that wait", self.waiting.clone());
-        all.register("webhook_messages_dead", "Messages that were given up", self.dead.clone());
     }
 
     /// Counts an answer.

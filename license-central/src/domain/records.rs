@@ -463,7 +463,7 @@ pub struct Case {
 pub enum Decision {
     /// What it showed counts: it was programmed elsewhere. All its entries are written anew.
     Adopt,
-    /// It gets nothing more, and what it has is taken out at its next contact.
+    /// It gets nothing more. What it has cannot be taken out: no update would fit its state.
     Block,
     /// What it showed is left aside: it goes on from the last number that it had proved.
     Dismiss,

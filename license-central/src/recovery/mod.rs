@@ -50,7 +50,7 @@ impl Source {
             return Ok(Head::BEGIN);
         }
         let mut reader = Reader::open(&self.path, self.root_fp)?;
-        while let Some(entry) = reader.next()? {
+        while let Some(entry) = reader.next_entry()? {
             see(&entry, reader.head())?;
         }
         Ok(reader.head())

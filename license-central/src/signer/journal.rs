@@ -91,7 +91,7 @@ impl Journal {
         }
         let mut reader = Reader::open(path, root_fp)?;
         let mut places = vec![(START, Head::BEGIN.hash)];
-        while let Some(entry) = reader.next()? {
+        while let Some(entry) = reader.next_entry()? {
             see(&entry)?;
             if reader.head.number % STRIDE == 0 {
                 places.push((reader.at, reader.head.hash));
@@ -159,12 +159,12 @@ impl Journal {
         let head = Head { number: after / STRIDE * STRIDE, hash };
         let mut reader = Reader::at(&self.path, at, head)?;
         while reader.head.number < after {
-            reader.next()?;
+            reader.next_entry()?;
         }
         let (before, from) = (reader.head.hash, reader.at);
         let mut entries = Vec::new();
         while reader.head.number < self.head.number && reader.at - from < PART_LEN_MAX as u64 {
-            let Some(entry) = reader.next()? else { break };
+            let Some(entry) = reader.next_entry()? else { break };
             entries.push(entry);
         }
         Ok(Part { before, entries })
@@ -204,8 +204,7 @@ impl Reader {
     ///
     /// # Errors
     /// It is damaged.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<Entry>, Shown> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, Shown> {
         let mut lens = [0; 8];
         if !self.fill(&mut lens)? {
             return Ok(None);

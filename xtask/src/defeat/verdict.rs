@@ -10,6 +10,9 @@ use std::process::{Command, Output};
 /// A test that hangs is ended after this time. No test that is red or green comes near it.
 const HANG: &str = "900";
 
+/// Building may take so long: the first time much is built anew.
+const BUILD: &str = "3600";
+
 /// What coreutils' `timeout` answers when it had to end the program.
 const TIMED_OUT: i32 = 124;
 
@@ -51,7 +54,7 @@ pub(super) fn of(patch: &Patch) -> Outcome<Verdict> {
     if !built.status.success() {
         return Ok(Verdict::DoesNotCompile(text(&built.stderr)));
     }
-    let mut cargo = cargo_test(patch, &tree::dir());
+    let mut cargo = cargo_test(patch, &tree::dir(), HANG);
     let done = cargo.args(["--", &patch.test]).output()?;
     Ok(judge(patch, done.status.code(), &text(&done.stdout)))
 }
@@ -66,12 +69,12 @@ fn build(patch: &Patch) -> Outcome<Output> {
             return Ok(built);
         }
     }
-    Ok(cargo_test(patch, &tree::dir()).arg("--no-run").output()?)
+    Ok(cargo_test(patch, &tree::dir(), BUILD).arg("--no-run").output()?)
 }
 
-fn cargo_test(patch: &Patch, dir: &Path) -> Command {
+fn cargo_test(patch: &Patch, dir: &Path, limit: &str) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=10", HANG, "cargo", "test", "--no-fail-fast", "--locked"]);
+    command.args(["--kill-after=10", limit, "cargo", "test", "--no-fail-fast", "--locked"]);
     command.current_dir(dir).args(["--package", &patch.package]).args(&patch.target);
     command.env("CARGO_TARGET_DIR", seed::build_dir(&repo::target()));
     command

@@ -90,7 +90,7 @@ pub(super) fn case(verb: &CaseVerb, output: &Output) -> Result<()> {
         CaseVerb::Decide { id, decision, decide } => {
             let (word, question) = match decision {
                 DecisionArg::Adopt => ("adopt", "what it showed counts, and is written anew"),
-                DecisionArg::Block => ("block", "it gets nothing more, and loses what it has"),
+                DecisionArg::Block => ("block", "it gets nothing more"),
                 DecisionArg::Dismiss => ("dismiss", "what it showed is left aside"),
             };
             let call = (format!("/v1/cases/{id}/decide"), json!({ "decision": word }));
