@@ -1,15 +1,23 @@
 //! License Central over HTTP, as its clients see it.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::errors::{ErrorCode, Shown};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use vendor::Result;
 use zeroize::Zeroizing;
+
+use crate::args::GatewayArgs;
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,24 +41,34 @@ struct Problem {
 }
 
 impl Client {
-    /// For this address; `key` is sent along, if there is one.
-    pub(crate) fn new(base: &str, key: Option<Zeroizing<String>>) -> Result<Self> {
+    /// For this address; `key` is sent along, if there is one. The authority in the file `ca` is
+    /// trusted besides those that the machine trusts.
+    pub(crate) fn new(
+        base: &str,
+        ca: Option<&Path>,
+        key: Option<Zeroizing<String>>,
+    ) -> Result<Self> {
         let base = base.trim_end_matches('/');
         let is_here = ["http://127.0.0.1", "http://[::1]", "http://localhost"]
             .iter()
             .any(|own| base.strip_prefix(own).is_some_and(|rest| rest.starts_with([':', '/'])));
-        if !is_here {
+        if !is_here && !base.starts_with("https://") {
             let title = format!("{base:?} is no address that can be used");
-            let hint = "Over a network License Central is reached through a tunnel or proxy on \
-                this machine: http://127.0.0.1:PORT.";
+            let hint = "Name it as https://HOST, or as http://127.0.0.1:PORT on this machine.";
             return Err(Shown::usage(title, hint));
         }
         let config = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
             .max_redirects(0)
+            .tls_config(tls(ca)?)
             .build();
         Ok(Client { agent: config.new_agent(), base: base.to_owned(), key })
+    }
+
+    /// For a vendor's Gateway.
+    pub(crate) fn of(gateway: &GatewayArgs) -> Result<Self> {
+        Client::new(&gateway.gateway, gateway.trust.ca.as_deref(), None)
     }
 
     /// Gets what is at `path`.
@@ -93,11 +111,29 @@ impl Client {
     }
 }
 
+fn tls(ca: Option<&Path>) -> Result<TlsConfig> {
+    let mut roots = rustls_native_certs::load_native_certs().certs;
+    if let Some(path) = ca {
+        let own: std::result::Result<Vec<_>, _> =
+            CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
+        let hint = "Name a PEM file with the certificate of your authority.";
+        let own = own.map_err(|error| Shown::usage(error, hint).about(path.display()))?;
+        if own.is_empty() {
+            let none = Shown::usage("there is no certificate in it", hint);
+            return Err(none.about(path.display()));
+        }
+        roots.extend(own);
+    }
+    let roots = roots.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned());
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+        .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+        .build())
+}
+
 fn answer<T: DeserializeOwned>(
     sent: std::result::Result<Response<ureq::Body>, ureq::Error>,
 ) -> Result<T> {
-    let unreachable =
-        |error: ureq::Error| Shown::from(ErrorCode::ServerUnreachable.failure()).detailed(error);
     let mut response = sent.map_err(unreachable)?;
     let body = response.body_mut().with_config().limit(ANSWER_LEN_MAX).read_to_vec();
     let body = body.map_err(unreachable)?;
@@ -108,6 +144,21 @@ fn answer<T: DeserializeOwned>(
         Shown::from(ErrorCode::ServerFailed.failure())
             .detailed(format!("its answer cannot be read: {error}"))
     })
+}
+
+fn unreachable(error: ureq::Error) -> Shown {
+    let shown = Shown::from(ErrorCode::ServerUnreachable.failure());
+    let is_untrusted = match &error {
+        ureq::Error::Io(error) => error.get_ref().is_some_and(|inner| {
+            matches!(inner.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+        }),
+        _ => false,
+    };
+    let shown = shown.detailed(error);
+    if !is_untrusted {
+        return shown;
+    }
+    shown.hinting("If its certificate is of an authority of your own, name that one with --ca.")
 }
 
 /// What the server says, under the number that it gives.

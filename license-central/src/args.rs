@@ -99,6 +99,9 @@ pub struct ServeArgs {
     /// Address of the counts for Prometheus; none if not given
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
+    /// Encryption
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// How much clients may ask
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -188,6 +191,17 @@ pub struct RestoreArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Encryption of all listeners. Without it they stay on this machine.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TlsArgs {
+    /// Certificate with its chain, in PEM. It is read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "STRONGROOM_CENTRAL_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "STRONGROOM_CENTRAL_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// How much clients may ask.

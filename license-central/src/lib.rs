@@ -19,3 +19,4 @@ pub mod recovery;
 pub mod server;
 pub mod signer;
 pub mod store;
+pub mod tls;

@@ -10,9 +10,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
 use crate::api::front::{HEADERS_LEN_MAX, Peer};
@@ -88,61 +90,83 @@ impl Drop for Pass {
     }
 }
 
-/// Serves until `ended` says so; what was begun is finished.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    gate: Arc<Gate>,
-    mut ended: watch::Receiver<bool>,
-) {
-    let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            // The sender goes only with the whole server.
-            _ = ended.wait_for(|ended| *ended) => break,
-        };
-        match accepted {
-            Ok((stream, from)) => connect(stream, from, &router, &gate, &graceful),
-            Err(error) => {
-                tracing::warn!(%error, face = gate.face, "a connection was not taken");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+/// One listener and what answers there.
+pub struct Face {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// Its encryption, if it has one.
+    pub tls: Option<TlsAcceptor>,
+    /// What answers.
+    pub router: Router,
+    /// What counts its connections.
+    pub gate: Arc<Gate>,
+}
+
+impl Face {
+    /// Serves until `ended` says so; what was begun is finished.
+    pub async fn serve(self, mut ended: watch::Receiver<bool>) {
+        let graceful = GracefulShutdown::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                // The sender goes only with the whole server.
+                _ = ended.wait_for(|ended| *ended) => break,
+            };
+            match accepted {
+                Ok((stream, from)) => self.connect(stream, from, graceful.watcher()),
+                Err(error) => {
+                    tracing::warn!(%error, face = self.gate.face, "a connection was not taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+        drop(self.listener);
+        if tokio::time::timeout(ENDING_TIMEOUT, graceful.shutdown()).await.is_err() {
+            tracing::warn!(face = self.gate.face, "requests were cut off");
+        }
     }
-    drop(listener);
-    if tokio::time::timeout(ENDING_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!(face = gate.face, "requests were cut off");
+
+    /// Serves one connection, if it may be open. One that may not is closed without a word: to
+    /// answer it would cost what it is to save.
+    fn connect(&self, stream: TcpStream, from: SocketAddr, watcher: Watcher) {
+        let Some(pass) = self.gate.enter(from.ip()) else { return };
+        // Answers are small; without it some would wait for the other side's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let (router, from) = (self.router.clone(), from.ip());
+        let Some(tls) = self.tls.clone() else {
+            tokio::spawn(answer(stream, from, router, watcher, pass));
+            return;
+        };
+        let limit = self.gate.bounds.headers;
+        tokio::spawn(async move {
+            // Whoever cannot agree on a key, or is too slow, is nothing to report.
+            if let Ok(Ok(stream)) = tokio::time::timeout(limit, tls.accept(stream)).await {
+                answer(stream, from, router, watcher, pass).await;
+            }
+        });
     }
 }
 
-/// Serves one connection, if it may be open. One that may not is closed without a word: to answer
-/// it would cost what it is to save.
-fn connect(
-    stream: TcpStream,
-    from: SocketAddr,
-    router: &Router,
-    gate: &Arc<Gate>,
-    graceful: &GracefulShutdown,
+/// Answers what comes on one connection.
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    from: IpAddr,
+    router: Router,
+    watcher: Watcher,
+    pass: Pass,
 ) {
-    let Some(pass) = gate.enter(from.ip()) else { return };
-    // Answers are small; without it some would wait for the other side's acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let router = router.clone();
+    let headers = pass.gate.bounds.headers;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(from.ip()));
+        request.extensions_mut().insert(Peer(from));
         router.clone().call(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(gate.bounds.headers)
+        .header_read_timeout(headers)
         // Up to twice the bound a request is refused with a reason, beyond by its status alone.
         .max_buf_size(2 * HEADERS_LEN_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        // A client that goes away, or sends what is no HTTP, is nothing to report.
-        let _ = connection.await;
-        drop(pass);
-    });
+    // A client that goes away, or sends what is no HTTP, is nothing to report.
+    let _ = watcher.watch(connection).await;
+    drop(pass);
 }

@@ -57,13 +57,14 @@ fn serve(args: &ServeArgs) -> Result<u8, Shown> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Shown::conflict(error, "Repeat the command."))?;
     runtime.block_on(server::serve(central, args, |at| {
+        let scheme = if args.tls.tls_cert.is_some() { "https" } else { "http" };
         let (sales, gateway, admin) =
-            [at.sales, at.gateway, at.admin].map(|at| format!("http://{at}")).into();
+            [at.sales, at.gateway, at.admin].map(|at| format!("{scheme}://{at}")).into();
         let mut data = json!({ "sales": sales, "gateway": gateway, "admin": admin });
         let mut text = format!("Sales    {sales}\nGateway  {gateway}\nAdmin    {admin}");
         if let Some(metrics) = at.metrics {
-            data["metrics"] = json!(format!("http://{metrics}"));
-            text.push_str(&format!("\nMetrics  http://{metrics}/metrics"));
+            data["metrics"] = json!(format!("{scheme}://{metrics}"));
+            text.push_str(&format!("\nMetrics  {scheme}://{metrics}/metrics"));
         }
         // Whoever does not read it may still use the server.
         let _ = tell("central.serve/v1", &data, &text, args.json);

@@ -229,9 +229,17 @@ fn central(store: Arc<dyn Store>, secret: Secret, firms: BTreeMap<String, Arc<Fi
 
 /// Opens the database that is named, or the embedded one.
 pub fn open_store(place: &PlaceArgs) -> Result<SqlStore, Shown> {
+    // What the database says may name its address, and nothing else: passwords are not in it.
+    let failed = |error| Shown::conflict(error, "See that it runs, and that the URL is right.");
     let opened = match &place.database {
         Some(url) => {
             check_url(url)?;
+            if !SqlStore::is_guarded(url).map_err(failed)? {
+                let title = "the database is on another machine, which does not prove itself";
+                let hint = "Add sslmode=verify-full to its URL, and sslrootcert=FILE if its \
+                    authority is your own.";
+                return Err(Shown::usage(title, hint));
+            }
             SqlStore::postgres(url)
         }
         None => {
@@ -240,8 +248,7 @@ pub fn open_store(place: &PlaceArgs) -> Result<SqlStore, Shown> {
             SqlStore::sqlite(&path)
         }
     };
-    // What the database says may name its address, and nothing else: passwords are not in it.
-    opened.map_err(|error| Shown::conflict(error, "See that it runs, and that the URL is right."))
+    opened.map_err(failed)
 }
 
 /// The vendors' directories, by their short names.

@@ -20,7 +20,8 @@ use crate::args::ServeArgs;
 use crate::carrier::Reach;
 use crate::domain::anchors::{self, Head};
 use crate::domain::central::Central;
-use crate::listen::{self, Bounds, Gate};
+use crate::listen::{Bounds, Face, Gate};
+use crate::tls;
 
 /// How often messages that are due are looked for.
 const CARRY_PAUSE: Duration = Duration::from_secs(1);
@@ -52,6 +53,8 @@ pub async fn serve(
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
     let app = app(central.clone(), args)?;
+    let tls = tls::acceptor(&args.tls)?;
+    let listen = |address| listen(address, tls.is_some());
     let (sales_on, sales_at) = listen(args.sales).await?;
     let (gateway_on, gateway_at) = listen(args.gateway).await?;
     let (admin_on, admin_at) = listen(args.admin).await?;
@@ -71,7 +74,8 @@ pub async fn serve(
     let mut faces = tokio::task::JoinSet::new();
     for (name, listener, router) in listeners {
         let gate = Gate::new(name, bounds, app.metrics().clone());
-        faces.spawn(listen::serve(listener, router, gate, ended.clone()));
+        let face = Face { listener, tls: tls.clone(), router, gate };
+        faces.spawn(face.serve(ended.clone()));
     }
     let mut signals = signals()?;
     ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at, metrics: metrics_at });
@@ -204,11 +208,15 @@ fn more_files(wanted: u64) -> u64 {
     if setrlimit(Resource::Nofile, limit).is_ok() { next } else { now }
 }
 
-/// Listens where only this machine reaches it: what leaves it must be encrypted.
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Shown> {
-    if !address.ip().is_loopback() {
+/// Listens. Without encryption only this machine may reach it.
+async fn listen(
+    address: SocketAddr,
+    is_encrypted: bool,
+) -> Result<(TcpListener, SocketAddr), Shown> {
+    if !is_encrypted && !address.ip().is_loopback() {
         let title = format!("{address} can be reached from other machines, without encryption");
-        let hint = "Listen on 127.0.0.1 or ::1, behind a proxy that speaks TLS.";
+        let hint = "Name a certificate with --tls-cert and --tls-key, or listen on 127.0.0.1 or \
+            ::1 behind a proxy that speaks TLS.";
         return Err(Shown::usage(title, hint));
     }
     let failed = |error: std::io::Error| {

@@ -11,6 +11,16 @@ pub(crate) struct GatewayArgs {
     /// The vendor's Gateway, such as https://licenses.example.com/v1/acme
     #[arg(long, value_name = "URL", env = "STRONGROOM_GATEWAY")]
     pub(crate) gateway: String,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+}
+
+/// Whom to trust on the way.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct TrustArgs {
+    /// Authority of the server's certificate, in PEM, besides those that this machine trusts
+    #[arg(long, value_name = "FILE", env = "STRONGROOM_CA")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// How changes of a container are applied.
@@ -46,6 +56,8 @@ pub(crate) struct WizardArgs {
     /// The vendor's Gateway; asked for if it is not named
     #[arg(long, value_name = "URL", env = "STRONGROOM_GATEWAY")]
     pub(crate) gateway: Option<String>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -126,6 +138,8 @@ pub(crate) enum CentralCommand {
         /// Its Sales interface
         #[arg(long, value_name = "URL")]
         sales: String,
+        #[command(flatten)]
+        trust: TrustArgs,
         /// File that holds the key; else STRONGROOM_CENTRAL_KEY
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,

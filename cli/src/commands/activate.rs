@@ -137,7 +137,7 @@ fn deliver(
     args: &Args,
     output: &Output,
 ) -> Result<Done> {
-    let client = Client::new(&command.gateway.gateway, None)?;
+    let client = Client::of(&command.gateway)?;
     let firm: Firm = client.get("")?;
     let root_fp = RootFp::from_hex(&firm.root_fp).ok_or_else(|| {
         Shown::usage("the Gateway names no vendor", "Check its address: it ends in the vendor.")

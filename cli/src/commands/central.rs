@@ -3,7 +3,7 @@
 mod decide;
 mod import;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::errors::Shown;
 use serde::{Deserialize, Serialize};
@@ -24,13 +24,16 @@ use crate::secrets::secret;
 struct Login {
     admin: String,
     sales: String,
+    /// File of the authority that is trusted besides the machine's.
+    ca: Option<PathBuf>,
     key: String,
 }
 
 pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
     match command {
-        CentralCommand::Login { admin, sales, key_file, dry_run } => {
-            login(admin, sales, (key_file.as_deref(), *dry_run), output)
+        CentralCommand::Login { admin, sales, trust, key_file, dry_run } => {
+            let ca = trust.ca.as_deref().map(absolute).transpose()?;
+            login((admin, sales, ca), (key_file.as_deref(), *dry_run), output)
         }
         CentralCommand::Product(verb) => product(verb, output),
         CentralCommand::Item(verb) => item(verb, output),
@@ -51,10 +54,13 @@ pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
     }
 }
 
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| Shown::io(path, &error))
+}
+
 fn login(
-    admin: &str,
-    sales: &str,
-    (key_file, dry_run): (Option<&std::path::Path>, bool),
+    (admin, sales, ca): (&str, &str, Option<PathBuf>),
+    (key_file, dry_run): (Option<&Path>, bool),
     output: &Output,
 ) -> Result<()> {
     let key = secret(key_file, "STRONGROOM_CENTRAL_KEY", "Key of the API: ")?;
@@ -64,12 +70,13 @@ fn login(
     })?;
     let key = Zeroizing::new(key.text().trim().to_owned());
     // Asked once, so that a wrong key is known now.
-    let _: Value = Client::new(admin, Some(key.clone()))?.get("/v1/products?limit=1")?;
+    let client = Client::new(admin, ca.as_deref(), Some(key.clone()))?;
+    let _: Value = client.get("/v1/products?limit=1")?;
     let path = login_path()?;
     let shown = path.display().to_string();
     if !dry_run {
-        let login =
-            Login { admin: admin.into(), sales: sales.into(), key: key.as_str().to_owned() };
+        let key = key.as_str().to_owned();
+        let login = Login { admin: admin.into(), sales: sales.into(), ca, key };
         let text = Zeroizing::new(toml::to_string(&login).unwrap_or_default());
         path.parent().map(files::make_folder).transpose()?;
         files::replace(&path, text.as_bytes(), 0o600)?;
@@ -148,8 +155,7 @@ fn order(verb: &OrderVerb, output: &Output) -> Result<()> {
     if *dry_run {
         return told_only(&body, "central-order-add", "the order would be sent", output);
     }
-    let login = read_login()?;
-    let client = Client::new(&login.sales, Some(Zeroizing::new(login.key)))?;
+    let client = sales()?;
     let order: Value = client.post("/v1/orders", None, &body)?;
     let text = match order["code"].as_str() {
         Some(code) => format!(
@@ -296,8 +302,13 @@ fn word<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 fn admin() -> Result<Client> {
-    let login = read_login()?;
-    Client::new(&login.admin, Some(Zeroizing::new(login.key)))
+    let Login { admin, ca, key, .. } = read_login()?;
+    Client::new(&admin, ca.as_deref(), Some(Zeroizing::new(key)))
+}
+
+fn sales() -> Result<Client> {
+    let Login { sales, ca, key, .. } = read_login()?;
+    Client::new(&sales, ca.as_deref(), Some(Zeroizing::new(key)))
 }
 
 fn read_login() -> Result<Login> {

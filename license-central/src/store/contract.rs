@@ -1,5 +1,7 @@
 //! What every store does: one suite for all of them.
 
+use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -218,4 +220,24 @@ fn postgresql_keeps_the_contract() {
     contract(Arc::new(store));
     let again = SqlStore::postgres(&postgres.url()).unwrap();
     assert_eq!(get(&again, A, &TICKET, "t1").unwrap().version, 2, "it is durable");
+}
+
+#[test]
+fn a_postgresql_elsewhere_proves_itself() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_postgres, cert) = Postgres::start_encrypted(free);
+    let url = |root: &Path| {
+        let root = root.display();
+        format!(
+            "postgres://strongroom@localhost:{free}/postgres?sslmode=verify-full&sslrootcert={root}"
+        )
+    };
+    assert_eq!(SqlStore::is_guarded(&url(&cert)), Ok(true));
+    assert_eq!(SqlStore::postgres(&url(&cert)).unwrap().migrate(), Ok(1));
+    let dir = tempfile::tempdir().unwrap();
+    let other = dir.path().join("other.pem");
+    let stranger = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&other, stranger.cert.pem()).unwrap();
+    let refused = SqlStore::postgres(&url(&other)).map(|_| ());
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
 }

@@ -1,9 +1,10 @@
 //! SQLite and PostgreSQL, by the same SQL.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -127,6 +128,17 @@ impl SqlStore {
         let pool = PgPoolOptions::new().max_connections(READERS + 4);
         let pool = runtime.block_on(pool.connect(url)).map_err(|error| refused("", &error))?;
         Ok(SqlStore { runtime, pools: Pools::Postgres(pool), checkpoints: None })
+    }
+
+    /// Whether nobody between here and the PostgreSQL database of this URL can read or change what
+    /// is said: it is on this machine, or proves by TLS that it is the one that is named.
+    pub fn is_guarded(url: &str) -> Result<bool, StoreError> {
+        let options: PgConnectOptions = url.parse().map_err(|error| refused("", &error))?;
+        let host = options.get_host();
+        let is_here = options.get_socket().is_some()
+            || host == "localhost"
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        Ok(is_here || matches!(options.get_ssl_mode(), PgSslMode::VerifyFull))
     }
 
     /// Brings the tables up to date; how many steps that took.

@@ -14,4 +14,5 @@ mod signer;
 mod stage;
 mod strict;
 mod table;
+mod tls;
 mod webhooks;

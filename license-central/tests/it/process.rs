@@ -112,7 +112,7 @@ impl Running {
     /// Where a face listens.
     pub(crate) fn at(&self, face: &str) -> SocketAddr {
         let url = self.addresses["data"][face].as_str().expect("an address");
-        url.strip_prefix("http://").expect("http").parse().expect("an address")
+        url.split_once("://").expect("an address").1.parse().expect("an address")
     }
 
     /// Ends it as an administrator does; what it said.

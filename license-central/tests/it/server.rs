@@ -12,7 +12,7 @@ use license_central::domain::env::SystemRandom;
 use license_central::domain::firm::{Firm, LocalSigner};
 use license_central::domain::keys::{self, SYSTEM, Secret};
 use license_central::domain::records::RoleName;
-use license_central::listen::{self, Bounds, Gate};
+use license_central::listen::{Bounds, Face, Gate};
 use license_central::store::MemoryStore;
 use protocol::objects::root::Mode;
 use serde_json::Value;
@@ -83,7 +83,8 @@ impl Server {
             let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
             at.insert(name, listener.local_addr().expect("an address"));
             let gate = Gate::new(name, setup.bounds, app.metrics().clone());
-            runtime.spawn(listen::serve(listener, router, gate, ended.clone()));
+            let face = Face { listener, tls: None, router, gate };
+            runtime.spawn(face.serve(ended.clone()));
         }
         Server { central, at, _runtime: runtime, _end: end, _vendors: None }
     }

@@ -180,7 +180,7 @@ fn what_is_no_ticket_or_no_key_is_refused_with_the_reason() {
     let unknown = tried.iter().filter(|one| **one == (3, true)).count();
     assert!(mistyped + unknown == 20 && unknown <= 1, "{tried:?}");
     world.cli("activate 0 --yes --gateway http://127.0.0.1:1/v1/acme").refused(8, &["S0B14"]);
-    world.cli("activate 0 --yes --gateway http://192.0.2.1/v1/acme").refused(2, &["tunnel"]);
+    world.cli("activate 0 --yes --gateway http://192.0.2.1/v1/acme").refused(2, &["https://HOST"]);
     let gateway = world.face("gateway");
     world.cli(&format!("activate 0 --yes --gateway {gateway}/v1/bolt")).refused(3, &["bolt"]);
     fs::write(world.path("wrong.key"), "key_0.0000\n").expect("own folder");

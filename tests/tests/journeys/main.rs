@@ -12,6 +12,7 @@ mod central;
 mod central_signer;
 mod clock;
 mod decisions;
+mod encrypted;
 mod entries;
 mod first_run;
 mod grammar;

@@ -153,6 +153,13 @@ impl World {
 
     /// The same with more in its environment.
     pub(crate) fn start_central_with(&mut self, environment: &[(&str, &str)]) {
+        self.run_central(environment);
+        let faces = format!("--admin {} --sales {}", self.face("admin"), self.face("sales"));
+        self.cli(&format!("central login {faces} --key-file central/owner.key")).ok();
+    }
+
+    /// The same without logging in.
+    pub(crate) fn run_central(&mut self, environment: &[(&str, &str)]) {
         let mut command = self.server();
         command.envs(environment.iter().copied());
         command.args(["serve", "--data", "central", "--json"]);
@@ -167,8 +174,6 @@ impl World {
         BufReader::new(stdout).read_line(&mut line).expect("a line");
         let said: Value = serde_json::from_str(&line).expect("its addresses");
         self.central = Some(Central { child, at: said["data"].clone() });
-        let faces = format!("--admin {} --sales {}", self.face("admin"), self.face("sales"));
-        self.cli(&format!("central login {faces} --key-file central/owner.key")).ok();
     }
 
     /// Ends the License Central, and says what it logged.

@@ -23,7 +23,7 @@ pub(super) fn by_files(
     (request, response): (&Path, &Path),
     command: &DeliverArgs,
 ) -> Result<Done> {
-    let client = Client::new(&command.gateway.gateway, None)?;
+    let client = Client::of(&command.gateway)?;
     let firm: Firm = client.get("")?;
     let context = files::read(request)?;
     file::expect(&context, FileKind::Context)
@@ -69,7 +69,7 @@ fn bundle(waiting: &Updates) -> Result<Vec<u8>> {
 
 /// Sends a receipt that was written on another machine.
 pub(super) fn hand_in(path: &Path, command: &DeliverArgs, output: &Output) -> Result<()> {
-    let client = Client::new(&command.gateway.gateway, None)?;
+    let client = Client::of(&command.gateway)?;
     let receipt = files::read(path)?;
     file::expect(&receipt, FileKind::Receipt)
         .map_err(|failure| Shown::from(failure).about(path.display()))?;

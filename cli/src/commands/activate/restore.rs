@@ -12,7 +12,7 @@ use crate::online::Client;
 use crate::output::Output;
 
 pub(crate) fn run(command: &RestoreArgs, output: &Output) -> Result<()> {
-    let client = Client::new(&command.gateway.gateway, None)?;
+    let client = Client::of(&command.gateway)?;
     let inventory = command.inventory.as_deref().map(|path| {
         let bytes = files::read_record(path)?;
         file::expect(&bytes, FileKind::Inventory)

@@ -45,7 +45,7 @@ pub(crate) fn run(command: &WizardArgs, args: &Args, output: &Output) -> Result<
         Some(gateway) => gateway.clone(),
         None => output.ask("Address of the vendor's Gateway")?,
     };
-    let client = Client::new(&gateway, None)?;
+    let client = Client::new(&gateway, command.trust.ca.as_deref(), None)?;
     let Some((ticket, shown)) = ticket(&client, output)? else {
         return offline(&container, output);
     };
@@ -59,7 +59,7 @@ pub(crate) fn run(command: &WizardArgs, args: &Args, output: &Output) -> Result<
     }
     output.confirm(&format!("redeem one activation into {serial}?"), false)?;
     let deliver_args = DeliverArgs {
-        gateway: GatewayArgs { gateway },
+        gateway: GatewayArgs { gateway, trust: command.trust.clone() },
         request: None,
         response: None,
         yes: true,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use vendor::{Result, files};
 use zeroize::Zeroizing;
 
-use super::read_login;
+use super::sales;
 use crate::args::{ImportArgs, ImportVerb};
 use crate::online::Client;
 use crate::output::Output;
@@ -55,8 +55,7 @@ fn carry_out(
 ) -> Result<()> {
     let mut rows = read(&import.file)?;
     tickets.map(files::check_new).transpose()?;
-    let login = read_login()?;
-    let client = Client::new(&login.sales, Some(Zeroizing::new(login.key)))?;
+    let client = sales()?;
     let path = format!("/v1/{what}/bulk");
     let would = send((&client, &path, "looking"), &rows, true, output)?;
     let count = |name: &str| would.iter().filter(|one| one.result == name).count();
