@@ -3,7 +3,6 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use protocol::errors::Shown;
 use rustls::ServerConfig;
@@ -15,9 +14,6 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use crate::args::TlsArgs;
-
-/// How often the files are looked at, at most. It is done while somebody connects.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The certificate of the listeners, if they have one.
 pub fn acceptor(args: &TlsArgs) -> Result<Option<TlsAcceptor>, Shown> {
@@ -32,7 +28,8 @@ pub fn acceptor(args: &TlsArgs) -> Result<Option<TlsAcceptor>, Shown> {
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }
 
-/// Reads the certificate again when its files change. Files that cannot be used change nothing: the
+/// Reads the certificate again when its files have changed, which it sees with each connection: two
+/// calls of the system are little beside a handshake. Files that cannot be used change nothing: the
 /// old certificate may be good for weeks.
 #[derive(Debug)]
 struct Keeper {
@@ -45,7 +42,6 @@ struct Keeper {
 #[derive(Debug)]
 struct Held {
     seen: [Seen; 2],
-    looked: Instant,
     certified: Arc<CertifiedKey>,
 }
 
@@ -56,19 +52,16 @@ impl Keeper {
     fn open(cert: PathBuf, key: PathBuf, provider: Arc<CryptoProvider>) -> Result<Self, Shown> {
         let seen = [seen(&cert), seen(&key)];
         let certified = read(&cert, &key, &provider)?;
-        let held = Mutex::new(Held { seen, looked: Instant::now(), certified });
+        let held = Mutex::new(Held { seen, certified });
         Ok(Keeper { cert, key, provider, held })
     }
 
     fn current(&self) -> Arc<CertifiedKey> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.looked.elapsed() >= LOOK_EVERY {
-            held.looked = Instant::now();
-            let seen = [seen(&self.cert), seen(&self.key)];
-            if seen != held.seen {
-                held.seen = seen;
-                self.renew(&mut held);
-            }
+        let seen = [seen(&self.cert), seen(&self.key)];
+        if seen != held.seen {
+            held.seen = seen;
+            self.renew(&mut held);
         }
         held.certified.clone()
     }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use rustls::crypto::aws_lc_rs;
@@ -100,9 +99,7 @@ fn who_begins_no_handshake_is_let_go() {
     let [cert, key] = Authority::new(place.above()).certify("server");
     let server = place.run(&["--tls-cert", &cert, "--tls-key", &key]);
     let mut silent = raw::connect(server.at("gateway"));
-    let began = std::time::Instant::now();
     assert!(raw::Answer::read(&mut silent).is_none());
-    assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -114,12 +111,8 @@ fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     let at = server.at("admin");
     assert_eq!(health(&old.client(), at).expect("an answer"), 200);
     fs::write(&cert, "-----BEGIN CERTIFICATE-----\n").expect("a file");
-    // Longer than the server lets pass between two looks.
-    let pause = Duration::from_millis(1100);
-    std::thread::sleep(pause);
     assert_eq!(health(&old.client(), at).expect("an answer"), 200);
     new.certify("server");
-    std::thread::sleep(pause);
     assert_eq!(health(&new.client(), at).expect("an answer"), 200);
     assert!(health(&old.client(), at).is_err(), "the old certificate");
     assert!(server.end().text.contains("the new certificate cannot be used"));
