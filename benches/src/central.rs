@@ -4,6 +4,7 @@
 mod bare;
 mod load;
 mod ours;
+mod peer;
 mod postgres;
 mod scaling;
 mod sign;
@@ -34,6 +35,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     let echo = bare::Server::echo()?;
     let mut rows = under_load(&ours, &bare, &echo)?;
     rows.push(alone(&ours, &echo)?);
+    rows.push(beside_a_peer(&ours)?);
     drop((ours, bare, echo));
     rows.extend(postgres::rows()?);
     rows.extend(scaling::rows()?);
@@ -103,6 +105,25 @@ fn alone(ours: &ours::Server, echo: &bare::Server) -> Result<Row> {
     })?;
     let names = ("ours", "append, fdatasync and bare echo");
     Ok(Row::of_pairs("signed checkout alone, median / bare", &pairs, bound, US, names))
+}
+
+/// Another license server with the same clients. Both answer when what they did is durable; only
+/// ours signs.
+fn beside_a_peer(ours: &ours::Server) -> Result<Row> {
+    const CONNECTIONS: usize = 8;
+    const REQUESTS: usize = 500;
+    // More than all runs together take: none is bound twice.
+    let peer = peer::Server::start(40 * REQUESTS)?;
+    let bound = Some(0.1);
+    let pairs = against(bound, || {
+        let pair = turns(
+            || load::run(ours.at, CONNECTIONS, REQUESTS, &|number| ours.checkout(number)),
+            || load::run(peer.at, CONNECTIONS, REQUESTS, &|number| peer.bind(number)),
+        )?;
+        Ok(Pair { ours_s: pair.0.wall_s, limit_s: pair.1.wall_s })
+    })?;
+    let names = ("ours", "netviper-talos, bind");
+    Ok(Row::of_pairs("signed checkout, 8 connections / a peer", &pairs, bound, US, names))
 }
 
 /// A B A B: medians of what each took.

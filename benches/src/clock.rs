@@ -1,6 +1,6 @@
 //! The clocks of the measurements: time on the wall, and processor time of one thread.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -19,6 +19,18 @@ pub(crate) fn cpu_s(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     let start = thread_s();
     work()?;
     Ok(thread_s() - start)
+}
+
+/// Waits until it is so; none if it is not within ten seconds.
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) -> Option<()> {
+    let start = Instant::now();
+    while !is_so() {
+        if start.elapsed() > Duration::from_secs(10) {
+            return None;
+        }
+        std::thread::yield_now();
+    }
+    Some(())
 }
 
 fn thread_s() -> f64 {
