@@ -17,6 +17,7 @@ mod entries;
 mod first_run;
 mod grammar;
 mod key_stores;
+mod live;
 mod malformed;
 mod options;
 mod owner;

@@ -138,12 +138,15 @@ impl World {
 
     /// Makes a License Central in `central/`, for a vendor of its own, and logs in as its owner.
     pub(crate) fn found_central(&mut self) {
-        self.database = crate::postgresql::new_database();
-        let init = "init --data central --vendor acme --name Acme --test";
-        let mut command = self.server();
-        let made = run(command.args(init.split_whitespace()), "");
-        assert_eq!(made.code, 0, "{made:?}");
+        self.init_central("--test").ok();
         self.start_central();
+    }
+
+    /// Makes one in `central/` and does not start it.
+    pub(crate) fn init_central(&mut self, options: &str) -> Outcome {
+        self.database = crate::postgresql::new_database();
+        let init = format!("init --data central --vendor acme --name Acme {options}");
+        run(self.server().args(init.split_whitespace()), "")
     }
 
     /// Starts the License Central in `central/`, at addresses that are free, and logs in.
