@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::errors::{ErrorCode, Shown};
+use protocol::ids::RootFp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,6 +23,13 @@ pub(crate) struct Client {
     agent: Agent,
     base: String,
     key: Option<Zeroizing<String>>,
+}
+
+/// Whose Gateway it is.
+#[derive(Deserialize)]
+pub(crate) struct Firm {
+    root_fp: String,
+    pub(crate) name: String,
 }
 
 /// A refusal, as the server sends it.
@@ -90,6 +98,20 @@ impl Client {
 
     fn bearer(&self) -> Option<Zeroizing<String>> {
         self.key.as_ref().map(|key| Zeroizing::new(format!("Bearer {}", key.as_str())))
+    }
+}
+
+impl Firm {
+    /// The firm behind this Gateway.
+    pub(crate) fn of(client: &Client) -> Result<Self> {
+        client.get("")
+    }
+
+    /// How containers know it.
+    pub(crate) fn root_fp(&self) -> Result<RootFp> {
+        RootFp::from_hex(&self.root_fp).ok_or_else(|| {
+            Shown::usage("the Gateway names no vendor", "Check its address: it ends in the vendor.")
+        })
     }
 }
 

@@ -21,6 +21,7 @@ use crate::carrier::Reach;
 use crate::domain::anchors::{self, Head};
 use crate::domain::central::Central;
 use crate::listen::{self, Bounds, Gate};
+use crate::place::Directories;
 
 /// How often messages that are due are looked for.
 const CARRY_PAUSE: Duration = Duration::from_secs(1);
@@ -47,7 +48,7 @@ pub struct Addresses {
 /// Serves until it is told to end (SIGTERM, SIGINT); what was begun is finished. `ready` is called
 /// when all of them listen.
 pub async fn serve(
-    central: Arc<Central>,
+    (central, directories): (Arc<Central>, Directories),
     args: &ServeArgs,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
@@ -73,7 +74,7 @@ pub async fn serve(
         let gate = Gate::new(name, bounds, app.metrics().clone());
         faces.spawn(listen::serve(listener, router, gate, ended.clone()));
     }
-    let mut signals = signals()?;
+    let (mut signals, hangup) = (signals()?, heard(SignalKind::hangup())?);
     ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at, metrics: metrics_at });
     let [term, int] = &mut signals;
     let mut anchor = Anchor { central, dir: args.place.data.clone(), last: None };
@@ -82,6 +83,7 @@ pub async fn serve(
         _ = int.recv() => {}
         () = anchor.each_minute() => {}
         () = carry(&app) => {}
+        () = reread(hangup, directories, app.central()) => {}
         () = sweep(app.central()) => {}
         () = sweep_seats(app.central()) => {}
     }
@@ -91,6 +93,18 @@ pub async fn serve(
     while faces.join_next().await.is_some() {}
     anchor.write();
     Ok(())
+}
+
+/// Reads the vendors' directories again at each SIGHUP.
+async fn reread(mut hangup: Signal, directories: Directories, central: &Arc<Central>) {
+    let directories = Arc::new(directories);
+    while hangup.recv().await.is_some() {
+        let (directories, central) = (directories.clone(), central.clone());
+        let read = tokio::task::spawn_blocking(move || directories.reread(&central)).await;
+        if let Err(error) = read {
+            tracing::error!(%error, "the vendors' directories were not read again");
+        }
+    }
 }
 
 /// Carries messages to webhooks, again and again.
@@ -180,6 +194,7 @@ fn app(central: Arc<Central>, args: &ServeArgs) -> Result<App, Shown> {
         per_key: args.key_rate.map_or(usual.per_key, rate),
         per_address: args.address_rate.map_or(usual.per_address, rate),
         wrong: usual.wrong,
+        times: usual.times,
     };
     Ok(App::with(central, Settings { rates, proxy_header, reach, ..Settings::default() }))
 }
@@ -224,6 +239,9 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Shown>
 
 /// What ends the server. Heard from before it says that it is ready.
 fn signals() -> Result<[Signal; 2], Shown> {
-    let heard = |kind| signal(kind).map_err(|error| Shown::conflict(error, "Repeat the command."));
     Ok([heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?])
+}
+
+fn heard(kind: SignalKind) -> Result<Signal, Shown> {
+    signal(kind).map_err(|error| Shown::conflict(error, "Repeat the command."))
 }

@@ -14,4 +14,6 @@ mod signer;
 mod stage;
 mod strict;
 mod table;
+mod time;
+mod trust;
 mod webhooks;
