@@ -4,10 +4,36 @@ use crate::{Outcome, repo};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+/// How a source names a path that cargo knows while it builds.
+const OWN_PATHS: &[&str] = &["env!(\"CARGO_MANIFEST_DIR\"", "env!(\"CARGO_BIN_EXE_"];
+
 /// Makes a copy equal to the work tree. Equal files stay untouched, so that cargo builds only what
 /// differs.
 pub(crate) fn of_work_tree(to: &Path) -> Outcome {
     mirror(&repo::root(), &repo::files()?, to)
+}
+
+/// Makes a first copy with the times of the work tree: what was built there counts as built here.
+/// Sources that hold the path they are built at keep the present time, and are built anew.
+pub(crate) fn with_times(to: &Path) -> Outcome {
+    let (from, files) = (repo::root(), repo::files()?);
+    mirror(&from, &files, to)?;
+    for file in files {
+        let source = from.join(&file);
+        let text = std::fs::read(&source)?;
+        let text = String::from_utf8_lossy(&text);
+        if !OWN_PATHS.iter().any(|path| text.contains(path)) {
+            set_time(&to.join(&file), &source)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file the time of another.
+pub(crate) fn set_time(file: &Path, of: &Path) -> Outcome {
+    let time = std::fs::metadata(of)?.modified()?;
+    // Opened for reading: programs and what may not be written have times too.
+    Ok(std::fs::File::open(file)?.set_modified(time)?)
 }
 
 fn mirror(from: &Path, files: &[PathBuf], to: &Path) -> Outcome {

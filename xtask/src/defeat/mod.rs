@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         println!("checks: 0 passed, 0 failed");
         return Ok(());
     }
-    seed::copy_dependencies(&repo::target())?;
+    tree::prepare()?;
     let (mut passed, mut failed) = (0, 0);
     for patch in chosen {
         let verdict = verdict::of(patch)?;
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     fn patches(count: usize) -> Vec<Patch> {
-        let text = "Removes: a check\nPackage: p\nTest: t\n\n--- a/f\n+++ b/f\n";
+        let text = "Removes: a check\nTarget: --lib\nTest: t\n\n--- a/f\n+++ b/f\n";
         (0..count).map(|n| Patch::parse(&format!("sec_{n}"), text).unwrap()).collect()
     }
 

@@ -2,14 +2,12 @@
 //!
 //! ```text
 //! Removes: the comparison of the firm's sequence number
-//! Package: strongroom-engine
 //! Target: --test attacks
 //! Test: sec_s07
 //! ```
 //!
-//! `Package` and `Test` go to `cargo test -p PACKAGE TARGET -- TEST`. `Target` may be left out,
-//! then all test programs of the package are built. `Programs: yes` builds `strongroom` and the
-//! loader too, patched.
+//! `Target` and `Test` go to `cargo test TARGET -- TEST`, of the whole workspace. `Programs: yes`
+//! builds `strongroom` and the loader too, patched.
 
 use crate::Outcome;
 use std::path::{Path, PathBuf};
@@ -21,7 +19,6 @@ pub(super) struct Patch {
     pub(super) file: PathBuf,
     /// The defense, in words.
     pub(super) removes: String,
-    pub(super) package: String,
     /// Arguments of cargo that choose the test program.
     pub(super) target: Vec<String>,
     /// Filter of the test that must turn red.
@@ -50,7 +47,6 @@ impl Patch {
         let value = value.trim().to_owned();
         match key {
             "Removes" => self.removes = value,
-            "Package" => self.package = value,
             "Target" => self.target = value.split_whitespace().map(str::to_owned).collect(),
             "Test" => self.test = value,
             "Programs" => self.programs = value == "yes",
@@ -60,8 +56,12 @@ impl Patch {
     }
 
     fn complete(&self, has_diff: bool) -> Result<(), String> {
-        let wanted = [("Removes", &self.removes), ("Package", &self.package), ("Test", &self.test)];
-        if let Some((key, _)) = wanted.iter().find(|(_, value)| value.is_empty()) {
+        let wanted = [
+            ("Removes", self.removes.is_empty()),
+            ("Target", self.target.is_empty()),
+            ("Test", self.test.is_empty()),
+        ];
+        if let Some((key, _)) = wanted.iter().find(|(_, missing)| *missing) {
             return Err(format!("{}: no `{key}:` line", self.name));
         }
         if has_diff { Ok(()) } else { Err(format!("{}: no diff", self.name)) }
@@ -86,20 +86,20 @@ pub(super) fn read_all(dir: &Path) -> Outcome<Vec<Patch>> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "Removes: the check of a\nPackage: p\nTarget: --test attacks\n\
+    const GOOD: &str = "Removes: the check of a\nTarget: --test attacks\n\
         Test: sec_x01\nPrograms: yes\n\n--- a/f\n+++ b/f\n@@ -1 +1 @@\nKey: not a head line\n";
 
     #[test]
     fn the_head_says_what_to_run() {
         let patch = Patch::parse("sec_x01", GOOD).unwrap();
-        assert_eq!((patch.package.as_str(), patch.test.as_str()), ("p", "sec_x01"));
         assert_eq!(patch.target, ["--test", "attacks"]);
+        assert_eq!(patch.test, "sec_x01");
         assert!(patch.programs);
     }
 
     #[test]
     fn a_head_that_lacks_something_is_refused_by_name() {
-        for (line, key) in [("Removes", "Removes"), ("Package", "Package"), ("Test", "Test")] {
+        for (line, key) in [("Removes", "Removes"), ("Target", "Target"), ("Test", "Test")] {
             let bad: String =
                 GOOD.lines().filter(|l| !l.starts_with(line)).map(|l| format!("{l}\n")).collect();
             let said = Patch::parse("sec_x01", &bad).unwrap_err();

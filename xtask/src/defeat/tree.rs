@@ -1,6 +1,7 @@
 //! The copy of the work tree in which patches are applied.
 
 use super::patch::Patch;
+use super::seed;
 use crate::{Outcome, mirror, repo};
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,6 +9,22 @@ use std::process::Command;
 /// The copy.
 pub(super) fn dir() -> PathBuf {
     repo::target().join("defeat/tree")
+}
+
+/// Makes the copy and what is built of it, together: one without the other would be built by times
+/// that mean nothing.
+pub(super) fn prepare() -> Outcome {
+    let build = seed::build_dir(&repo::target());
+    if build.exists() && dir().exists() {
+        return Ok(());
+    }
+    for half in [&build, &dir()] {
+        if half.exists() {
+            std::fs::remove_dir_all(half)?;
+        }
+    }
+    seed::take_over(&repo::target())?;
+    mirror::with_times(&dir())
 }
 
 /// Makes the copy equal to the work tree.

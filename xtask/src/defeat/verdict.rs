@@ -4,7 +4,6 @@ use super::patch::Patch;
 use super::{seed, tree};
 use crate::{Outcome, repo};
 use std::fmt;
-use std::path::Path;
 use std::process::{Command, Output};
 
 /// A test that hangs is ended after this time. No test that is red or green comes near it.
@@ -54,28 +53,40 @@ pub(super) fn of(patch: &Patch) -> Outcome<Verdict> {
     if !built.status.success() {
         return Ok(Verdict::DoesNotCompile(text(&built.stderr)));
     }
-    let mut cargo = cargo_test(patch, &tree::dir(), HANG);
-    let done = cargo.args(["--", &patch.test]).output()?;
+    let mut tests = cargo(HANG, &["test", "--no-fail-fast"]);
+    let done = tests.args(&patch.target).args(["--", &patch.test]).output()?;
     Ok(judge(patch, done.status.code(), &text(&done.stdout)))
 }
 
 fn build(patch: &Patch) -> Outcome<Output> {
     if patch.programs {
-        let mut dev = Command::new("./dev");
-        dev.arg("build").current_dir(tree::dir());
-        dev.env("CARGO_TARGET_DIR", seed::build_dir(&repo::target()));
-        let built = dev.output()?;
-        if !built.status.success() {
-            return Ok(built);
+        for command in [&mut cargo(BUILD, &["build", "--bins"]), &mut loader()] {
+            let built = command.output()?;
+            if !built.status.success() {
+                return Ok(built);
+            }
         }
     }
-    Ok(cargo_test(patch, &tree::dir(), BUILD).arg("--no-run").output()?)
+    Ok(cargo(BUILD, &["test", "--no-run"]).args(&patch.target).output()?)
 }
 
-fn cargo_test(patch: &Patch, dir: &Path, limit: &str) -> Command {
+/// Always of the one selection that `./dev` names: with another one, dependencies have other
+/// features and are built anew.
+fn cargo(limit: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=10", limit, "cargo", "test", "--no-fail-fast", "--locked"]);
-    command.current_dir(dir).args(["--package", &patch.package]).args(&patch.target);
+    command.args(["--kill-after=10", limit, "cargo"]).args(arguments);
+    command.args(["--locked", "--workspace", "--exclude", "strongroom-loader"]);
+    in_copy(command)
+}
+
+fn loader() -> Command {
+    let mut command = Command::new("./dev");
+    command.arg("loader");
+    in_copy(command)
+}
+
+fn in_copy(mut command: Command) -> Command {
+    command.current_dir(tree::dir());
     command.env("CARGO_TARGET_DIR", seed::build_dir(&repo::target()));
     command
 }

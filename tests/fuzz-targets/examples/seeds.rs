@@ -86,7 +86,7 @@ fn texts() {
 }
 
 fn write(target: &str, inputs: &[Vec<u8>]) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     std::fs::create_dir_all(&dir).expect("the corpus can be written");
     for (n, input) in inputs.iter().enumerate() {
         std::fs::write(dir.join(format!("seed-{n}")), input).expect("the corpus can be written");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use strongroom_fuzz_targets::TARGETS;
 
 fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")
 }
 
 fn names(dir: &Path) -> Vec<String> {
