@@ -113,7 +113,8 @@ fn what_is_no_request_of_a_container_of_this_vendor_is_refused() {
     let mut forged = good.clone();
     forged[60] ^= 1;
     ask(&stage, &forged).refused(422, "S0206");
-    stage.post("/v1/other/time", &json!({ "request": "?" })).refused(404, "S0B05");
+    let other = json!({ "request": BASE64.encode(&good) });
+    stage.post("/v1/other/time", &other).refused(404, "S0B05");
 }
 
 #[test]

@@ -138,12 +138,17 @@ impl World {
 
     /// Makes a License Central in `central/`, for a vendor of its own, and logs in as its owner.
     pub(crate) fn found_central(&mut self) {
+        self.init_central();
+        self.start_central();
+    }
+
+    /// Makes one that does not run yet.
+    pub(crate) fn init_central(&mut self) {
         self.database = crate::postgresql::new_database();
         let init = "init --data central --vendor acme --name Acme --test";
         let mut command = self.server();
         let made = run(command.args(init.split_whitespace()), "");
         assert_eq!(made.code, 0, "{made:?}");
-        self.start_central();
     }
 
     /// Starts the License Central in `central/`, at addresses that are free, and logs in.
