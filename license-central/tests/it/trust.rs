@@ -165,8 +165,8 @@ fn a_running_central_takes_over_what_follows_and_says_so() {
     assert_eq!((&trust["agree"], &trust["server"]), (&json!(true), &trust["signer"]));
     assert_eq!(trust["server"]["root_version"], 2);
     let audit = stage.owner(("admin", "GET", "/v1/audit?limit=200"), &json!({})).ok(200).body;
-    let rows = audit["rows"].as_array().expect("rows").iter();
-    let told = rows.filter(|row| row["action"] == "vendor.trust").last().expect("an entry");
+    let mut rows = audit["rows"].as_array().expect("rows").iter();
+    let told = rows.rfind(|row| row["action"] == "vendor.trust").expect("an entry");
     assert_eq!(told["detail"], "root version 2, revocations of epoch 1");
     // A container that gets nothing else is brought it, and asks for nothing more.
     let got = stage.gateway("collections", &mut dongle, json!({})).ok(200);
