@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::errors::{ErrorCode, Shown};
+use protocol::ids::RootFp;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -30,6 +31,13 @@ pub(crate) struct Client {
     agent: Agent,
     base: String,
     key: Option<Zeroizing<String>>,
+}
+
+/// Whose Gateway it is.
+#[derive(Deserialize)]
+pub(crate) struct Firm {
+    root_fp: String,
+    pub(crate) name: String,
 }
 
 /// A refusal, as the server sends it.
@@ -108,6 +116,20 @@ impl Client {
 
     fn bearer(&self) -> Option<Zeroizing<String>> {
         self.key.as_ref().map(|key| Zeroizing::new(format!("Bearer {}", key.as_str())))
+    }
+}
+
+impl Firm {
+    /// The firm behind this Gateway.
+    pub(crate) fn of(client: &Client) -> Result<Self> {
+        client.get("")
+    }
+
+    /// How containers know it.
+    pub(crate) fn root_fp(&self) -> Result<RootFp> {
+        RootFp::from_hex(&self.root_fp).ok_or_else(|| {
+            Shown::usage("the Gateway names no vendor", "Check its address: it ends in the vendor.")
+        })
     }
 }
 

@@ -50,13 +50,14 @@ fn init(args: &InitArgs) -> Result<u8, Shown> {
 fn serve(args: &ServeArgs) -> Result<u8, Shown> {
     log_to_stderr();
     let (signer, passphrase_file) = (args.signer.as_deref(), args.passphrase_file.as_deref());
-    let central = Arc::new(place::open(&args.place, signer, passphrase_file)?);
+    let (central, directories) = place::open(&args.place, signer, passphrase_file)?;
+    let central = Arc::new(central);
     show_journals(&central);
     // Its store has threads of its own, which must not end on those of the listeners.
     let _outlives_the_runtime = central.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Shown::conflict(error, "Repeat the command."))?;
-    runtime.block_on(server::serve(central, args, |at| {
+    runtime.block_on(server::serve((central, directories), args, |at| {
         let scheme = if args.tls.tls_cert.is_some() { "https" } else { "http" };
         let (sales, gateway, admin) =
             [at.sales, at.gateway, at.admin].map(|at| format!("{scheme}://{at}")).into();

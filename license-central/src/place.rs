@@ -7,7 +7,8 @@
 //! vendors/ID/       a vendor directory each, as `strongroom vendor init` makes them
 //! signer.toml       the most that the signer signs
 //! signer.sock       where the signer listens
-//! journal/          what it wrote down before it signed, unless --journal names another folder
+//! journal/          what it wrote down before it signed, unless --journal names another folder;
+//!                   the last time that it certified, and whom the vendor trusted last
 //! ```
 
 use std::collections::BTreeMap;
@@ -15,10 +16,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protocol::errors::Shown;
+use protocol::errors::{ErrorCode, Shown};
 use protocol::ids::{hex, parse_hex};
 use protocol::objects::root::Mode;
-use vendor::{Passphrase, Secrets, Vendor, files};
+use vendor::trust::Trust;
+use vendor::{KeyRing, Passphrase, Secrets, Vendor, files};
 
 use crate::args::{InitArgs, PlaceArgs, SignerArgs};
 use crate::clock::SystemClock;
@@ -141,21 +143,62 @@ pub fn open(
     place: &PlaceArgs,
     signer: Option<&Path>,
     passphrase_file: Option<&Path>,
-) -> Result<Central, Shown> {
+) -> Result<(Central, Directories), Shown> {
     let secret = secret(place)?;
     let link = Arc::new(match signer {
         Some(socket) => Link::to(socket),
         None => start_signer(place, passphrase_file)?,
     });
-    let mut firms = BTreeMap::new();
-    for (id, path) in vendors(place)? {
-        let signer = RemoteSigner { link: link.clone(), vendor: id.clone() };
-        let trust = Vendor::open(&path)?.trust;
-        firms.insert(id, Arc::new(Firm { trust, signer: Box::new(signer) }));
-    }
+    let directories = Directories { paths: vendors(place)?, link };
+    let firms = directories.paths.iter().map(|(id, path)| {
+        let firm = directories.firm(id, path)?;
+        Ok((id.clone(), Arc::new(firm)))
+    });
+    let firms = firms.collect::<Result<_, Shown>>()?;
     let store = open_store(place)?;
     store.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
-    Ok(central(Arc::new(store), secret, firms))
+    let central = central(Arc::new(store), secret, firms);
+    for (id, path) in &directories.paths {
+        let noted = central.note_trust(id).map_err(Refusal::shown);
+        noted.map_err(|error| error.about(path.display()))?;
+    }
+    Ok((central, directories))
+}
+
+/// The vendors' directories of a server that runs, and the way to its signer.
+pub struct Directories {
+    paths: Vec<(String, PathBuf)>,
+    link: Arc<Link>,
+}
+
+impl Directories {
+    fn firm(&self, id: &str, path: &Path) -> Result<Firm, Shown> {
+        let signer = RemoteSigner { link: self.link.clone(), vendor: id.to_owned() };
+        Ok(Firm { trust: Vendor::open(path)?.trust, signer: Box::new(signer) })
+    }
+
+    /// Takes over what the directories say now: roots, revocations, and at the signer keys. What is
+    /// older, or cannot be read, changes nothing.
+    pub fn reread(&self, central: &Central) {
+        for (id, path) in &self.paths {
+            match self.reread_one(central, id, path) {
+                Ok(is_new) => tracing::info!(vendor = id, is_new, "roots were read again"),
+                Err(error) => {
+                    let why = error.title(&|at_s| at_s.to_string());
+                    let code = error.code();
+                    tracing::error!(vendor = id, code, why, "roots stay as they were");
+                }
+            }
+        }
+    }
+
+    /// The signer first: what it signs by a root that containers do not have yet, they take when
+    /// they ask again.
+    fn reread_one(&self, central: &Central, id: &str, path: &Path) -> Result<bool, Shown> {
+        let next = self.firm(id, path)?;
+        next.signer.reread()?;
+        central.take_over(id, next).map_err(Refusal::shown)
+    }
 }
 
 /// Opens a Central that issues nothing: for looking at its records, and putting them right.
@@ -191,18 +234,30 @@ pub fn open_signer(args: &SignerArgs) -> Result<(Arc<SignerProcess>, PathBuf), S
     make_private(&journals)?;
     let caps_path = place.data.join(CAPS_FILE);
     let caps = CapsFile::read(&caps_path)?;
-    let secrets = ServerSecrets::new(args.passphrase_file.as_deref());
+    let paths: BTreeMap<String, PathBuf> = vendors(place)?.into_iter().collect();
     let mut keepers = BTreeMap::new();
-    for (id, path) in vendors(place)? {
-        let vendor = Vendor::open(&path)?;
-        let signer = LocalSigner::new(vendor.trust.clone(), vendor.keys(&secrets)?);
-        let (root_fp, journal) = (vendor.root.root_fp, journal::path_of(&journals, &id));
+    for (id, path) in &paths {
+        let (trust, keys) = open_keys(path, args.passphrase_file.as_deref())?;
+        let root_fp = trust.root_fp().unwrap_or_default();
+        let (signer, journal) = (LocalSigner::new(trust, keys), journal::path_of(&journals, id));
         let clock = Arc::new(SystemClock);
-        let keeper = Keeper::open(signer, root_fp, &journal, caps.of(&id), clock)?;
-        keepers.insert(id, keeper);
+        let keeper = Keeper::open(signer, root_fp, &journal, caps.of(id), clock);
+        keepers.insert(id.clone(), keeper.map_err(|error| error.about(path.display()))?);
     }
     let socket = args.socket.clone().unwrap_or_else(|| place.data.join(SOCKET_FILE));
-    Ok((Arc::new(SignerProcess::new(keepers, caps_path)), socket))
+    let passphrase_file = args.passphrase_file.clone();
+    let reopen = Box::new(move |id: &str| match paths.get(id) {
+        Some(path) => open_keys(path, passphrase_file.as_deref()),
+        None => Err(ErrorCode::RecordMissing.failure().into()),
+    });
+    Ok((Arc::new(SignerProcess::new(keepers, caps_path, reopen)), socket))
+}
+
+/// Roots, revocations and keys of a vendor, as its directory has them now.
+fn open_keys(path: &Path, passphrase_file: Option<&Path>) -> Result<(Trust, KeyRing), Shown> {
+    let vendor = Vendor::open(path)?;
+    let keys = vendor.keys(&ServerSecrets::new(passphrase_file))?;
+    Ok((vendor.trust, keys))
 }
 
 /// Starts this program as the signer. Secrets go the way they came: by the environment, or the name

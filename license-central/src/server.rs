@@ -21,6 +21,7 @@ use crate::carrier::Reach;
 use crate::domain::anchors::{self, Head};
 use crate::domain::central::Central;
 use crate::listen::{Bounds, Face, Gate};
+use crate::place::Directories;
 use crate::tls;
 
 /// How often messages that are due are looked for.
@@ -48,7 +49,7 @@ pub struct Addresses {
 /// Serves until it is told to end (SIGTERM, SIGINT); what was begun is finished. `ready` is called
 /// when all of them listen.
 pub async fn serve(
-    central: Arc<Central>,
+    (central, directories): (Arc<Central>, Directories),
     args: &ServeArgs,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), Shown> {
@@ -77,7 +78,7 @@ pub async fn serve(
         let face = Face { listener, tls: tls.clone(), router, gate };
         faces.spawn(face.serve(ended.clone()));
     }
-    let mut signals = signals()?;
+    let (mut signals, hangup) = (signals()?, heard(SignalKind::hangup())?);
     ready(Addresses { sales: sales_at, gateway: gateway_at, admin: admin_at, metrics: metrics_at });
     let [term, int] = &mut signals;
     let mut anchor = Anchor { central, dir: args.place.data.clone(), last: None };
@@ -86,6 +87,7 @@ pub async fn serve(
         _ = int.recv() => {}
         () = anchor.each_minute() => {}
         () = carry(&app) => {}
+        () = reread(hangup, directories, app.central()) => {}
         () = sweep(app.central()) => {}
         () = sweep_seats(app.central()) => {}
     }
@@ -95,6 +97,18 @@ pub async fn serve(
     while faces.join_next().await.is_some() {}
     anchor.write();
     Ok(())
+}
+
+/// Reads the vendors' directories again at each SIGHUP.
+async fn reread(mut hangup: Signal, directories: Directories, central: &Arc<Central>) {
+    let directories = Arc::new(directories);
+    while hangup.recv().await.is_some() {
+        let (directories, central) = (directories.clone(), central.clone());
+        let read = tokio::task::spawn_blocking(move || directories.reread(&central)).await;
+        if let Err(error) = read {
+            tracing::error!(%error, "the vendors' directories were not read again");
+        }
+    }
 }
 
 /// Carries messages to webhooks, again and again.
@@ -184,6 +198,7 @@ fn app(central: Arc<Central>, args: &ServeArgs) -> Result<App, Shown> {
         per_key: args.key_rate.map_or(usual.per_key, rate),
         per_address: args.address_rate.map_or(usual.per_address, rate),
         wrong: usual.wrong,
+        times: usual.times,
     };
     Ok(App::with(central, Settings { rates, proxy_header, reach, ..Settings::default() }))
 }
@@ -232,6 +247,9 @@ async fn listen(
 
 /// What ends the server. Heard from before it says that it is ready.
 fn signals() -> Result<[Signal; 2], Shown> {
-    let heard = |kind| signal(kind).map_err(|error| Shown::conflict(error, "Repeat the command."));
     Ok([heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?])
+}
+
+fn heard(kind: SignalKind) -> Result<Signal, Shown> {
+    signal(kind).map_err(|error| Shown::conflict(error, "Repeat the command."))
 }

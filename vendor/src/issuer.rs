@@ -49,16 +49,10 @@ impl<'a> Issuer<'a> {
             warnings
                 .push("the vendor's root has expired: make the next with vendor key rotate".into());
         }
-        let Some(part) = &self.trust.revocation else { return Ok(warnings) };
-        let revocation = Revocation::verify(self.root, &part.unverified()?).map_err(|_| {
-            let failure = Shown::from(ErrorCode::RevocationRefused.failure());
-            failure.hinting("Make them again for the newest root: strongroom vendor key revoke.")
-        })?;
-        let (body, epoch) = (&revocation.body, u64::from(revocation.epoch));
-        if body.containers.contains(&id) {
-            return Err(ErrorCode::ContainerRevoked.with(epoch, 0).into());
-        }
-        if body.names_firmware(Version(firmware)) {
+        self.check_container(id)?;
+        let Some(revocation) = self.revocation()? else { return Ok(warnings) };
+        if revocation.body.names_firmware(Version(firmware)) {
+            let epoch = revocation.epoch.into();
             return Err(ErrorCode::FirmwareRevoked.with(firmware.into(), epoch).into());
         }
         match revocation.freshness(now_s, STALE) {
@@ -70,6 +64,32 @@ impl<'a> Issuer<'a> {
             }
         }
         Ok(warnings)
+    }
+
+    /// Refuses a container that is revoked.
+    ///
+    /// # Errors
+    /// As said, or the revocations are not those of the newest root.
+    pub fn check_container(&self, id: ContainerId) -> Result<()> {
+        match self.revocation()? {
+            Some(revocation) if revocation.body.containers.contains(&id) => {
+                Err(ErrorCode::ContainerRevoked.with(revocation.epoch.into(), 0).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The revocations that go with the newest root.
+    ///
+    /// # Errors
+    /// Those that are there go with another.
+    pub fn revocation(&self) -> Result<Option<Revocation>> {
+        let Some(part) = &self.trust.revocation else { return Ok(None) };
+        let verified = Revocation::verify(self.root, &part.unverified()?);
+        verified.map(Some).map_err(|_| {
+            let failure = Shown::from(ErrorCode::RevocationRefused.failure());
+            failure.hinting("Make them again for the newest root: strongroom vendor key revoke.")
+        })
     }
 
     /// The key that signs updates and delegations.
@@ -101,14 +121,23 @@ impl<'a> Issuer<'a> {
         Ok(())
     }
 
+    /// What a container lacks of roots and revocations.
+    pub fn newer(&self, known: &ContextBody) -> Vec<u8> {
+        self.parts(known, false)
+    }
+
     /// What a container lacks of roots and revocations, and by what right a reseller issues.
     pub fn lacking(&self, known: &ContextBody) -> Vec<u8> {
+        self.parts(known, true)
+    }
+
+    fn parts(&self, known: &ContextBody, with_right: bool) -> Vec<u8> {
         let (version, epoch) = (u64::from(known.root_version), u64::from(known.revocation_epoch));
         let new_root = self.root.version > version;
         let wanted = |part: &&Part| match part.header.kind {
             Kind::Root => part.header.seq > version,
             Kind::Revocation => part.header.seq > epoch || new_root,
-            _ => true,
+            _ => with_right,
         };
         let parts = self.trust.objects().filter(wanted);
         parts.flat_map(|part| part.bytes.iter().copied()).collect()

@@ -167,7 +167,8 @@ pub(crate) struct RevokeArgs {
     /// A key that signs licenses, by its id (repeatable)
     #[arg(long, value_name = "ID")]
     pub(crate) key: Vec<String>,
-    /// A container, by the serial that something was issued for (repeatable)
+    /// A container, by the serial that something was issued for, or by the id that License Central
+    /// shows (repeatable)
     #[arg(long, value_name = "SERIAL")]
     pub(crate) serial: Vec<String>,
     /// Firmware: one version, or FIRST..LAST (repeatable)

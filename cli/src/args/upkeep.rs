@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::KeyStoreArgs;
+use super::online::TrustArgs;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TimeArgs {
@@ -17,6 +18,18 @@ pub(crate) struct TimeArgs {
     /// Give the container the vendor's answer
     #[arg(long, value_name = "FILE")]
     pub(crate) apply: Option<PathBuf>,
+    /// Ask the vendor's Gateway, such as https://licenses.example.com/v1/acme, and give the
+    /// container its answer
+    #[arg(long, value_name = "URL", conflicts_with_all = ["firm", "ask", "apply"])]
+    pub(crate) gateway: Option<String>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    /// For a container on another machine: the file that --ask wrote there
+    #[arg(long, value_name = "FILE", requires_all = ["gateway", "response"])]
+    pub(crate) request: Option<PathBuf>,
+    /// Where the Gateway's answer is written, for --apply there
+    #[arg(long, value_name = "FILE", requires = "request")]
+    pub(crate) response: Option<PathBuf>,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -10,28 +10,28 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use container::Container;
 use protocol::errors::{ErrorCode, Shown};
 use protocol::ids::RootFp;
+use protocol::objects::device::ClockClass;
 use protocol::objects::file::{self, FileKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vendor::Result;
 
-use super::update::{UpdateFile, apply_one, describe};
+use super::container::time;
+use super::update::{UpdateFile, apply_one, bring_news, describe};
 use crate::args::{ActivateArgs, Args, CollectArgs, DeliverArgs, MoveArgs, ReleaseArgs};
-use crate::online::Client;
+use crate::online::{Client, Firm};
 use crate::output::Output;
-use crate::{owner, reach};
+use crate::{clock, owner, reach};
 
-/// Whose Gateway it is.
-#[derive(Deserialize)]
-struct Firm {
-    root_fp: String,
-    name: String,
-}
+/// Seconds after which a container is told the time anew, whatever clock it has.
+const TIME_OLD_S: u64 = 86_400;
 
 /// What the container still has to apply.
 #[derive(Deserialize)]
 struct Updates {
     updates: Vec<OneUpdate>,
+    /// Roots and revocations that the container lacks, where no update brings them.
+    trust: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -138,10 +138,8 @@ fn deliver(
     output: &Output,
 ) -> Result<Done> {
     let client = Client::of(&command.gateway)?;
-    let firm: Firm = client.get("")?;
-    let root_fp = RootFp::from_hex(&firm.root_fp).ok_or_else(|| {
-        Shown::usage("the Gateway names no vendor", "Check its address: it ends in the vendor.")
-    })?;
+    let firm = Firm::of(&client)?;
+    let root_fp = firm.root_fp()?;
     let serial = container.serial().to_string();
     if command.dry_run {
         // What Central would issue it issues; so nothing is asked of it.
@@ -173,6 +171,9 @@ fn deliver(
         let receipt = apply_one(update, container, output)?;
         receipts_sent += u32::from(send_receipt(&client, container, &receipt, output));
     }
+    let news = waiting.trust.as_deref().map(|text| take_news(text, container, command, output));
+    let news = news.transpose()?;
+    let certified = refresh_time(&client, container, root_fp, output)?;
     let text = match updates.len() {
         0 => format!("nothing waits for {serial}"),
         1 => format!("1 update is applied to {serial}"),
@@ -180,9 +181,49 @@ fn deliver(
     };
     let data = json!({
         "serial": serial, "vendor": firm.name, "applied": updates.len(),
-        "receipts_sent": receipts_sent, "changes": changes,
+        "receipts_sent": receipts_sent, "changes": changes, "certified": certified,
+        "trust": news,
     });
     Ok(Done { data, text })
+}
+
+/// Brings the container roots and revocations that it does not have yet: what is new.
+fn take_news(
+    text: &str,
+    container: &Container,
+    command: &DeliverArgs,
+    output: &Output,
+) -> Result<Value> {
+    let news = UpdateFile::parse(&unbase64(text)?)?;
+    let (text, change) = describe(&news, Some(container))?;
+    output.say(&text);
+    output.confirm("apply this?", command.yes)?;
+    bring_news(&news, container)?;
+    Ok(change)
+}
+
+/// Has the vendor tell the container the time, where it cannot know it by itself or was told long
+/// ago. Whether it was told: licenses that need it say so when they are used.
+fn refresh_time(
+    client: &Client,
+    container: &Container,
+    firm: RootFp,
+    output: &Output,
+) -> Result<bool> {
+    if !container.firms()?.iter().any(|own| own.root_fp == firm) {
+        return Ok(false);
+    }
+    let (_, body) = reach::context(container, firm)?;
+    let is_old = body.time.certified_s.saturating_add(TIME_OLD_S) < clock::now_s();
+    if body.time.class == ClockClass::Rtc && !is_old {
+        return Ok(false);
+    }
+    let told = time::fetch(client, container, firm);
+    if let Err(error) = &told {
+        let title = error.title(&vendor::times::show);
+        output.say(format!("warning: the container was not told the time ({title})"));
+    }
+    Ok(told.is_ok())
 }
 
 fn read(update: &OneUpdate) -> Result<UpdateFile> {
@@ -190,7 +231,11 @@ fn read(update: &OneUpdate) -> Result<UpdateFile> {
 }
 
 fn decoded(update: &OneUpdate) -> Result<Vec<u8>> {
-    let decoded = BASE64.decode(&update.file);
+    unbase64(&update.file)
+}
+
+fn unbase64(text: &str) -> Result<Vec<u8>> {
+    let decoded = BASE64.decode(text);
     decoded.map_err(|error| Shown::from(ErrorCode::Malformed.failure()).detailed(error))
 }
 

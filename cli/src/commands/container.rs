@@ -3,7 +3,7 @@
 mod inventory;
 mod pin;
 mod retire;
-mod time;
+pub(super) mod time;
 
 pub(super) use inventory::{Inventory, fetch, records};
 

@@ -494,6 +494,14 @@ fn bring(
     Ok(())
 }
 
+/// Brings what is new in a file without an update to a container that has the vendor.
+pub(super) fn bring_news(file: &UpdateFile, container: &Container) -> Result<()> {
+    let (root_fp, firms) = (file.root_fp()?, container.firms()?);
+    let firm = firms.iter().find(|firm| firm.root_fp == root_fp);
+    let firm = firm.ok_or(ErrorCode::FirmUnknown.failure())?;
+    Ok(bring(&file.trust, container, Some(firm))?)
+}
+
 /// Roots and revocations alone, for a vendor that is in the container.
 fn apply_trust(
     file: &UpdateFile,
@@ -501,10 +509,7 @@ fn apply_trust(
     changes: Value,
     output: &Output,
 ) -> Result<()> {
-    let (root_fp, firms) = (file.root_fp()?, container.firms()?);
-    let firm = firms.iter().find(|firm| firm.root_fp == root_fp);
-    let firm = firm.ok_or(ErrorCode::FirmUnknown.failure())?;
-    bring(&file.trust, container, Some(firm))?;
+    bring_news(file, container)?;
     let serial = container.serial().to_string();
     let data = json!({ "serial": serial, "number": null, "changes": changes });
     output.data("update-apply", data, format!("{serial} knows them now"));

@@ -80,6 +80,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(decide))
         .routes(routes!(list_audit))
         .merge(super::keys::routes())
+        .merge(super::trust::routes())
         .merge(super::webhooks::routes())
         .merge(super::serving::routes());
     let (router, document) = routes.split_for_parts();

@@ -32,6 +32,10 @@ pub const HEADERS_LEN_MAX: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
+/// Whom a request comes from, as rates count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Client(pub IpAddr);
+
 /// What may be asked, and how long it may take.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -57,6 +61,7 @@ pub struct Gatekeeper {
     per_key: Limiter<[u8; 32]>,
     per_address: Limiter<IpAddr>,
     wrong: Limiter<IpAddr>,
+    times: Limiter<(Client, [u8; 16])>,
     alarms: Limiter<IpAddr>,
     settings: Settings,
 }
@@ -91,9 +96,16 @@ impl Gatekeeper {
             per_key: Limiter::new(rates.per_key),
             per_address: Limiter::new(rates.per_address),
             wrong: Limiter::new(rates.wrong),
+            times: Limiter::new(rates.times),
             alarms: Limiter::new(Rate::once_an_hour()),
             settings,
         }
+    }
+
+    /// Counts a time token for a container, if this client may ask for it now: else after how many
+    /// milliseconds.
+    pub fn takes_time(&self, client: Client, container: [u8; 16], now_ms: u64) -> Result<(), u64> {
+        self.times.take((client, container), now_ms)
     }
 
     /// Whom a request comes from: what the nearest proxy adds is the last of the list.
@@ -210,11 +222,12 @@ impl Asked {
 }
 
 /// Leads a request through.
-pub async fn pass(State(face): State<Face>, request: Request, next: Next) -> Response {
+pub async fn pass(State(face): State<Face>, mut request: Request, next: Next) -> Response {
     let mut id = [0; 12];
     SystemRandom.fill(&mut id);
     let id = hex(&id);
     let asked = face.asked(&request);
+    request.extensions_mut().insert(Client(asked.client));
     let response = match check(&face, &asked, &request) {
         Err(problem) => problem.into_response(),
         Ok(()) => answer(&face, request, next).await,

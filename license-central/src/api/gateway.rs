@@ -90,6 +90,10 @@ pub struct ActivationRequest {
 pub struct UpdatesReply {
     /// Update files.
     pub updates: Vec<UpdateReply>,
+    /// Where no update brings them: the roots and revocations that the container does not have yet,
+    /// a file, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<String>,
 }
 
 /// One update.
@@ -136,7 +140,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(relocate))
         .routes(routes!(report_loss))
         .routes(routes!(take_receipt))
-        .merge(super::seats::routes());
+        .merge(super::seats::routes())
+        .merge(super::time::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap("gateway", router, document, app)
 }
@@ -302,14 +307,20 @@ where
     let bytes = decode(&context)?;
     let delivered = app.run(move |central| {
         let context = Context::read(&*central.firm(&vendor)?, &bytes)?;
-        central.deliver(&vendor, ACTOR, &context, |work, env, firm| step(work, env, firm, &context))
+        let updates = central
+            .deliver(&vendor, ACTOR, &context, |work, env, firm| step(work, env, firm, &context))?;
+        let trust = if updates.is_empty() { central.news(&vendor, &context)? } else { None };
+        Ok((updates, trust))
     });
+    let (updates, trust) = delivered.await?;
     let update = |one: Delivered| UpdateReply { file: BASE64.encode(one.file), what: one.what };
-    let updates = delivered.await?.into_iter().map(update).collect();
-    Ok(reply(StatusCode::OK, &UpdatesReply { updates }))
+    let updates = updates.into_iter().map(update).collect();
+    let trust = trust.map(|file| BASE64.encode(file));
+    Ok(reply(StatusCode::OK, &UpdatesReply { updates, trust }))
 }
 
-fn decode(text: &str) -> Result<Vec<u8>, Problem> {
+/// A file in base64.
+pub(super) fn decode(text: &str) -> Result<Vec<u8>, Problem> {
     let decoded = BASE64.decode(text);
     decoded.map_err(|error| Refusal::malformed(format!("a file in base64: {error}")).into())
 }

@@ -31,6 +31,8 @@ pub struct Rates {
     pub per_address: Rate,
     /// Wrong tickets, and wrong keys, from one address.
     pub wrong: Rate,
+    /// Time tokens for one container, asked for from one address: those of a day are few for all.
+    pub times: Rate,
 }
 
 impl Default for Rates {
@@ -39,6 +41,7 @@ impl Default for Rates {
             per_key: Rate::per_minute(12_000, 2_000),
             per_address: Rate::per_minute(1_200, 600),
             wrong: Rate::per_minute(10, 30),
+            times: Rate::per_minute(6, 12),
         }
     }
 }

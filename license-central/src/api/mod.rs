@@ -14,6 +14,8 @@ pub mod sales;
 pub mod seats;
 pub mod serving;
 pub mod strict;
+pub mod time;
+pub mod trust;
 mod webhooks;
 
 use std::sync::Arc;

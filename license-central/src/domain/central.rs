@@ -8,6 +8,7 @@ use protocol::crypto::hash::sha256;
 use protocol::errors::ErrorCode;
 use protocol::ids::hex;
 use protocol::objects::file::{self, FileKind};
+use vendor::Issuer;
 
 use super::activation::{Context, Due};
 use super::agreement;
@@ -19,11 +20,13 @@ use super::credentials::Credentials;
 use super::desk::Desk;
 use super::env::{Env, Random};
 use super::firm::{Firm, Leaf};
-use super::keys::Secret;
+use super::firms::Firms;
+use super::keys::{SYSTEM, Secret};
 use super::lapse;
 use super::orders::unhex;
 use super::records::{Answer, Grant};
 use super::refusal::{Outcome, Refusal};
+use super::trusted::{self, TrustMark};
 use super::webhooks;
 use super::work::{Stored, Work};
 use crate::store::{OpenTransaction, Purpose, Store, StoreError};
@@ -49,7 +52,7 @@ pub struct Central {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     secret: Secret,
-    firms: BTreeMap<String, Arc<Firm>>,
+    firms: Firms,
     /// Updates that were signed since it runs.
     signed: AtomicU64,
     group: Group,
@@ -93,6 +96,7 @@ impl Central {
         secret: Secret,
         firms: BTreeMap<String, Arc<Firm>>,
     ) -> Self {
+        let firms = Firms::from(firms);
         let writer = (clock.clone(), random.clone());
         let group = Group::new(store.clone(), move || new_chain(&*writer.0, &*writer.1));
         let desk = (store.clone(), clock.clone(), random.clone(), firms.clone());
@@ -103,7 +107,7 @@ impl Central {
 
     /// The firm of a tenant.
     pub fn firm(&self, tenant: &str) -> Outcome<Arc<Firm>> {
-        let found = self.firms.get(tenant).cloned();
+        let found = self.firms.get(tenant);
         found.ok_or_else(|| Refusal::missing(format!("vendor {tenant:?}")))
     }
 
@@ -136,12 +140,43 @@ impl Central {
         }
         let objects = self.shown(tenant, || Ok(firm.signer.sign(&leaves)?))?;
         self.count_signed(tenant, leaves.len());
-        let lacking = firm.lacking(&context.statement.body)?;
+        // A root that was taken over meanwhile goes along: the signer may know it already.
+        let lacking = self.firm(tenant)?.lacking(&context.statement.body)?;
         let file = |(object, what): (Vec<u8>, String)| Delivered {
             file: file::write(FileKind::Update, &[&lacking, &object]),
             what,
         };
         Ok(objects.into_iter().zip(what).map(file).collect())
+    }
+
+    /// What a container lacks of roots and revocations, for one that gets no update to bring them:
+    /// a file for it, if there is anything. A vendor that is not in it comes in by an update only.
+    pub fn news(&self, tenant: &str, context: &Context) -> Outcome<Option<Vec<u8>>> {
+        let (firm, known) = (self.firm(tenant)?, &context.statement.body);
+        let newer = Issuer::of(&firm.trust)?.newer(known);
+        let is_for_it = known.root_version > 0 && !newer.is_empty();
+        Ok(is_for_it.then(|| file::write(FileKind::Trust, &[&newer])))
+    }
+
+    /// Notes whom a vendor trusts, when it is served for the first time.
+    ///
+    /// # Errors
+    /// Something newer was known here before.
+    pub fn note_trust(&self, tenant: &str) -> Outcome<bool> {
+        let firm = self.firm(tenant)?;
+        self.write(tenant, SYSTEM, |work, _| trusted::take(work, &firm.trust))
+    }
+
+    /// Takes over a firm whose directory says something newer than the one that runs: a root that
+    /// follows, or revocations. Whether anything was new to the records.
+    ///
+    /// # Errors
+    /// It is older, or another branch: all stays as it is.
+    pub fn take_over(&self, tenant: &str, next: Firm) -> Outcome<bool> {
+        TrustMark::of(&self.firm(tenant)?.trust)?.followed_by(&next.trust)?;
+        let is_new = self.write(tenant, SYSTEM, |work, _| trusted::take(work, &next.trust))?;
+        self.firms.replace(tenant, next);
+        Ok(is_new)
     }
 
     /// Frees what lapsed of a tenant.
@@ -277,7 +312,7 @@ impl Central {
 
     /// The tenants that anything is issued for.
     pub fn tenants(&self) -> impl Iterator<Item = &str> {
-        self.firms.keys().map(String::as_str)
+        self.firms.tenants()
     }
 
     fn write_chained<T>(

@@ -5,7 +5,6 @@
 //! the same database, and one that starts anew has forgotten nothing. After the commit all its
 //! leases get one signature.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::central::Clock;
 use super::env::Random;
-use super::firm::Firm;
+use super::firms::Firms;
 use super::lease::{self, Lease};
 use super::refusal::{Outcome, Refusal};
 use super::seats::{Book, Held, Request, SeatLog, forgotten_below};
@@ -50,7 +49,7 @@ pub struct Desk {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    firms: BTreeMap<String, Arc<Firm>>,
+    firms: Firms,
     queue: Mutex<Queue>,
     /// Of whoever commits.
     log: Mutex<SeatLog>,
@@ -74,8 +73,9 @@ impl Desk {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
-        firms: BTreeMap<String, Arc<Firm>>,
+        firms: impl Into<Firms>,
     ) -> Self {
+        let firms = firms.into();
         let log = Mutex::new(new_log(&*clock, &*random));
         Desk { store, clock, random, firms, queue: Mutex::default(), log }
     }

@@ -1,9 +1,9 @@
 //! A firm as Central issues for it: whom containers trust, and who signs.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::errors::{ErrorCode, Failure, Shown};
-use protocol::ids::RootFp;
+use protocol::ids::{ContainerId, RootFp};
 use protocol::limits::DEVICE_BODY_LEN_MAX;
 use protocol::objects::device::Device;
 use protocol::objects::root::Mode;
@@ -16,6 +16,7 @@ use vendor::trust::Trust;
 use vendor::{Issuer, KeyRing, VerifiedStatement, certified};
 
 use super::journal::{Claim, Head, Part};
+use super::trusted::TrustMark;
 
 /// What is to be issued to one container.
 pub struct Wanted<'a> {
@@ -53,6 +54,22 @@ pub trait Signer: Send + Sync {
 
     /// Signs leases of one commit, with one signature, under the key that signs now.
     fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown>;
+
+    /// Tells the container of this certificate the time, by a token that answers its nonce. A
+    /// signer in memory has no clock.
+    fn time_token(&self, _certificate: &[u8], _nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {
+        Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed("it has no clock"))
+    }
+
+    /// Reads keys, roots and revocations again, where it has them from a place that may change.
+    fn reread(&self) -> Result<(), Shown> {
+        Ok(())
+    }
+
+    /// By which root and revocations it signs, where it says so.
+    fn trusted(&self) -> Result<Option<TrustMark>, Shown> {
+        Ok(None)
+    }
 
     /// How far its journal is. A signer in memory has none.
     fn head(&self) -> Result<Head, Shown> {
@@ -103,43 +120,86 @@ impl Firm {
 
 /// A signer in this process, over keys in memory or in a token.
 pub struct LocalSigner {
+    held: Mutex<Held>,
+}
+
+/// Roots and revocations, and the keys that sign by them.
+struct Held {
     trust: Trust,
-    keys: Mutex<KeyRing>,
+    keys: KeyRing,
 }
 
 impl LocalSigner {
     /// With these keys.
     pub fn new(trust: Trust, keys: KeyRing) -> Self {
-        LocalSigner { trust, keys: Mutex::new(keys) }
+        LocalSigner { held: Mutex::new(Held { trust, keys }) }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other roots and keys from now on.
+    pub fn replace(&self, trust: Trust, keys: KeyRing) {
+        *self.held() = Held { trust, keys };
+    }
+
+    /// By which root and revocations it signs.
+    pub fn mark(&self) -> Result<TrustMark, Shown> {
+        TrustMark::of(&self.held().trust)
+    }
+
+    /// Whether its roots and revocations follow what was known before.
+    pub fn follows(&self, known: &TrustMark) -> Result<TrustMark, Shown> {
+        known.followed_by(&self.held().trust)
     }
 
     /// Refuses what names another key than the one that signs.
     pub fn check_key(&self, leaves: &[Leaf]) -> Result<(), Shown> {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let key_id = Issuer::of(&self.trust)?.key(&keys)?.verifying_key().id();
-        if leaves.iter().all(|leaf| leaf.header.key_id == key_id) {
-            return Ok(());
-        }
-        let why = "it was decided under a key that signs no more; take it back and issue anew";
-        Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed(why))
+        check_key(&self.held(), leaves)
+    }
+
+    /// The container of a certificate, which must hold.
+    pub fn device(&self, certificate: &[u8]) -> Result<Device, Shown> {
+        Ok(device(certificate, Issuer::of(&self.held().trust)?.root.body.mode)?)
+    }
+
+    /// A token that answers a container's nonce: the time, give or take so many seconds.
+    pub fn token_at(
+        &self,
+        id: ContainerId,
+        nonce: [u8; 32],
+        time: (u64, u32),
+    ) -> Result<Vec<u8>, Shown> {
+        let held = self.held();
+        Issuer::of(&held.trust)?.time_token(id, nonce, time, &held.keys)
     }
 
     /// Refuses what a reseller may not issue.
     pub fn check_scope(&self, ops: &[UpdateOp]) -> Result<(), Shown> {
-        Issuer::of(&self.trust)?.check_scope(ops)
+        Issuer::of(&self.held().trust)?.check_scope(ops)
     }
+}
+
+fn check_key(held: &Held, leaves: &[Leaf]) -> Result<(), Shown> {
+    let key_id = Issuer::of(&held.trust)?.key(&held.keys)?.verifying_key().id();
+    if leaves.iter().all(|leaf| leaf.header.key_id == key_id) {
+        return Ok(());
+    }
+    let why = "it was decided under a key that signs no more; take it back and issue anew";
+    Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed(why))
 }
 
 impl Signer for LocalSigner {
     fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown> {
-        let issuer = Issuer::of(&self.trust)?;
+        let held = self.held();
+        let issuer = Issuer::of(&held.trust)?;
         let device = device(wanted.certificate, issuer.root.body.mode)?;
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let times = (wanted.issued_s, 0);
-        let draft = issuer.draft(&device, wanted.before, wanted.changes, times, &keys)?;
+        let draft = issuer.draft(&device, wanted.before, wanted.changes, times, &held.keys)?;
         let Draft { before, mut header, body, what } = draft;
         // The header names the key that signs, and the state after it depends on the header.
-        header.key_id = issuer.key(&keys)?.verifying_key().id();
+        header.key_id = issuer.key(&held.keys)?.verifying_key().id();
         let state = next_state_hash(&before.state, &header.hash());
         let after = Point { seq: header.seq, state };
         let issued = Issued { before, after, what, issued_s: wanted.issued_s, superseded: false };
@@ -147,29 +207,33 @@ impl Signer for LocalSigner {
     }
 
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
-        self.check_key(leaves)?;
-        let issuer = Issuer::of(&self.trust)?;
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held();
+        check_key(&held, leaves)?;
         let draft = |leaf: &Leaf| Draft {
             before: Point { seq: leaf.header.seq - 1, state: leaf.header.state },
             header: leaf.header,
             body: leaf.body.clone(),
             what: String::new(),
         };
-        let updates = issuer.sign(leaves.iter().map(draft).collect(), &keys)?;
+        let drafts = leaves.iter().map(draft).collect();
+        let updates = Issuer::of(&held.trust)?.sign(drafts, &held.keys)?;
         Ok(updates.into_iter().map(|update| update.object).collect())
     }
 
     fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
-        let issuer = Issuer::of(&self.trust)?;
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let mut headers: Vec<Header> = leases.iter().map(|lease| lease.header).collect();
         if headers.iter().any(|header| header.kind != Kind::Lease) {
             return Err(ErrorCode::SignerRefused.failure().into());
         }
-        let proofs = keys.sign_batch(&mut headers, issuer.key(&keys)?)?;
+        let held = self.held();
+        let key = Issuer::of(&held.trust)?.key(&held.keys)?;
+        let proofs = held.keys.sign_batch(&mut headers, key)?;
         let signed = headers.iter().zip(&proofs).zip(&leases);
         Ok(signed.map(|((header, proof), one)| write_object(header, proof, &one.body)).collect())
+    }
+
+    fn trusted(&self) -> Result<Option<TrustMark>, Shown> {
+        self.mark().map(Some)
     }
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::desk::Asked;
 use super::firm::{Firm, Leaf};
+use super::firms::Firms;
 use super::refusal::Outcome;
 use super::seats::Held;
 use crate::store::seats::{Seat, SeatState};
@@ -30,7 +31,7 @@ pub struct Lease {
 /// Signs leases for seats that are held: one signature for each firm. By their places in `asked`;
 /// a tenant that has no firm here signs none.
 pub fn sign(
-    firms: &BTreeMap<String, Arc<Firm>>,
+    firms: &Firms,
     asked: &[Asked],
     held: &[Outcome<Held>],
     now_ms: i64,
@@ -47,7 +48,7 @@ pub fn sign(
         let Some(firm) = firms.get(tenant) else { continue };
         let leaf = |at: &usize| {
             let held = held[*at].as_ref().ok()?;
-            Some(leaf(&asked[*at].lease, firm, &held.seat, now_ms))
+            Some(leaf(&asked[*at].lease, &firm, &held.seat, now_ms))
         };
         match firm.signer.sign_leases(places.iter().filter_map(leaf).collect()) {
             Ok(objects) => signed.extend(places.into_iter().zip(objects.into_iter().map(Ok))),

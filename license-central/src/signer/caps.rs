@@ -31,6 +31,9 @@ pub struct Caps {
     products: Products,
     /// Whether licenses may be made perpetual.
     perpetual: bool,
+    /// Time tokens in one day (UTC). Files from before there were any do not name it.
+    #[serde(default = "usual_times")]
+    times: u64,
     /// In one update.
     update: Sums,
     /// In one day (UTC).
@@ -55,6 +58,10 @@ pub struct Sums {
 
 fn one() -> u64 {
     1
+}
+
+fn usual_times() -> u64 {
+    1_000_000
 }
 
 /// Products.
@@ -123,6 +130,15 @@ impl Caps {
     pub fn check_day(&self, sums: Sums) -> Result<(), Shown> {
         let over = sums.over(&self.day);
         over.map_or(Ok(()), |over| Err(over.refused(ErrorCode::CapOfDay, "day")))
+    }
+
+    /// Refuses a time token more than a day may have: `count` with this one.
+    ///
+    /// # Errors
+    /// Names the cap and both values.
+    pub fn check_times(&self, count: u64) -> Result<(), Shown> {
+        let over = Over { name: "times", value: count, most: self.times };
+        if count > self.times { Err(over.refused(ErrorCode::CapOfDay, "caps")) } else { Ok(()) }
     }
 
     fn check_op(&self, op: &UpdateOp) -> Result<(), Shown> {

@@ -1,6 +1,6 @@
 //! What the signer does for one vendor: caps, then the journal, then the signature.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::errors::{ErrorCode, Shown};
@@ -8,13 +8,17 @@ use protocol::ids::RootFp;
 use protocol::objects::update::{UpdateOp, read_ops};
 use protocol::signed::{Header, Kind};
 use vendor::ledger::Issued;
+use vendor::trust::Trust;
+use vendor::{KeyRing, files};
 
 use super::caps::{Caps, Sums};
 use super::index::Index;
 use super::journal::Journal;
+use super::times::{self, Times};
 use crate::domain::central::Clock;
 use crate::domain::firm::{Leaf, LocalSigner, Signer, Wanted};
 use crate::domain::journal::{Entry, Head, Part};
+use crate::domain::trusted::TrustMark;
 
 /// Seconds that a lease may last from now: it is not noted, and cannot be taken back.
 const LEASE_MAX_S: u64 = 24 * 3600;
@@ -24,6 +28,8 @@ pub struct Keeper {
     signer: LocalSigner,
     root_fp: RootFp,
     clock: Arc<dyn Clock>,
+    /// Where it is kept whom the vendor trusted last.
+    known: PathBuf,
     state: Mutex<State>,
 }
 
@@ -31,6 +37,7 @@ struct State {
     journal: Journal,
     index: Index,
     caps: Caps,
+    times: Times,
     /// Whether the database was seen to know the journal since this signer started.
     agreed: bool,
 }
@@ -53,13 +60,40 @@ impl Keeper {
             index.add(&told.leaf.header, entry.at_s, Sums::of(&told.ops));
             Ok(())
         })?;
-        let state = Mutex::new(State { journal, index, caps, agreed: false });
-        Ok(Keeper { signer, root_fp, clock, state })
+        let known = trust_path(path);
+        keep_trust(&known, &signer.mark()?, |mark| signer.follows(mark))?;
+        let times = Times::open(&times::path_beside(path))?;
+        let state = Mutex::new(State { journal, index, caps, times, agreed: false });
+        Ok(Keeper { signer, root_fp, clock, known, state })
     }
 
     /// Other caps from now on.
     pub fn set_caps(&self, caps: Caps) {
         self.lock().caps = caps;
+    }
+
+    /// Other keys, by a root that follows the one that it signs by, or under newer revocations.
+    /// Whether anything is new.
+    ///
+    /// # Errors
+    /// They are older, or another branch: the others go on signing.
+    pub fn replace(&self, trust: Trust, keys: KeyRing) -> Result<bool, Shown> {
+        // One at a time.
+        let _state = self.lock();
+        let before = self.signer.mark()?;
+        let next = before.followed_by(&trust)?;
+        keep_trust(&self.known, &next, |mark| mark.followed_by(&trust))?;
+        self.signer.replace(trust, keys);
+        Ok(next != before)
+    }
+
+    /// By which root and revocations it signs.
+    pub fn mark(&self) -> Result<TrustMark, Shown> {
+        self.signer.mark()
+    }
+
+    fn now_s(&self) -> u64 {
+        u64::try_from(self.clock.now_ms() / 1000).unwrap_or(0)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -87,6 +121,31 @@ impl Keeper {
         self.signer.check_scope(&ops)?;
         Ok(ops)
     }
+}
+
+/// Where it is kept whom the vendor trusted last, by the place of its journal.
+fn trust_path(journal: &Path) -> PathBuf {
+    journal.with_extension("trust")
+}
+
+/// Keeps `next` in the file, if `follows` takes what stands there: so an old copy of the vendor's
+/// directory is none of the present, also after a restart.
+fn keep_trust(
+    path: &Path,
+    next: &TrustMark,
+    follows: impl FnOnce(&TrustMark) -> Result<TrustMark, Shown>,
+) -> Result<(), Shown> {
+    if path.exists() {
+        let known: TrustMark = serde_json::from_slice(&files::read(path)?).map_err(|error| {
+            let hint = "See that the vendor's directory is the newest, then take the file away.";
+            Shown::conflict(format!("{}: {error}", path.display()), hint)
+        })?;
+        follows(&known)?;
+        if known == *next {
+            return Ok(());
+        }
+    }
+    files::replace(path, &serde_json::to_vec(next).unwrap_or_default(), 0o600)
 }
 
 impl State {
@@ -136,7 +195,7 @@ impl Signer for Keeper {
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
         let ops: Vec<_> = leaves.iter().map(|leaf| self.typed(leaf)).collect::<Result<_, _>>()?;
         self.signer.check_key(leaves)?;
-        let now_s = u64::try_from(self.clock.now_ms() / 1000).unwrap_or(0);
+        let now_s = self.now_s();
         let mut state = self.lock();
         state.check_agreed()?;
         state.note(leaves, &ops, now_s)?;
@@ -145,13 +204,27 @@ impl Signer for Keeper {
     }
 
     fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
-        let now_s = u64::try_from(self.clock.now_ms() / 1000).unwrap_or(0);
+        let now_s = self.now_s();
         let is_short = |lease: &Leaf| lease.header.until_s <= now_s.saturating_add(LEASE_MAX_S);
         let is_own = |lease: &Leaf| lease.header.root_fp == self.root_fp && is_short(lease);
         if !leases.iter().all(is_own) {
             return Err(ErrorCode::LeafRefused.failure().into());
         }
         self.signer.sign_leases(leases)
+    }
+
+    fn trusted(&self) -> Result<Option<TrustMark>, Shown> {
+        self.mark().map(Some)
+    }
+
+    fn time_token(&self, certificate: &[u8], nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {
+        let id = self.signer.device(certificate)?.id;
+        let now_s = self.now_s();
+        let mut state = self.lock();
+        let State { caps, times, .. } = &mut *state;
+        let time_s = times.next(now_s, |count| caps.check_times(count))?;
+        drop(state);
+        self.signer.token_at(id, nonce, (time_s, times::RADIUS_S))
     }
 
     fn head(&self) -> Result<Head, Shown> {

@@ -12,9 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use vendor::ledger::Issued;
 
 use super::process::is_own;
-use super::wire::{self, Answer, Ask, DraftAsk, LEAVES_MAX, Request};
+use super::wire::{self, Answer, Ask, DraftAsk, LEAVES_MAX, Request, TimeAsk};
 use crate::domain::firm::{Leaf, Signer, Wanted};
 use crate::domain::journal::{Head, Part};
+use crate::domain::trusted::TrustMark;
 
 /// How long an answer may take. A token may be slow, and many are signed at once.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -186,6 +187,25 @@ impl Signer for RemoteSigner {
             }
         }
         Ok(signed)
+    }
+
+    fn reread(&self) -> Result<(), Shown> {
+        self.ask(Ask::Reread).map(drop)
+    }
+
+    fn trusted(&self) -> Result<Option<TrustMark>, Shown> {
+        match self.ask(Ask::Trusted)? {
+            Answer::Trusted(mark) => Ok(Some(mark)),
+            _ => Err(strange()),
+        }
+    }
+
+    fn time_token(&self, certificate: &[u8], nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {
+        let ask = TimeAsk { certificate: certificate.to_vec(), nonce };
+        match self.ask(Ask::Time(ask))? {
+            Answer::Signed(mut objects) if objects.len() == 1 => Ok(objects.remove(0)),
+            _ => Err(strange()),
+        }
     }
 
     fn head(&self) -> Result<Head, Shown> {

@@ -11,11 +11,14 @@ use rustix::fs::Mode;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::{geteuid, umask};
 use tokio::signal::unix::{SignalKind, signal};
+use vendor::KeyRing;
+use vendor::trust::Trust;
 
 use super::caps::CapsFile;
 use super::keeper::Keeper;
-use super::wire::{self, Answer, Ask, LEAVES_MAX, Request};
+use super::wire::{self, Answer, Ask, LEAVES_MAX, Request, TimeAsk};
 use crate::domain::firm::{Leaf, Signer};
+use crate::domain::trusted::TrustMark;
 
 /// Connections at a time.
 const CONNECTIONS_MAX: usize = 64;
@@ -24,13 +27,17 @@ const CONNECTIONS_MAX: usize = 64;
 pub struct SignerProcess {
     vendors: BTreeMap<String, Keeper>,
     caps_path: PathBuf,
+    reopen: Reopen,
     open: AtomicUsize,
 }
 
+/// Reads roots, revocations and keys of the vendor of this name again.
+pub type Reopen = Box<dyn Fn(&str) -> Result<(Trust, KeyRing), Shown> + Send + Sync>;
+
 impl SignerProcess {
     /// For these vendors, whose caps are in the file `caps_path`.
-    pub fn new(vendors: BTreeMap<String, Keeper>, caps_path: PathBuf) -> Self {
-        SignerProcess { vendors, caps_path, open: AtomicUsize::new(0) }
+    pub fn new(vendors: BTreeMap<String, Keeper>, caps_path: PathBuf, reopen: Reopen) -> Self {
+        SignerProcess { vendors, caps_path, reopen, open: AtomicUsize::new(0) }
     }
 
     /// Listens at `socket`, where only its own user reaches it. A socket that nobody listens at is
@@ -57,7 +64,8 @@ impl SignerProcess {
         Ok(())
     }
 
-    /// Waits until it is told to end (SIGTERM, SIGINT). SIGHUP reads the caps again.
+    /// Waits until it is told to end (SIGTERM, SIGINT). SIGHUP reads caps, keys, roots and
+    /// revocations again.
     ///
     /// # Errors
     /// Signals cannot be waited for.
@@ -70,7 +78,13 @@ impl SignerProcess {
             tokio::select! {
                 _ = term.recv() => return Ok(()),
                 _ = int.recv() => return Ok(()),
-                _ = hangup.recv() => self.reread(),
+                _ = hangup.recv() => {
+                    self.reread();
+                    for vendor in self.vendors.keys() {
+                        // What stood in the way is in the log.
+                        let _ = self.reread_keys(vendor);
+                    }
+                }
             }
         }
     }
@@ -87,6 +101,37 @@ impl SignerProcess {
                 tracing::error!(why, "caps stay as they were");
             }
         }
+    }
+
+    /// Takes over what the vendor's directory says: keys, roots and revocations. The old ones stay
+    /// where it is older, or cannot be read.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn reread_keys(&self, vendor: &str) -> Result<TrustMark, Shown> {
+        let keeper = self.keeper(vendor)?;
+        let taken = (self.reopen)(vendor).and_then(|(trust, keys)| keeper.replace(trust, keys));
+        match taken {
+            Ok(is_new) => tracing::info!(vendor, is_new, "keys and roots were read again"),
+            Err(error) => {
+                let why = error.title(&|at_s| at_s.to_string());
+                tracing::error!(
+                    vendor,
+                    code = error.code(),
+                    why,
+                    "keys and roots stay as they were"
+                );
+                return Err(error);
+            }
+        }
+        keeper.mark()
+    }
+
+    fn keeper(&self, vendor: &str) -> Result<&Keeper, Shown> {
+        self.vendors.get(vendor).ok_or_else(|| {
+            let missing = Shown::from(ErrorCode::RecordMissing.failure());
+            missing.about(format!("vendor {vendor:?}"))
+        })
     }
 
     fn accept(self: Arc<Self>, stream: UnixStream) {
@@ -119,10 +164,7 @@ impl SignerProcess {
     }
 
     fn answer(&self, request: Request) -> Result<Answer, Shown> {
-        let vendor = self.vendors.get(&request.vendor).ok_or_else(|| {
-            let missing = Shown::from(ErrorCode::RecordMissing.failure());
-            missing.about(format!("vendor {:?}", request.vendor))
-        })?;
+        let vendor = self.keeper(&request.vendor)?;
         Ok(match request.ask {
             Ask::Draft(wanted) => {
                 let (leaf, issued) = wanted.with(|wanted| vendor.draft(wanted))?;
@@ -139,6 +181,11 @@ impl SignerProcess {
             Ask::SignLeases(leases) => {
                 let leases = leases.into_iter().map(Leaf::try_from);
                 Answer::Signed(vendor.sign_leases(leases.collect::<Result<Vec<_>, _>>()?)?)
+            }
+            Ask::Reread => Answer::Trusted(self.reread_keys(&request.vendor)?),
+            Ask::Trusted => Answer::Trusted(vendor.mark()?),
+            Ask::Time(TimeAsk { certificate, nonce }) => {
+                Answer::Signed(vec![vendor.time_token(&certificate, nonce)?])
             }
             Ask::Head => Answer::Head(vendor.head()?),
             Ask::Entries(after) => Answer::Entries(vendor.entries(after)?),

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::firm::{Leaf, Wanted};
 use crate::domain::journal::{Claim, Head, Part};
+use crate::domain::trusted::TrustMark;
 
 /// Version of what is said.
 const VERSION: u8 = 1;
@@ -52,6 +53,21 @@ pub enum Ask {
     Agree(Head),
     /// Signatures of leases, which are not noted: they end by themselves within a day.
     SignLeases(Vec<WireLeaf>),
+    /// The time, for a container that asks for it.
+    Time(TimeAsk),
+    /// That keys, roots and revocations are read again.
+    Reread,
+    /// By which root and revocations it signs.
+    Trusted,
+}
+
+/// Who asks what time it is.
+#[derive(Serialize, Deserialize)]
+pub struct TimeAsk {
+    /// The container's certificate.
+    pub certificate: Vec<u8>,
+    /// What the token answers.
+    pub nonce: [u8; 32],
 }
 
 /// What [`Wanted`] says.
@@ -78,6 +94,8 @@ pub enum Answer {
     Agreed,
     /// It was not done.
     Refused(WireError),
+    /// By which root and revocations it signs.
+    Trusted(TrustMark),
 }
 
 /// [`Leaf`].

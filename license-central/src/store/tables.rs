@@ -68,7 +68,8 @@ pub static ANSWER: Table = Table { name: "answer", columns: &[number("until_ms")
 /// What was done, by whom: a chain of hashes for each writer.
 pub static AUDIT: Table = Table { name: "audit", columns: &[text("object"), text("writer")] };
 
-/// How much of the signer's journal the database knows. One row for each vendor.
+/// What the database knows of the signer, in a row each for every vendor: how much of its journal,
+/// and whom it trusts.
 pub static JOURNAL_MARK: Table = Table { name: "journal_mark", columns: &[] };
 /// Where a vendor's own servers hear of what was done.
 pub static WEBHOOK: Table = Table { name: "webhook", columns: &[] };

@@ -1,13 +1,16 @@
 //! A dongle in memory: the engine itself, and the files that go to and from it.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use protocol::codec::Fixed;
 use protocol::command::{Command, Reply};
 use protocol::ids::{RootFp, hex};
 use protocol::limits::UPDATE_BODY_LEN_MAX;
 use protocol::objects::file::{self, FileKind};
 use protocol::signed::Kind;
+use serde_json::Value;
 use strongroom_tests::bench::Bench;
-use strongroom_tests::vendor::commands;
+use strongroom_tests::vendor::{commands, trust};
 
 /// A dongle of one test, and the firm that it is for.
 pub(crate) struct Dongle {
@@ -39,6 +42,18 @@ impl Dongle {
         match items {
             Reply::Items(items) => items.iter().any(|item| item.item.product.0 == product),
             _ => false,
+        }
+    }
+
+    /// Takes the roots and revocations of an answer.
+    pub(crate) fn learn(&mut self, file: &Value) {
+        let bytes = BASE64.decode(file.as_str().expect("a file")).expect("base64");
+        let mut rest = file::expect(&bytes, FileKind::Trust).expect("a file of trust");
+        while !rest.is_empty() {
+            let (_, behind) = file::next_object(rest, UPDATE_BODY_LEN_MAX).expect("objects");
+            let command = trust(&rest[..rest.len() - behind.len()]);
+            assert!(matches!(self.bench.command(command), Reply::Done), "it is refused");
+            rest = behind;
         }
     }
 

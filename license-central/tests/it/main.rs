@@ -14,5 +14,7 @@ mod signer;
 mod stage;
 mod strict;
 mod table;
+mod time;
 mod tls;
+mod trust;
 mod webhooks;

@@ -13,6 +13,8 @@ use license_central::domain::firm::{Firm, Leaf, LocalSigner, Signer, Wanted};
 use license_central::domain::journal::{Entry, Head, Part};
 use license_central::domain::keys::Secret;
 use license_central::domain::records::{Grant, Place, RoleName};
+use license_central::domain::refusal::Refusal;
+use license_central::domain::trusted::TrustMark;
 use license_central::recovery::Source;
 use license_central::recovery::check::{self, Kind, Report};
 use license_central::recovery::repair::{self, Repaired};
@@ -21,20 +23,26 @@ use license_central::signer::keeper::Keeper;
 use license_central::store::{Filter, MemoryStore};
 use protocol::errors::Shown;
 use protocol::ids::RootFp;
+use protocol::limits::UPDATE_BODY_LEN_MAX;
+use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::Mode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vendor::ledger::Issued;
+use vendor::trust::Trust;
 use vendor::{Passphrase, Vendor, files};
 
 use crate::dongle::Dongle;
 use crate::server::{Got, Server};
+use crate::time::Shifted;
 
 /// A Central of the vendor `acme`.
 pub(crate) struct Stage {
     dir: TempDir,
     vendor: Vendor,
     pub(crate) store: Arc<MemoryStore>,
+    /// The signer's clock.
+    pub(crate) clock: Arc<Shifted>,
     running: Option<Running>,
 }
 
@@ -61,6 +69,14 @@ impl Signer for Shared {
         self.0.sign(leaves)
     }
 
+    fn time_token(&self, certificate: &[u8], nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {
+        self.0.time_token(certificate, nonce)
+    }
+
+    fn trusted(&self) -> Result<Option<TrustMark>, Shown> {
+        self.0.trusted()
+    }
+
     fn head(&self) -> Result<Head, Shown> {
         self.0.head()
     }
@@ -75,7 +91,7 @@ impl Signer for Shared {
 }
 
 /// No passphrase: the vendor is for tests.
-struct NoSecrets;
+pub(crate) struct NoSecrets;
 
 impl vendor::Secrets for NoSecrets {
     fn passphrase(&self, _: Mode) -> vendor::Result<Passphrase> {
@@ -99,7 +115,8 @@ impl Stage {
         let own = Passphrase::empty();
         let vendor = Vendor::init(&dir.path().join("acme"), "Acme", 1, Mode::Test, None, &own);
         let store = Arc::new(MemoryStore::default());
-        let mut stage = Stage { dir, vendor: vendor.expect("a vendor"), store, running: None };
+        let (vendor, clock) = (vendor.expect("a vendor"), Arc::default());
+        let mut stage = Stage { dir, vendor, store, clock, running: None };
         stage.set_caps(caps);
         stage.start();
         let put = |path: &str, body: Value| {
@@ -124,11 +141,44 @@ impl Stage {
 
     /// Opens the signer: caps, journal and keys are read.
     pub(crate) fn open_keeper(&self) -> Result<Keeper, Shown> {
-        let keys = self.vendor.keys(&NoSecrets)?;
-        let signer = LocalSigner::new(self.vendor.trust.clone(), keys);
+        self.open_keeper_by(self.vendor.trust.clone())
+    }
+
+    /// The same by other roots and revocations.
+    pub(crate) fn open_keeper_by(&self, trust: Trust) -> Result<Keeper, Shown> {
+        let signer = LocalSigner::new(trust, self.vendor.keys(&NoSecrets)?);
         let caps = CapsFile::read(&self.caps_path())?.of("acme");
-        let clock = Arc::new(SystemClock);
-        Keeper::open(signer, self.vendor.root.root_fp, &self.journal_path(), caps, clock)
+        let (clock, root_fp) = (self.clock.clone(), self.vendor.root.root_fp);
+        Keeper::open(signer, root_fp, &self.journal_path(), caps, clock)
+    }
+
+    /// The vendor makes the next root, or revocations.
+    pub(crate) fn change_vendor(&mut self, change: impl FnOnce(Vendor) -> Vendor) {
+        let own = Vendor::open(&self.dir.path().join("acme")).expect("a vendor");
+        self.vendor = change(own);
+    }
+
+    /// The signer reads the directory again: whether anything was new.
+    pub(crate) fn reread(&self) -> Result<bool, Shown> {
+        self.keeper().replace(self.vendor.trust.clone(), self.vendor.keys(&NoSecrets)?)
+    }
+
+    /// The server does.
+    pub(crate) fn take_over(&self) -> Result<bool, Shown> {
+        self.take_over_by(self.vendor.trust.clone())
+    }
+
+    pub(crate) fn take_over_by(&self, trust: Trust) -> Result<bool, Shown> {
+        let signer = Box::new(Shared(self.running().keeper.clone()));
+        let taken = self.running().server.central.take_over("acme", Firm { trust, signer });
+        taken.map_err(Refusal::shown)
+    }
+
+    /// Another server over the same records starts with this.
+    pub(crate) fn note_trust(&self, trust: Trust) -> Result<bool, Shown> {
+        let signer = Box::new(Shared(self.running().keeper.clone()));
+        let firms = BTreeMap::from([("acme".to_owned(), Arc::new(Firm { trust, signer }))]);
+        self.central_with(firms).note_trust("acme").map_err(Refusal::shown)
     }
 
     /// Starts signer and server; what the journal and the records say meanwhile does not matter.
@@ -193,8 +243,12 @@ impl Stage {
     /// Asks the Gateway for updates of a container.
     pub(crate) fn gateway(&self, what: &str, dongle: &mut Dongle, mut body: Value) -> Got {
         body["context"] = BASE64.encode(dongle.context()).into();
-        let path = format!("/v1/acme/{what}");
-        self.running().server.ask(("gateway", "POST", &path), &[], &body.to_string())
+        self.post(&format!("/v1/acme/{what}"), &body)
+    }
+
+    /// Sends the Gateway something.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Got {
+        self.running().server.ask(("gateway", "POST", path), &[], &body.to_string())
     }
 
     pub(crate) fn activate(&self, ticket: &str, dongle: &mut Dongle) -> Got {
@@ -206,6 +260,19 @@ impl Stage {
         let updates = got.body["updates"].as_array().cloned().unwrap_or_default();
         let file = |update: &Value| BASE64.decode(update["file"].as_str().expect("a file"));
         updates.iter().map(|update| file(update).expect("base64")).collect()
+    }
+
+    /// What the first update file of an answer has in it.
+    pub(crate) fn updates_objects(&self, got: &Got) -> Vec<String> {
+        let files = Self::updates(got);
+        let mut rest = file::expect(&files[0], FileKind::Update).expect("an update file");
+        let mut kinds = Vec::new();
+        while !rest.is_empty() {
+            let (object, behind) = file::next_object(rest, UPDATE_BODY_LEN_MAX).expect("objects");
+            kinds.push(format!("{:?}", object.header().kind));
+            rest = behind;
+        }
+        kinds
     }
 
     /// Applies what came, and sends the receipts where they are to arrive.

@@ -182,11 +182,8 @@ fn a_database_that_was_put_back_by_hand_issues_nothing_until_it_is_repaired() {
 #[test]
 fn a_vendor_whose_keys_are_in_a_token_is_served() {
     let mut world = world_with_token("");
-    world.found_central();
-    world.stop_central();
-    for path in ["central/vendors/acme", "central/journal"] {
-        fs::remove_dir_all(world.path(path)).expect("own folder");
-    }
+    world.init_central("--test").ok();
+    fs::remove_dir_all(world.path("central/vendors/acme")).expect("own folder");
     let store = format!("--store pkcs11 --module {MODULE} --token firm --pin-file pin");
     world.cli(&format!("vendor init central/vendors/acme --name Vault --test {store}")).ok();
     world.start_central_with(&[("STRONGROOM_PIN", "2468")]);

@@ -277,6 +277,15 @@ const SAMPLES: &[(&str, &str)] = &[
     ("collect", "--dry-run"),
     ("collect", "--yes"),
     ("collect", "!--yes --gateway http://127.0.0.1:1/v1/acme"),
+    ("container time", "--gateway GATEWAY/v1/acme --dry-run"),
+    ("container time", "--gateway GATEWAY/v1/acme"),
+    ("container time", "!--gateway http://127.0.0.1:1/v1/acme"),
+    ("container time", "--firm central/vendors/acme --ask online"),
+    (
+        "container time",
+        "--gateway GATEWAY/v1/acme --request online --response answer.time --dry-run",
+    ),
+    ("container time", "--gateway GATEWAY/v1/acme --request online --response answer.time"),
     ("wizard", "!"),
     ("central device list", ""),
     ("central device list", "!more"),
@@ -370,7 +379,7 @@ fn with_names(world: &World, line: &str) -> String {
     let line = DRAWN.iter().fold(line.to_owned(), |line, (word, file)| {
         line.replace(word, &fs::read_to_string(world.path(file)).expect("a file"))
     });
-    let line = [("ADMIN", "admin"), ("SALES", "sales")]
+    let line = [("ADMIN", "admin"), ("SALES", "sales"), ("GATEWAY", "gateway")]
         .iter()
         .fold(line, |line, (word, face)| line.replace(word, &world.face(face)));
     named_by_vendor(world, &line)

@@ -10,6 +10,7 @@ mod by_files;
 mod c;
 mod central;
 mod central_signer;
+mod central_upkeep;
 mod clock;
 mod decisions;
 mod encrypted;

@@ -212,6 +212,11 @@ impl World {
         central.child.wait().expect("a child of this process");
     }
 
+    /// Sends the License Central a signal.
+    pub(crate) fn signal_central(&self, what: Signal) {
+        signal(&self.central.as_ref().expect("it runs").child, what);
+    }
+
     /// Address of a face of the License Central.
     pub(crate) fn face(&self, name: &str) -> String {
         let central = self.central.as_ref().expect("it runs");

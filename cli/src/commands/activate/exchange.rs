@@ -12,9 +12,9 @@ use vendor::files::NewFile;
 use vendor::trust::Trust;
 use vendor::{Result, files};
 
-use super::{Done, Firm, Updates, decoded};
+use super::{Done, Updates, decoded, unbase64};
 use crate::args::DeliverArgs;
-use crate::online::Client;
+use crate::online::{Client, Firm};
 use crate::output::Output;
 
 /// Sends a context file, and writes what comes back.
@@ -24,7 +24,7 @@ pub(super) fn by_files(
     command: &DeliverArgs,
 ) -> Result<Done> {
     let client = Client::of(&command.gateway)?;
-    let firm: Firm = client.get("")?;
+    let firm = Firm::of(&client)?;
     let context = files::read(request)?;
     file::expect(&context, FileKind::Context)
         .map_err(|failure| Shown::from(failure).about(request.display()))?;
@@ -36,7 +36,10 @@ pub(super) fn by_files(
     let mut out = NewFile::begin(response)?;
     body["context"] = BASE64.encode(&context).into();
     let waiting: Updates = client.post(path, None, &body)?;
-    let what: Vec<&str> = waiting.updates.iter().map(|update| update.what.as_str()).collect();
+    let mut what: Vec<&str> = waiting.updates.iter().map(|update| update.what.as_str()).collect();
+    if what.is_empty() && waiting.trust.is_some() {
+        what.push("roots and revocations of the vendor");
+    }
     let data = json!({ "vendor": firm.name, "updates": what, "file": response });
     if what.is_empty() {
         return Ok(Done { data, text: "nothing waits for the container".into() });
@@ -55,6 +58,9 @@ pub(super) fn by_files(
 
 /// All updates in one file, behind what the first brings along.
 fn bundle(waiting: &Updates) -> Result<Vec<u8>> {
+    if let (true, Some(trust)) = (waiting.updates.is_empty(), &waiting.trust) {
+        return unbase64(trust);
+    }
     let mut objects: Vec<Vec<u8>> = Vec::new();
     for update in &waiting.updates {
         let bytes = decoded(update)?;

@@ -61,7 +61,7 @@ pub(super) fn device(verb: &DeviceVerb, output: &Output) -> Result<()> {
             let shown: Value = admin()?.get(&format!("/v1/containers/{id}"))?;
             let container = &shown["container"];
             let [serial, state] = ["serial", "state"].map(|name| word(container, name));
-            let mut text = format!("{serial} is {state}");
+            let mut text = format!("{serial} is {state}, id {}", word(container, "id"));
             let rows = |name: &str| shown[name].as_array().cloned().unwrap_or_default();
             for license in rows("licenses") {
                 text.push_str(&format!("\n  {}", decided_line(&license)));

@@ -332,7 +332,7 @@ impl Named {
     fn what(self) -> &'static str {
         match self {
             Named::Key => "no key id, which has 16 hexadecimal digits",
-            Named::Serial => "no serial that was issued for",
+            Named::Serial => "no serial that was issued for, and no id of 32 hexadecimal digits",
             Named::Firmware => "no version of firmware, nor a range FIRST..LAST",
             Named::Restored => "no key id, no version, and no serial that was issued for",
         }
@@ -351,10 +351,13 @@ fn put(
     let firmware = range(text, Version::parse).filter(|_| named.may_be(Named::Firmware));
     let mut serials = ledgers.iter().filter(|_| named.may_be(Named::Serial));
     let container = serials.find(|(_, ledger)| ledger.serial.eq_ignore_ascii_case(text));
+    // License Central has no ledger in files, and shows ids.
+    let by_id = ContainerId::from_hex(text).filter(|_| named.may_be(Named::Serial));
+    let container = container.map(|(id, _)| *id).or(by_id);
     match (key, firmware, container) {
         (Some(key), ..) => next.put_key(key, revoked),
         (_, Some((first, last)), _) => next.put_firmware(FirmwareRange { first, last }, revoked),
-        (.., Some((id, _))) => next.put_container(*id, revoked),
+        (.., Some(id)) => next.put_container(id, revoked),
         _ => Err(Shown::not_found(
             format!("{text:?} is {}", named.what()),
             "See the serials with vendor show, and the key ids with vendor key list.",

@@ -1,5 +1,6 @@
 //! What a checkout costs the embedded database: counted in its log, the same on every machine.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::tests::*;

@@ -1,5 +1,6 @@
 //! The desk over each store: instances beside one another, commits that fail, restarts, leases.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use protocol::codec::{self, Fixed};
@@ -10,7 +11,7 @@ use protocol::signed::{Role, UnverifiedObject};
 use vendor::{Passphrase, Vendor};
 
 use super::super::env::SystemRandom;
-use super::super::firm::LocalSigner;
+use super::super::firm::{Firm, LocalSigner};
 use super::super::seats::{Wish, first_break};
 use super::*;
 use crate::place::ServerSecrets;

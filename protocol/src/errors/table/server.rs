@@ -217,6 +217,23 @@ macro_rules! server_rows {
         "this needs the credential of seats",
         "none was sent, or it is wrong, or it was revoked",
         "Send it: Authorization: Bearer crd_…. A new one comes from the ticket or from the vendor.";
+    ClockSetBack = 0x0B90, Vendor, Network,
+        "no time is certified: the signer's clock says {a:time}, and it certified {b:time} before",
+        "the clock of the signer's machine was put back, or was ahead before",
+        "The vendor sets that clock. Nothing was certified.";
+    RootOlder = 0x0B91, Vendor, Conflict,
+        "the vendor's directory has root version {a}, and version {b} is known already",
+        "it is an old copy, or another directory of the same vendor",
+        "Put the newest one in its place. What is known counts as before.";
+    RootDiffers = 0x0B92, Vendor, Tamper,
+        "the vendor's directory has another root of version {a} than the one that is known",
+        "two copies of the directory were rotated apart from each other, or somebody else's keys \
+         made it",
+        "Put back the directory that the known root is from. What is known counts as before.";
+    RevocationsOlder = 0x0B93, Vendor, Conflict,
+        "the vendor's directory has revocations of epoch {a}, and others up to epoch {b} are known",
+        "it is an old copy, or another directory of the same vendor",
+        "Put the newest one in its place. What is known counts as before.";
         }
     };
 }
