@@ -15,3 +15,4 @@ pub mod trace;
 pub mod trust;
 pub mod vendor;
 pub mod wire;
+pub mod worlds;

@@ -138,6 +138,11 @@ fn follow(
     let Some(mut container) = work.find::<Container>(id)? else {
         return work.insert(&new_container(now_ms, id, issued));
     };
+    if is_met_anew(&container.record, &issued) {
+        // Its next context shows again what it showed then.
+        container.record.origin = issued.before;
+        container.record.chain.base = issued.before;
+    }
     let chain = &mut container.record.chain;
     let mut states = chain.outstanding.iter().map(|other| other.after);
     if chain.retired.is_none()
@@ -151,6 +156,14 @@ fn follow(
         done.differ.insert(id.to_owned());
     }
     work.update(&container)
+}
+
+/// Whether a container was taken for a new one by records that had lost it: it asked before they
+/// were repaired, and had applied this update by then.
+fn is_met_anew(container: &Container, issued: &Issued) -> bool {
+    let chain = &container.chain;
+    let is_new = chain.outstanding.is_empty() && chain.base == container.origin;
+    is_new && chain.retired.is_none() && issued.after.seq <= chain.base.seq
 }
 
 /// A container that was first met after the backup. Its next context says the rest.

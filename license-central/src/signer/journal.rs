@@ -42,10 +42,36 @@ const PART_LEN_MAX: usize = 4 * 1024 * 1024;
 /// How long a signer that ends is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
+/// What a journal is written to. A simulation gives one that fails.
+pub trait Medium: Send {
+    /// Adds bytes at the end.
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()>;
+
+    /// Waits until all of it is durable.
+    fn sync(&mut self) -> std::io::Result<()>;
+
+    /// Takes away what is behind so many bytes, durably.
+    fn cut(&mut self, len: u64) -> std::io::Result<()>;
+}
+
+impl Medium for File {
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> std::io::Result<()> {
+        self.sync_data()
+    }
+
+    fn cut(&mut self, len: u64) -> std::io::Result<()> {
+        self.set_len(len).and_then(|()| self.sync_all())
+    }
+}
+
 /// A journal that is written. One process has it at a time.
 pub struct Journal {
     path: PathBuf,
-    file: File,
+    file: Box<dyn Medium>,
     head: Head,
     len: u64,
     /// Where every so many-th entry begins, and the hash before it.
@@ -76,17 +102,31 @@ impl Journal {
     pub fn open(
         path: &Path,
         root_fp: RootFp,
+        see: impl FnMut(&Entry) -> Result<(), Shown>,
+    ) -> Result<Self, Shown> {
+        Self::open_on((path, |file| Box::new(file)), root_fp, see)
+    }
+
+    /// [`Journal::open`], written through what is made of its file.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_on(
+        (path, medium): (&Path, impl FnOnce(File) -> Box<dyn Medium>),
+        root_fp: RootFp,
         mut see: impl FnMut(&Entry) -> Result<(), Shown>,
     ) -> Result<Self, Shown> {
         let failed = |error: std::io::Error| Shown::io(path, &error);
         let mut options = OpenOptions::new();
         let options = options.read(true).append(true).create(true).mode(0o600);
-        let mut file = options.open(path).map_err(failed)?;
+        let file = options.open(path).map_err(failed)?;
         lock(&file, path)?;
-        if file.metadata().map_err(failed)?.len() < START {
+        let len = file.metadata().map_err(failed)?.len();
+        let mut file = medium(file);
+        if len < START {
             // A beginning that was cut short has no entry behind it.
-            file.set_len(0).map_err(failed)?;
-            file.write_all(&start(root_fp)).and_then(|()| file.sync_all()).map_err(failed)?;
+            file.cut(0).map_err(failed)?;
+            file.append(&start(root_fp)).and_then(|()| file.sync()).map_err(failed)?;
             sync_folder(path)?;
         }
         let mut reader = Reader::open(path, root_fp)?;
@@ -97,7 +137,7 @@ impl Journal {
                 places.push((reader.at, reader.head.hash));
             }
         }
-        file.set_len(reader.at).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.cut(reader.at).map_err(failed)?;
         let Reader { at: len, head, .. } = reader;
         Ok(Journal { path: path.to_owned(), file, head, len, places, broken: false })
     }
@@ -133,11 +173,10 @@ impl Journal {
                 places.push((self.len + bytes.len() as u64, head.hash));
             }
         }
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        let written = self.file.append(&bytes).and_then(|()| self.file.sync());
         if let Err(error) = written {
             // What was not synced may be there or not, and the next entry must not follow it.
-            let cut = self.file.set_len(self.len).and_then(|()| self.file.sync_all());
-            self.broken = cut.is_err();
+            self.broken = self.file.cut(self.len).is_err();
             return Err(Shown::io(&self.path, &error));
         }
         self.head = head;

@@ -1,5 +1,6 @@
 //! What the signer does for one vendor: caps, then the journal, then the signature.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +14,7 @@ use vendor::{KeyRing, files};
 
 use super::caps::{Caps, Sums};
 use super::index::Index;
-use super::journal::Journal;
+use super::journal::{Journal, Medium};
 use super::times::{self, Times};
 use crate::domain::central::Clock;
 use crate::domain::firm::{Leaf, LocalSigner, Signer, Wanted};
@@ -25,7 +26,7 @@ const LEASE_MAX_S: u64 = 24 * 3600;
 
 /// Signs for one vendor.
 pub struct Keeper {
-    signer: LocalSigner,
+    signer: Arc<LocalSigner>,
     root_fp: RootFp,
     clock: Arc<dyn Clock>,
     /// Where it is kept whom the vendor trusted last.
@@ -54,8 +55,23 @@ impl Keeper {
         caps: Caps,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Shown> {
+        Self::open_on(Arc::new(signer), root_fp, (path, |file| Box::new(file)), caps, clock)
+    }
+
+    /// [`Keeper::open`], with a journal that is written through what is made of its file.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_on(
+        signer: Arc<LocalSigner>,
+        root_fp: RootFp,
+        medium: (&Path, impl FnOnce(File) -> Box<dyn Medium>),
+        caps: Caps,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Shown> {
+        let path = medium.0;
         let mut index = Index::default();
-        let journal = Journal::open(path, root_fp, |entry| {
+        let journal = Journal::open_on(medium, root_fp, |entry| {
             let told = entry.told()?;
             index.add(&told.leaf.header, entry.at_s, Sums::of(&told.ops));
             Ok(())

@@ -1,48 +1,65 @@
 //! The real code of License Central in a world that is drawn from a seed: its steps over a store
-//! that fails, its signer, real containers on simulated flash, letters that come late, again or
-//! never. What the model of moves in `tests/models` shows of the rules, this shows of the code.
+//! that fails, its signers with journal and caps in processes that end at any step, real containers
+//! on simulated flash, letters that come late, again or never, machines whose clocks differ, seats
+//! that Central serves, records that are put back to an old backup. What the model of moves in
+//! `tests/models` shows of the rules, this shows of the code.
 //!
-//! - M1 to M8, M12, M13: `judge.rs`, after every step. What can be used the containers say
-//!   themselves. M9, M10: `end.rs`, when nothing fails any more. M11 is that all of it holds while
-//!   Central crashes and containers lose their power.
-//! - C1: `office.rs`; C2: `letters.rs`, `office.rs`; C4, C5: `book.rs`, from what is committed.
-//! - U1 to U3 as far as Central issues units: `judge.rs`. The accounts of a container itself are
-//!   for `simulation.rs`.
-//! - Not here: the store put back to a backup (C3), since without a journal nothing tells Central
-//!   what it issued after it; updates that are superseded, which Central does not issue yet.
+//! | promise | who looks | a seeded bug, `tests/defeat/sim_central_*` |
+//! |---|---|---|
+//! | M1, M2, M5 | `judge_container`: containers say it | `m1_replaced`, `m5_margin`, `m5_release` |
+//! | M3 | `judge_chain`, `weigh_issued` | |
+//! | M4 | `weigh_grant` | |
+//! | M6 | `judge_grants` | `m6_renewal` |
+//! | M7 | `weigh_settled`; `weigh_entry`, of what was signed | `m7_receipt` |
+//! | M8 | `keep_receipt` | |
+//! | M9 | `end.rs`, when nothing fails any more | `m9_follows`, `m9_refused`, `m9_suspended` |
+//! | M10 | `all_lapse` | |
+//! | M11 | all of it holds while Central, signers and containers end anywhere | |
+//! | M12 | `weigh_issued` | `m12_revoked` |
+//! | U1 to U3, as far as Central issues units | `judge_grants`, `judge_units` | `u1_units` |
+//! | C1 | `orders_once` | `c1_once` |
+//! | C2 | `letters.rs`, `sets` | |
+//! | C3 | `restore.rs`; `weigh_entry`; `goes_to_one` | `c3_agreement`, `c3_places` |
+//! | C4, C5 | `book.rs`, from what is committed | |
+//! | C6, read on the issue journal | `issue.rs`; `all_agrees` | `c6_journal`, `c6_durable` |
+//! | caps (S16) | `weigh_entry` | `s16_caps` |
+//! | seats: F1, F2, F3, F5, F6 | `seats.rs` | |
+//!
+//! Not here: U4 and U5, which the accounts of a container keep (`simulation.rs`); R1 to R5 but for
+//! containers that are revoked (`trust.rs` has them of the engine), since a key that is rotated
+//! stops the chain of who has an update under way; modules; containers of class signed; records
+//! that are put back while seats are served; updates that are superseded, which Central does not
+//! issue yet. What shows a fault that is not mended is left out by a constant that says so.
 
 mod book;
 mod device;
 mod disk;
 mod end;
 mod event;
+mod issue;
 mod judge;
 mod letters;
+mod machine;
 mod office;
+mod operation;
 mod parties;
+mod restore;
+mod seats;
+mod signer;
 mod users;
 mod world;
 
-use std::ops::Range;
-use std::panic::resume_unwind;
-use std::thread::available_parallelism;
-
 use license_central::domain::lapse::MARGIN_S;
 use strongroom_tests::dice::seed;
-use strongroom_tests::seen::Seen;
+use strongroom_tests::worlds::Run;
 
 use event::Event;
 use parties::Parties;
 use world::World;
 
-/// Worlds of a run, and of a long one. A short one goes on until everything was reached that must
-/// be, to a bound.
-const WORLDS: u64 = 400;
-const WORLDS_IN_SOAK: u64 = 100_000;
-const WORLDS_MAX: u64 = 3_000;
-
-/// Worlds that are played at a time.
-const WORLDS_AT_A_TIME: u64 = 50;
+/// Worlds of a run, and of a long one.
+const RUN: Run =
+    Run { name: "simulation of License Central", least: 400, most: 3_000, in_soak: 100_000 };
 
 /// Steps of a world.
 const STEPS: usize = 80;
@@ -59,40 +76,10 @@ fn play(seed: u64, parties: &Parties) -> World<'_> {
     world
 }
 
-/// Plays worlds on all processors.
-fn play_all(seeds: Range<u64>, parties: &Parties) -> Seen<Event> {
-    let threads = available_parallelism().map_or(1, usize::from);
-    let part = |first| {
-        let mut seen = Seen::default();
-        for seed in seeds.clone().skip(first).step_by(threads) {
-            seen.add(play(seed, parties).seen);
-        }
-        seen
-    };
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..threads).map(|first| scope.spawn(move || part(first))).collect();
-        let mut seen = Seen::default();
-        for part in parts {
-            seen.add(part.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        seen
-    })
-}
-
 #[test]
 fn central_simulation_keeps_every_promise() {
     let parties = Parties::new();
-    let soak = std::env::var_os("STRONGROOM_SOAK").is_some();
-    let wanted = if soak { WORLDS_IN_SOAK } else { WORLDS };
-    let (first, mut worlds, mut seen) = (seed(), 0, Seen::default());
-    while worlds < wanted || (worlds < WORLDS_MAX && !seen.missing().is_empty()) {
-        let from = first.saturating_add(worlds);
-        seen.add(play_all(from..from.saturating_add(WORLDS_AT_A_TIME), &parties));
-        worlds += WORLDS_AT_A_TIME;
-    }
-    println!("figure: simulated worlds of Central: {worlds}, from STRONGROOM_SEED={first} on");
-    seen.print();
-    assert_eq!(seen.missing(), [], "never reached");
+    let (worlds, seen) = RUN.play(|seed| play(seed, &parties).seen);
     assert!(seen.times(Event::UpdateApplied) > 2 * worlds, "hardly anything is issued");
 }
 
@@ -109,15 +96,23 @@ fn central_simulation_of_a_seed_goes_the_same_way_each_time() {
 
 impl World<'_> {
     fn step(&mut self) {
+        if self.serves && self.dice.one_in(3) {
+            return self.seats_act();
+        }
         match self.dice.below(100) {
             0..=17 => self.time_passes(),
             18..=54 => self.letter_arrives(),
             55..=84 => self.customer_acts(),
-            85..=95 => self.vendor_acts(),
-            _ => {
+            85..=94 => self.vendor_acts(),
+            95 | 96 => {
                 let firm = self.dice.below(self.firms);
                 self.sweeps(firm);
             }
+            97 => self.backs_up(),
+            _ => self.puts_back(),
+        }
+        if self.dice.one_in(12) {
+            (0..self.firms).for_each(|firm| self.repairs(firm));
         }
     }
 

@@ -28,24 +28,15 @@ mod firm;
 mod judge;
 mod world;
 
-use std::ops::Range;
-use std::panic::resume_unwind;
-use std::thread::available_parallelism;
-
 use strongroom_tests::dice::seed;
-use strongroom_tests::seen::Seen;
+use strongroom_tests::worlds::Run;
 
 use event::Event;
 use world::{Parties, World};
 
-/// Worlds of a run, and of a long one. A short one goes on until everything was reached that must
-/// be, to a bound.
-const WORLDS: u64 = 200;
-const WORLDS_IN_SOAK: u64 = 100_000;
-const WORLDS_MAX: u64 = 2_000;
-
-/// Worlds that are played at a time.
-const WORLDS_AT_A_TIME: u64 = 50;
+/// Worlds of a run, and of a long one.
+const RUN: Run =
+    Run { name: "simulation of seats, units and logs", least: 200, most: 2_000, in_soak: 100_000 };
 
 /// Steps of a world.
 const STEPS: usize = 400;
@@ -71,40 +62,10 @@ fn play(seed: u64, parties: &Parties) -> World {
     world
 }
 
-/// Plays worlds on all processors.
-fn play_all(seeds: Range<u64>, parties: &Parties) -> Seen<Event> {
-    let threads = available_parallelism().map_or(1, usize::from);
-    let part = |first| {
-        let mut seen = Seen::default();
-        for seed in seeds.clone().skip(first).step_by(threads) {
-            seen.add(play(seed, parties).seen);
-        }
-        seen
-    };
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..threads).map(|first| scope.spawn(move || part(first))).collect();
-        let mut seen = Seen::default();
-        for part in parts {
-            seen.add(part.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        seen
-    })
-}
-
 #[test]
 fn simulation_of_seats_units_and_logs_keeps_every_promise() {
     let parties = Parties::new();
-    let soak = std::env::var_os("STRONGROOM_SOAK").is_some();
-    let wanted = if soak { WORLDS_IN_SOAK } else { WORLDS };
-    let (first, mut worlds, mut seen) = (seed(), 0, Seen::default());
-    while worlds < wanted || (worlds < WORLDS_MAX && !seen.missing().is_empty()) {
-        let from = first.saturating_add(worlds);
-        seen.add(play_all(from..from.saturating_add(WORLDS_AT_A_TIME), &parties));
-        worlds += WORLDS_AT_A_TIME;
-    }
-    println!("figure: simulated worlds: {worlds}, from STRONGROOM_SEED={first} on");
-    seen.print();
-    assert_eq!(seen.missing(), [], "never reached");
+    let (worlds, seen) = RUN.play(|seed| play(seed, &parties).seen);
     assert!(seen.times(Event::SeatGranted) > worlds, "hardly anybody gets a seat");
 }
 

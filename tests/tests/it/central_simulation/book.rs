@@ -51,7 +51,7 @@ pub(super) struct Changes {
 }
 
 /// All of it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Book {
     pub(super) grants: BTreeMap<String, Grant>,
     /// By tenant and id.
@@ -150,8 +150,9 @@ impl Book {
         let placed =
             |id: &str| notes.iter().any(|note| note.object == id && note.action == "grant.place");
         let decides = notes.iter().any(|note| note.action == "case.decide");
+        let adopts = notes.iter().any(|note| note.action == "journal.adopt");
         for id in &changes.issued {
-            require(told(id), || format!("C5: update {id} is issued without an entry"))?;
+            require(told(id) || adopts, || format!("C5: update {id} is issued without an entry"))?;
         }
         for id in &changes.settled {
             require(told(id) || decides, || format!("C5: update {id} is settled"))?;
@@ -161,6 +162,7 @@ impl Book {
             let is_told = match (&before.place, &after.place) {
                 (old, new) if old == new => before.wanted == after.wanted || told(&after.id),
                 (_, Place::Pool | Place::Withdrawn) => placed(&after.id),
+                (_, Place::Served { .. }) => told(&after.id),
                 (Place::Releasing { .. }, Place::Held { .. }) => placed(&after.id) || decides,
                 _ => changes.issued.iter().any(|id| self.updates[id].has(&after.id)),
             };
@@ -185,10 +187,7 @@ impl Book {
 
     /// The update that leads to a state of a container.
     pub(super) fn update_to(&self, tenant: &str, at: &str, after: Point) -> Option<&Decided> {
-        let id = format!("{at}-{:020}-", after.seq);
-        let mut same = self.updates.range(id.clone()..).take_while(|(key, _)| key.starts_with(&id));
-        let is_it = |one: &&Decided| one.tenant == tenant && one.after == after;
-        same.find_map(|(_, update)| Some(update).filter(is_it))
+        update_of(&self.updates, (tenant, at), after)
     }
 }
 
@@ -235,6 +234,18 @@ impl Decided {
     }
 }
 
+/// Of these updates, the one that leads to a state of a container.
+pub(super) fn update_of<'a>(
+    updates: &'a BTreeMap<String, Decided>,
+    (tenant, at): (&str, &str),
+    after: Point,
+) -> Option<&'a Decided> {
+    let id = format!("{at}-{:020}-", after.seq);
+    let mut same = updates.range(id.clone()..).take_while(|(key, _)| key.starts_with(&id));
+    let is_it = |one: &&Decided| one.tenant == tenant && one.after == after;
+    same.find_map(|(_, update)| Some(update).filter(is_it))
+}
+
 fn lapse_s(item: &ProductItem) -> Option<u64> {
     let ends = item.options.iter().filter_map(|option| match option {
         ItemOption::Checkpoint(at) => Some(at.lapse_s),
@@ -252,7 +263,7 @@ fn parse<T: DeserializeOwned>(write: &Write) -> Checked<T> {
     serde_json::from_str(&write.row.body).map_err(|error| format!("{}: {error}", write.row.id))
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks_exact(2);
     let byte = |pair: &[u8]| parse_hex::<1>(std::str::from_utf8(pair).ok()?).map(|[byte]| byte);
     pairs.map(byte).collect()

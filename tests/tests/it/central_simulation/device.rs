@@ -22,9 +22,10 @@ use strongroom_tests::vendor::{commands, trust};
 use vendor::Point;
 use vendor::trust::Trust;
 
+use super::book::update_of;
 use super::event::Event;
 use super::parties::{FIRMS, Parties, REVOCABLE, has_battery};
-use super::world::World;
+use super::world::{SKEW_MS, World};
 
 /// The dongle's chip.
 const CHIP: FlashConfig = FlashConfig::nrf52840(32);
@@ -33,8 +34,8 @@ const BLOCKS_PER_SEGMENT: u32 = 2;
 /// Writes to flash until the power goes away, at most.
 const WRITES: usize = 120;
 
-/// How far its clock may be behind or ahead: what Central allows.
-const SKEW_S: usize = 3600;
+/// How far its clock may be behind or ahead: what Central allows, with the skew of its own.
+const SKEW_S: usize = 3600 - SKEW_MS / 1000;
 
 /// An entry as its update made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(super) struct Drawer {
     receipts: BTreeMap<u64, Vec<u8>>,
     /// Whether somebody else issued to it.
     pub(super) is_elsewhere: bool,
+    /// Whether the signer may sign nothing that fits its state.
+    pub(super) is_left: bool,
 }
 
 /// A container.
@@ -87,6 +90,7 @@ impl Device {
             entries: BTreeMap::new(),
             receipts: BTreeMap::new(),
             is_elsewhere: false,
+            is_left: false,
         };
         let skew_s = match dice.below(3) {
             0 => -(SKEW_S as i64),
@@ -284,7 +288,8 @@ impl World<'_> {
         let device = &mut self.devices[at];
         let drawer = &mut device.drawers[firm];
         drawer.path.push(after);
-        let update = self.book.update_to(FIRMS[firm], &device.id, after);
+        let lost = || update_of(&self.lost, (FIRMS[firm], &device.id), after);
+        let update = self.book.update_to(FIRMS[firm], &device.id, after).or_else(lost);
         let Some(update) = update else {
             drawer.is_elsewhere = true;
             return self.line(&format!("container {at}: number {seq}, made elsewhere"));

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use license_central::store::seats::{Counter, Seat, SeatChanges, SeatKey};
+use license_central::store::seats::{Counter, Seat, SeatChanges, SeatEvent, SeatKey};
 use license_central::store::{
     Filter, MemoryStore, OpenTransaction, Page, Purpose, Row, Store, StoreError, Table,
     Transaction, Write,
@@ -66,6 +66,11 @@ impl Disk {
         std::mem::take(&mut self.state().commits)
     }
 
+    /// What was done with seats.
+    pub(super) fn seat_log(&self) -> Vec<SeatEvent> {
+        self.rows.seat_log()
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +79,12 @@ impl Disk {
 impl Store for Disk {
     fn begin(&self, purpose: Purpose) -> Result<Box<dyn OpenTransaction>, StoreError> {
         let open = self.rows.begin(purpose)?;
-        Ok(Box::new(Watched { open, writes: Vec::new(), state: self.state.clone() }))
+        Ok(Box::new(Watched {
+            open,
+            writes: Vec::new(),
+            was_written: false,
+            state: self.state.clone(),
+        }))
     }
 }
 
@@ -82,6 +92,7 @@ impl Store for Disk {
 struct Watched {
     open: Box<dyn OpenTransaction>,
     writes: Vec<Write>,
+    was_written: bool,
     state: Arc<Mutex<State>>,
 }
 
@@ -89,11 +100,10 @@ impl OpenTransaction for Watched {
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.open.commit()?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_written = !self.writes.is_empty();
-        if was_written {
+        if !self.writes.is_empty() {
             state.commits.push(self.writes);
         }
-        if was_written && state.fault == Fault::AfterCommit {
+        if self.was_written && state.fault == Fault::AfterCommit {
             return Err(StoreError::Unavailable("nobody hears of the commit".into()));
         }
         Ok(())
@@ -123,6 +133,7 @@ impl Transaction for Watched {
     fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
         self.open.apply(writes)?;
         self.writes.extend_from_slice(writes);
+        self.was_written = true;
         Ok(())
     }
 
@@ -143,6 +154,7 @@ impl Transaction for Watched {
     }
 
     fn change_seats(&mut self, changes: &SeatChanges) -> Result<(), StoreError> {
+        self.was_written = true;
         self.open.change_seats(changes)
     }
 }

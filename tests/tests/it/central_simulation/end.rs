@@ -1,7 +1,8 @@
 //! The end of a world: nothing fails any more, and what is under way must come to its end.
 
-use license_central::domain::records::{Container, Decision, Grant, Place, Standing, UpdateState};
-
+use license_central::domain::records::{
+    Case, Container, ContainerState, Decision, Grant, Place, Standing, UpdateState,
+};
 use zeroize::Zeroizing;
 
 use super::event::Event;
@@ -20,6 +21,11 @@ impl World<'_> {
     pub(super) fn end(&mut self) {
         self.is_rough = false;
         self.line("from here on nothing is lost");
+        self.raises_caps();
+        for firm in 0..self.firms {
+            self.repairs(firm);
+            self.starts_signer(firm);
+        }
         for at in 0..self.devices.len() {
             if !self.devices[at].is_powered {
                 self.plug_in(at);
@@ -27,31 +33,46 @@ impl World<'_> {
         }
         self.judge();
         if self.dice.one_in(3) {
-            return self.all_lapse();
+            self.all_lapse();
+            self.all_seats_come_back();
+            return self.all_agrees();
         }
         self.lets_in_who_differs();
         self.everybody_asks();
         self.all_is_settled();
         self.all_come_back();
+        self.all_seats_come_back();
+        self.all_agrees();
     }
 
     /// A container that differs, or is to be written anew, and was blocked is not emptied: a person
-    /// lets it in again.
+    /// lets it in again. So does one who looked at what a repair made differ: there is no case.
     fn lets_in_who_differs(&mut self) {
         for firm in 0..self.firms {
             for at in 0..self.devices.len() {
                 let is_elsewhere = self.devices[at].drawers[firm].is_elsewhere;
-                if is_elsewhere && self.is_blocked(firm, at) {
+                let is_blocked = is_elsewhere && self.is_blocked(firm, at);
+                if is_blocked || self.differs_without_case(firm, at) {
                     self.sets_block(firm, at, false);
                 }
             }
         }
     }
 
-    /// Whether nothing can be taken out of a container: it is revoked, and nobody knows what it
-    /// has.
+    fn differs_without_case(&self, firm: usize, at: usize) -> bool {
+        let id = &self.devices[at].id;
+        let differs = |known: &Container| known.state == ContainerState::Differs;
+        let is_of = |(of, case): &(String, Case)| {
+            of == FIRMS[firm] && case.container == *id && case.decision.is_none()
+        };
+        self.known(firm, at).is_some_and(differs) && !self.book.cases.values().any(is_of)
+    }
+
+    /// Whether nothing can be taken out of a container: nobody knows what it has, and it is
+    /// revoked, or the signer signs nothing that fits its state.
     fn is_stuck(&self, firm: usize, at: usize) -> bool {
-        self.is_revoked(firm, at) && self.devices[at].drawers[firm].is_elsewhere
+        let drawer = &self.devices[at].drawers[firm];
+        drawer.is_elsewhere && (self.is_revoked(firm, at) || drawer.is_left)
     }
 
     /// Old letters come, and every container asks and applies until there is nothing more.
@@ -98,7 +119,9 @@ impl World<'_> {
     /// Nothing is under way, and everything is as the vendor wants it.
     fn all_is_settled(&mut self) {
         for (id, update) in &self.book.updates {
-            let open = update.state == UpdateState::Outstanding;
+            let firm = self.firm_of(&update.tenant);
+            let at = self.device_of(&update.container).unwrap_or_default();
+            let open = update.state == UpdateState::Outstanding && !self.is_stuck(firm, at);
             self.promise(!open, || format!("M9: update {id} is still under way"));
         }
         for firm in 0..self.firms {

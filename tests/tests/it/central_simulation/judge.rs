@@ -52,7 +52,9 @@ impl World<'_> {
     fn weigh(&mut self, changes: &Changes) {
         for id in &changes.issued {
             let update = self.book.updates[id].clone();
-            self.weigh_issued(&update);
+            if !changes.notes.iter().any(|note| note.action == "journal.adopt") {
+                self.weigh_issued(&update);
+            }
         }
         for id in &changes.settled {
             let update = self.book.updates[id].clone();
@@ -65,6 +67,13 @@ impl World<'_> {
             }
         }
         for note in &changes.notes {
+            if note.action == "journal.adopt" {
+                self.note(Event::Repaired);
+            }
+            if note.action == "grant.adopt" {
+                self.note(Event::MadeAgain);
+                self.adopted.insert(note.object.clone());
+            }
             let line = format!("    {} {}", note.action, words(&note.detail));
             self.line(&line);
         }
@@ -143,9 +152,12 @@ impl World<'_> {
     /// All that must hold now.
     pub(super) fn judge(&mut self) {
         self.judge_grants();
+        self.judge_seats();
         let mut used = BTreeSet::new();
         for at in 0..self.devices.len() {
-            for firm in 0..self.firms {
+            // C3: what is known of a firm's containers again when journal and records agree.
+            let agree = |firm: &usize| !self.is_put_back[*firm];
+            for firm in (0..self.firms).filter(agree).collect::<Vec<_>>() {
                 self.judge_chain(at, firm);
                 if self.devices[at].is_powered {
                     used.extend(self.judge_container(at, firm));
@@ -201,7 +213,9 @@ impl World<'_> {
         let (base, now) = (known.chain.base, drawer.at());
         let is_proved = drawer.path.contains(&base);
         self.promise(is_proved, || format!("M3: {} is proved, and never was", base.seq));
-        let fits = now.seq - base.seq <= UPDATES_OUTSTANDING_MAX || drawer.is_elsewhere;
+        // Receipts may have been lost with the records.
+        let most = UPDATES_OUTSTANDING_MAX.max(known.chain.outstanding.len() as u64);
+        let fits = now.seq.saturating_sub(base.seq) <= most || drawer.is_elsewhere;
         self.promise(fits, || format!("M3: at {}, proved is {}", now.seq, base.seq));
     }
 

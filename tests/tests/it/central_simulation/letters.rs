@@ -10,7 +10,6 @@ use protocol::signed::{HEADER_LEN, UnverifiedObject};
 use zeroize::Zeroizing;
 
 use super::book::{Decided, Done};
-use super::disk::Fault;
 use super::event::Event;
 use super::parties::FIRMS;
 use super::world::World;
@@ -90,7 +89,7 @@ impl World<'_> {
     }
 
     /// The update of a file, as it is in the store.
-    fn decided(&self, firm: usize, file: &[u8]) -> Option<&Decided> {
+    pub(super) fn decided(&self, firm: usize, file: &[u8]) -> Option<&Decided> {
         let mut updates = self.book.updates.values().filter(|one| one.tenant == FIRMS[firm]);
         updates.find(|one| file.windows(HEADER_LEN).any(|bytes| bytes == one.header))
     }
@@ -122,11 +121,8 @@ impl World<'_> {
     /// The Gateway is asked. The files that it answers with, where it does.
     fn asks(&mut self, firm: usize, at: usize, ask: &Ask, context: &[u8]) -> Option<Vec<Vec<u8>>> {
         let tenant = FIRMS[firm];
-        let fails = self.is_rough && self.dice.one_in(12);
-        self.desk.fail_signer(fails);
         let before = self.book.updates.len();
         let done = self.call(tenant, |central| ask.put(central, tenant, context));
-        self.desk.fail_signer(false);
         let told = match &done {
             Ok(files) => format!("{} updates", files.len()),
             Err(Refusal::Told(shown)) => {
@@ -157,9 +153,12 @@ impl World<'_> {
             Ask::Release { to: Some(_), .. } => Event::Moved,
         };
         self.note(event);
+        let agrees = files.is_empty() || !self.is_put_back[firm];
+        self.promise(agrees, || "C3: an update leaves before journal and records agree".into());
         for delivered in files {
             let is_durable = self.decided(firm, &delivered.file).is_some();
             self.promise(is_durable, || "C2: an update left that is not in the store".into());
+            self.is_journaled(firm, &delivered.file);
         }
     }
 
@@ -169,16 +168,31 @@ impl World<'_> {
             Some(ErrorCode::ContextOld) => Event::ContextOld,
             Some(ErrorCode::UnitsStay) => Event::UnitsStay,
             Some(ErrorCode::TooManyOutstanding) => Event::WindowFull,
-            Some(ErrorCode::SignerRefused) => Event::SignerFailed,
+            Some(ErrorCode::SignerUnavailable) => Event::SignerGone,
+            Some(ErrorCode::CapOfDay) => Event::CapReached,
+            // What a medium says has no number.
+            None => Event::JournalFailed,
             Some(ErrorCode::ContainerBlocked) => Event::NothingForBlocked,
             Some(ErrorCode::ContainerRevoked) => Event::NothingForRevoked,
+            Some(ErrorCode::JournalAhead) => {
+                let is_so = self.is_put_back[firm];
+                self.promise(is_so, || "C3: journal and records agree, and it is refused".into());
+                Event::NothingIssued
+            }
             Some(ErrorCode::ContainerDiffers) => {
-                // C3: only who was issued to elsewhere shows what is not known.
+                // C3: only who was issued to elsewhere shows what is not known, or who got what the
+                // records lost.
+                self.devices[at].drawers[firm].is_elsewhere |= self.is_put_back[firm];
                 let is_elsewhere = self.devices[at].drawers[firm].is_elsewhere;
                 self.promise(is_elsewhere, || "a container is said to differ, and does not".into());
                 Event::CaseOpened
             }
             Some(ErrorCode::ContainerUndecided) => return,
+            Some(ErrorCode::TicketUnknown) => {
+                let is_lost = self.seen.times(Event::PutBack) > 0;
+                self.promise(is_lost, || "C2: a ticket that was sold is not known".into());
+                Event::TicketLost
+            }
             Some(
                 ErrorCode::TicketUsedUp
                 | ErrorCode::TicketClosed
@@ -217,7 +231,9 @@ impl World<'_> {
             Err(Refusal::Told(shown)) => {
                 let refused = shown.failure().and_then(|failure| failure.known());
                 let is_elsewhere = self.devices[at].drawers[firm].is_elsewhere;
-                let fits = refused == Some(ErrorCode::ReceiptUnknown) && is_elsewhere;
+                let is_lost = self.is_put_back[firm] && refused == Some(ErrorCode::RecordMissing);
+                let is_unknown = refused == Some(ErrorCode::ReceiptUnknown);
+                let fits = is_lost || is_unknown && (is_elsewhere || self.is_put_back[firm]);
                 self.promise(fits, || format!("receipt {seq} is refused: {refused:?}"));
                 self.note(Event::ReceiptUnknown);
             }
@@ -244,38 +260,6 @@ impl World<'_> {
             }
         }
         letters
-    }
-
-    /// Calls Central, with whatever goes wrong, and takes in what it committed.
-    pub(super) fn call<T>(
-        &mut self,
-        tenant: &str,
-        ask: impl Fn(&Central) -> Outcome<T>,
-    ) -> Outcome<T> {
-        let fault = match self.dice.below(if self.is_rough { 24 } else { 1 }) {
-            1 => Fault::Gone(self.dice.below(30) as u32),
-            2 => Fault::Conflict(self.dice.below(30) as u32),
-            3 => Fault::AfterCommit,
-            _ => Fault::None,
-        };
-        let which = self.dice.below(self.centrals.len());
-        self.disk.arm(fault);
-        let done = ask(&self.centrals[which]);
-        self.disk.arm(Fault::None);
-        self.take_commits(tenant);
-        let failed = matches!(done, Err(Refusal::Store(_)));
-        match fault {
-            Fault::Gone(_) if failed => self.note(Event::StoreFailed),
-            Fault::Conflict(_) => self.note(Event::StoreConflict),
-            Fault::AfterCommit if failed => self.note(Event::CommitUnheard),
-            _ => {}
-        }
-        let other = matches!(&done, Err(Refusal::Store(_))) && fault == Fault::None;
-        self.promise(!other, || "the store refuses, and nothing failed".into());
-        if self.is_rough && (failed || self.dice.one_in(60)) && self.dice.one_in(2) {
-            self.crash(which);
-        }
-        done
     }
 }
 

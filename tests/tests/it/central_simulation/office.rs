@@ -11,14 +11,14 @@ use license_central::domain::{cases, catalog};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::disk::Fault;
 use super::event::Event;
 use super::letters::Ask;
-use super::parties::{FIRMS, instance};
+use super::parties::FIRMS;
+use super::seats::{QUANTITY, SERVED, SKU};
 use super::world::{Bought, World};
 
 /// Products: code, terms, and when what lapsed in a container that may sleep is free again.
-fn products() -> [(u32, Value, Reclaim); 7] {
+fn products() -> [(u32, Value, Reclaim); 8] {
     [
         (1, json!({ "checkpoint": "2d", "quantity": 2 }), Reclaim::SoftOnly),
         (2, json!({ "checkpoint": "1d", "expires": "+5d" }), Reclaim::Never),
@@ -26,12 +26,13 @@ fn products() -> [(u32, Value, Reclaim); 7] {
         (4, json!({ "text": "for ever" }), Reclaim::SoftOnly),
         (5, json!({ "checkpoint": "1d", "grace": "2h" }), Reclaim::After(3600)),
         (6, json!({ "expires": "+3d" }), Reclaim::After(600)),
+        (SERVED, json!({ "quantity": QUANTITY }), Reclaim::SoftOnly),
         (7, json!({ "checkpoint": "2d", "module-of": "1:0" }), Reclaim::SoftOnly),
     ]
 }
 
 /// Items: number, products, whether their quantity counts units. The first ones are sold most.
-const ITEMS: [(&str, &[u32], bool); 8] = [
+const ITEMS: [(&str, &[u32], bool); 9] = [
     ("PLAIN", &[1], false),
     ("YEAR", &[2], false),
     ("PAIR", &[1, 4], false),
@@ -39,8 +40,12 @@ const ITEMS: [(&str, &[u32], bool); 8] = [
     ("EVER", &[4], false),
     ("SLEEPY", &[5], false),
     ("SHORT", &[6], false),
+    (SKU, &[SERVED], false),
     ("FAMILY", &[1, 7], false),
 ];
+
+/// The item whose seats Central may serve.
+const SEATS: usize = 7;
 
 /// The item with units.
 const METER: usize = 3;
@@ -49,6 +54,14 @@ const METER: usize = 3;
 /// assigning it, into a container without the entry that it belongs to: no container takes that,
 /// and the chain stands still.
 const SELLS_MODULES: bool = false;
+
+/// Whether cases are decided over records that do not know all that was signed. Not as long as a
+/// repair then leaves an update open that the container has shown.
+const DECIDES_UNREPAIRED: bool = false;
+
+/// Whether a state is adopted beside which the signer has signed more. Not as long as it then signs
+/// nothing any more for that container.
+const ADOPTS_UNDER_WAY: bool = false;
 
 impl World<'_> {
     /// Products, items, and the first orders.
@@ -107,8 +120,10 @@ impl World<'_> {
     fn orders_something(&mut self, firm: usize) {
         self.orders += 1;
         let sold = ITEMS.len() - usize::from(!SELLS_MODULES);
+        let is_served = self.serves && self.dice.one_in(3);
         // What has units can be lost only once it came back, so it is sold more.
-        let which = if self.dice.one_in(5) { METER } else { self.dice.below(sold) };
+        let paid = if self.dice.one_in(5) { METER } else { self.dice.below(sold) };
+        let which = if is_served { SEATS } else { paid };
         let (sku, _, is_counted) = ITEMS[which];
         let quantity = if is_counted { 1 + self.dice.below(3) } else { 1 + self.dice.below(2) };
         let number = format!("{}", self.orders);
@@ -313,11 +328,19 @@ impl World<'_> {
 
     /// A person looks at a container that differs.
     pub(super) fn decides_case(&mut self, firm: usize, decision: Option<Decision>) -> bool {
+        if self.is_put_back[firm] && !DECIDES_UNREPAIRED {
+            return false;
+        }
         let tenant = FIRMS[firm];
         let is_open = |(of, case): &&(String, _)| of == tenant && is_undecided(case);
         let Some((_, case)) = self.book.cases.values().find(is_open).cloned() else { return false };
         let drawn = [Decision::Adopt, Decision::Block, Decision::Dismiss][self.dice.below(3)];
-        let (decision, why) = (decision.unwrap_or(drawn), Reason::default());
+        let (mut decision, why) = (decision.unwrap_or(drawn), Reason::default());
+        let at = self.device_of(&case.container).unwrap_or_default();
+        if !ADOPTS_UNDER_WAY && self.is_signed_ahead(firm, at, case.shown) {
+            decision = Decision::Block;
+            self.devices[at].drawers[firm].is_left = true;
+        }
         let done = self.call(tenant, |central| {
             let firm = central.firm(tenant)?;
             central.write(tenant, "admin", |work, _| {
@@ -333,31 +356,6 @@ impl World<'_> {
             });
         }
         done.is_ok()
-    }
-
-    /// A firm revokes a container: with its new trust, its instances start again.
-    fn revokes(&mut self, firm: usize) {
-        if self.devices.iter().all(|device| !device.is_revocable) || self.revoked[firm] {
-            return;
-        }
-        self.revoked[firm] = true;
-        self.note(Event::ContainerRevoked);
-        self.line(&format!("{}: revokes", FIRMS[firm]));
-        for which in 0..self.centrals.len() {
-            self.restarts(which);
-        }
-    }
-
-    /// An instance ends, wherever it was, and another one begins over the same store.
-    pub(super) fn crash(&mut self, which: usize) {
-        self.note(Event::CentralCrashed);
-        self.line("Central crashed");
-        self.restarts(which);
-    }
-
-    fn restarts(&mut self, which: usize) {
-        self.disk.arm(Fault::None);
-        self.centrals[which] = instance(self.parties, &self.disk, &self.desk, &self.revoked);
     }
 }
 

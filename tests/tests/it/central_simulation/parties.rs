@@ -1,26 +1,15 @@
 //! What all worlds begin with, since keys take long to make: firms and containers.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use engine::platform::Keys;
 use firmware_sim::device::SimRandom;
 use firmware_sim::keys::SimKeys;
-use license_central::domain::central::{Central, Clock};
-use license_central::domain::env::Random;
-use license_central::domain::firm::{Firm, Leaf, LocalSigner, Signer, Wanted};
-use license_central::domain::keys::Secret;
-use protocol::errors::{ErrorCode, Shown};
+use license_central::domain::firm::LocalSigner;
 use protocol::ids::RootFp;
 use protocol::objects::root::Mode;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
-use vendor::ledger::Issued;
 use vendor::trust::Trust;
 use vendor::{Passphrase, Revocations, Secrets, Vendor};
-
-use super::disk::Disk;
 
 /// Firms.
 pub(super) const FIRMS: [&str; 2] = ["acme", "bolt"];
@@ -30,6 +19,10 @@ pub(super) const DEVICES: usize = 4;
 
 /// The container that a firm may revoke.
 pub(super) const REVOCABLE: usize = 1;
+
+/// Stages of a firm: as it began, and when it has revoked a container.
+pub(super) const BASE: usize = 0;
+pub(super) const REVOKED: usize = 1;
 
 /// Whether the container of this place has a clock with a battery.
 pub(super) fn has_battery(at: usize) -> bool {
@@ -89,87 +82,4 @@ impl Party {
         let vendor = vendor.revoke(&next, &keys).expect("its own revocation");
         Party { root_fp, stages: [before, open(&vendor)] }
     }
-}
-
-/// What a Central is given, in the hands of the world: the time, random numbers, a signer that
-/// fails.
-pub(super) struct Desk {
-    now_ms: AtomicI64,
-    random: Mutex<ChaCha8Rng>,
-    signer_fails: AtomicBool,
-}
-
-impl Desk {
-    pub(super) fn new(seed: u64) -> Arc<Self> {
-        Arc::new(Desk {
-            now_ms: AtomicI64::new(0),
-            random: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
-            signer_fails: AtomicBool::new(false),
-        })
-    }
-
-    pub(super) fn set_now_ms(&self, now_ms: i64) {
-        self.now_ms.store(now_ms, Ordering::Relaxed);
-    }
-
-    pub(super) fn fail_signer(&self, fails: bool) {
-        self.signer_fails.store(fails, Ordering::Relaxed);
-    }
-}
-
-/// The world's own clock and randomness, as one Central has them.
-struct Share(Arc<Desk>);
-
-impl Clock for Share {
-    fn now_ms(&self) -> i64 {
-        self.0.now_ms.load(Ordering::Relaxed)
-    }
-}
-
-impl Random for Share {
-    fn fill(&self, out: &mut [u8]) {
-        self.0.random.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(out);
-    }
-}
-
-/// The real signer, which can be told to fail between decision and signature. The one place where
-/// another signer is put in.
-struct Failing {
-    signer: Arc<LocalSigner>,
-    desk: Arc<Desk>,
-}
-
-impl Signer for Failing {
-    fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown> {
-        self.signer.draft(wanted)
-    }
-
-    fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
-        if self.desk.signer_fails.load(Ordering::Relaxed) {
-            return Err(ErrorCode::SignerRefused.failure().into());
-        }
-        self.signer.sign(leaves)
-    }
-
-    fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
-        self.signer.sign_leases(leases)
-    }
-}
-
-/// An instance over a store. `revoked` says which firms revoked a container.
-pub(super) fn instance(
-    parties: &Parties,
-    disk: &Arc<Disk>,
-    desk: &Arc<Desk>,
-    revoked: &[bool],
-) -> Central {
-    let firm = |at: usize| {
-        let (trust, signer) = &parties.firms[at].stages[usize::from(revoked[at])];
-        let signer = Failing { signer: signer.clone(), desk: desk.clone() };
-        Arc::new(Firm { trust: trust.clone(), signer: Box::new(signer) })
-    };
-    let firms: BTreeMap<String, Arc<Firm>> =
-        FIRMS.iter().enumerate().map(|(at, name)| ((*name).to_owned(), firm(at))).collect();
-    let (clock, random) = (Arc::new(Share(desk.clone())), Arc::new(Share(desk.clone())));
-    Central::new(disk.clone(), clock, random, Secret::new([5; 32]), firms)
 }

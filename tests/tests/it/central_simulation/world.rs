@@ -1,6 +1,6 @@
 //! The world of one seed: a Central, its store, firms, containers, letters on their way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use license_central::domain::central::Central;
@@ -10,15 +10,26 @@ use strongroom_tests::seen::Seen;
 use strongroom_tests::trace::Trace;
 use zeroize::Zeroizing;
 
-use super::book::Book;
+use super::book::{Book, Decided};
 use super::device::Device;
 use super::disk::Disk;
 use super::event::Event;
+use super::issue::Journaled;
 use super::letters::Letter;
-use super::parties::{DEVICES, Desk, FIRMS, Parties, instance};
+use super::machine::{Machine, Share, instance};
+use super::parties::{BASE, DEVICES, FIRMS, Parties, REVOKED};
+use super::restore::Saved;
+use super::seats::Holder;
+use super::signer::Signers;
 
 /// True time when a world begins, Unix seconds.
 const START_S: u64 = 1_800_100_000;
+
+/// How far the clocks of the vendor's machines may be off.
+pub(super) const SKEW_MS: usize = 60_000;
+
+/// How far where they count seats: one instance frees what another has given.
+const SKEW_SERVING_MS: usize = 500;
 
 /// A ticket that somebody has.
 pub(super) struct Bought {
@@ -38,17 +49,34 @@ pub(super) struct World<'a> {
     pub(super) dice: Dice,
     pub(super) parties: &'a Parties,
     pub(super) disk: Arc<Disk>,
-    pub(super) desk: Arc<Desk>,
+    pub(super) machine: Arc<Machine>,
+    pub(super) signers: Arc<Signers>,
+    /// Updates that a signer may sign in a day, where that is few.
+    pub(super) cap: Option<u64>,
+    pub(super) journals: Vec<Journaled>,
     /// Instances over the one store.
     pub(super) centrals: Vec<Central>,
+    /// How far their clocks are off.
+    pub(super) skews_ms: Vec<i64>,
     /// Firms that take part.
     pub(super) firms: usize,
-    /// Which of them revoked a container.
-    pub(super) revoked: Vec<bool>,
+    /// Whether licenses are served over the network, and who uses them.
+    pub(super) serves: bool,
+    pub(super) holders: Vec<Holder>,
+    /// How far each has come with its roots and revocations.
+    pub(super) stages: Vec<usize>,
     pub(super) devices: Vec<Device>,
     pub(super) bought: Vec<Bought>,
     pub(super) letters: Vec<Letter>,
     pub(super) book: Book,
+    /// The last backup.
+    pub(super) saved: Option<Saved>,
+    /// Whether a firm's records are older than its journal.
+    pub(super) is_put_back: Vec<bool>,
+    /// Updates that the records knew before they were put back.
+    pub(super) lost: BTreeMap<String, Decided>,
+    /// Grants that were made again from the journal: no order explains them.
+    pub(super) adopted: BTreeSet<String>,
     pub(super) seen: Seen<Event>,
     /// Grants that were out with a release under way, by grant and epoch: seen once each.
     pub(super) noted: BTreeSet<(Event, String, u32)>,
@@ -64,11 +92,20 @@ pub(super) struct World<'a> {
 impl<'a> World<'a> {
     pub(super) fn new(seed: u64, parties: &'a Parties) -> Self {
         let mut dice = Dice::of(seed, 0);
-        let (disk, desk) = (Disk::new(), Desk::new(seed));
+        let (disk, machine) = (Disk::new(), Machine::new(seed));
+        let serves = dice.one_in(3);
+        let most_ms = if serves { SKEW_SERVING_MS } else { SKEW_MS };
+        let skew_ms = draw_skew_ms(&mut dice, most_ms);
+        let clock = Arc::new(Share { machine: machine.clone(), skew_ms });
+        let fps: Vec<_> = parties.firms.iter().map(|firm| firm.root_fp).collect();
+        let signers = Signers::new(clock, &fps);
         let instances = 1 + usize::from(dice.one_in(3));
+        let skews_ms: Vec<i64> = (0..instances).map(|_| draw_skew_ms(&mut dice, most_ms)).collect();
         let firms = 1 + usize::from(dice.one_in(4));
-        let revoked = vec![false; FIRMS.len()];
-        let centrals = (0..instances).map(|_| instance(parties, &disk, &desk, &revoked)).collect();
+        let stages = vec![BASE; FIRMS.len()];
+        let new =
+            |skew_ms: &i64| instance(parties, (&disk, &signers), (&machine, *skew_ms), &stages);
+        let centrals = skews_ms.iter().map(new).collect();
         let count = 2 + dice.below(DEVICES - 1);
         // Both kinds of clocks meet in most worlds.
         let first = dice.below(DEVICES - count + 1);
@@ -78,14 +115,24 @@ impl<'a> World<'a> {
             seed,
             parties,
             disk,
-            desk,
+            machine,
+            signers,
+            cap: dice.one_in(6).then(|| 2 + dice.below(4) as u64),
+            journals: FIRMS.iter().map(|_| Journaled::default()).collect(),
             centrals,
+            skews_ms,
             firms,
-            revoked,
+            stages,
+            serves,
+            holders: Vec::new(),
             devices,
             bought: Vec::new(),
             letters: Vec::new(),
             book: Book::default(),
+            saved: None,
+            is_put_back: vec![false; FIRMS.len()],
+            lost: BTreeMap::new(),
+            adopted: BTreeSet::new(),
             seen: Seen::default(),
             noted: BTreeSet::new(),
             is_rough: false,
@@ -96,6 +143,9 @@ impl<'a> World<'a> {
             dice,
         };
         world.pass_ms(0);
+        for firm in 0..world.firms {
+            world.starts_signer(firm);
+        }
         for at in 0..world.devices.len() {
             world.plug_in(at);
         }
@@ -124,7 +174,7 @@ impl<'a> World<'a> {
     pub(super) fn pass_ms(&mut self, ms: u64) {
         self.now_ms += ms;
         let now_s = self.true_s();
-        self.desk.set_now_ms((START_S * 1000 + self.now_ms) as i64);
+        self.machine.set_now_ms((START_S * 1000 + self.now_ms) as i64);
         for device in &mut self.devices {
             device.pass(ms, now_s);
         }
@@ -143,7 +193,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn is_revoked(&self, firm: usize, at: usize) -> bool {
-        self.revoked[firm] && self.devices[at].is_revocable
+        self.stages[firm] >= REVOKED && self.devices[at].is_revocable
     }
 
     /// Which firm a tenant is.
@@ -183,4 +233,9 @@ impl<'a> World<'a> {
             self.broken(&what());
         }
     }
+}
+
+/// How far the clock of a machine of the vendor is off.
+fn draw_skew_ms(dice: &mut Dice, most_ms: usize) -> i64 {
+    dice.below(2 * most_ms + 1) as i64 - most_ms as i64
 }
