@@ -20,7 +20,8 @@ pub(crate) use key::{
 pub(crate) use online::{
     ActivateArgs, ApiKeyVerb, AuditVerb, CaseVerb, CentralCommand, CollectArgs, DecideArgs,
     DecisionArg, DeliverArgs, DeviceVerb, GatewayArgs, GrantVerb, ImportArgs, ImportVerb, ItemVerb,
-    MoveArgs, OrderVerb, ProductVerb, ReleaseArgs, RestoreArgs, TicketVerb, WizardArgs,
+    ListArgs, MoveArgs, OrderVerb, ProductVerb, ReleaseArgs, ReportArgs, ReportKind, RestoreArgs,
+    ServerArgs, ShopVerb, TicketVerb, WebhookVerb, WizardArgs,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};

@@ -1,5 +1,6 @@
 //! License Central over HTTP, as its clients see it.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,6 +113,47 @@ impl Client {
             request = request.header("authorization", key.as_str());
         }
         answer(request.header("content-type", "application/json").send(body.to_string()))
+    }
+
+    /// Gets a list as a table and writes it. One that breaks off is an error: what was written is not
+    /// all of it.
+    pub(crate) fn table(&self, path: &str, out: &mut impl Write) -> Result<()> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(key) = self.bearer() {
+            request = request.header("authorization", key.as_str());
+        }
+        // It takes as long as it takes, once it has begun.
+        let request = request.config().timeout_global(None).timeout_recv_response(Some(TIMEOUT));
+        let mut response =
+            request.build().header("accept", "text/csv").call().map_err(unreachable)?;
+        if !response.status().is_success() {
+            let body = response.body_mut().with_config().limit(ANSWER_LEN_MAX).read_to_vec();
+            return Err(refused(response.status(), &body.map_err(unreachable)?));
+        }
+        let mut body = response.body_mut().as_reader();
+        let mut part = vec![0; 64 * 1024];
+        loop {
+            let read = body.read(&mut part).map_err(|error| {
+                let broken = Shown::from(ErrorCode::ServerUnreachable.failure());
+                broken.detailed(format!("the table is not whole: {error}"))
+            })?;
+            if read == 0 {
+                return Ok(());
+            }
+            // A reader that has gone away (`| head`) is no error.
+            if out.write_all(&part[..read]).is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes what is at `path`.
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let mut request = self.agent.delete(format!("{}{path}", self.base));
+        if let Some(key) = self.bearer() {
+            request = request.header("authorization", key.as_str());
+        }
+        answer(request.call())
     }
 
     fn bearer(&self) -> Option<Zeroizing<String>> {

@@ -22,7 +22,7 @@ pub enum Command {
     /// Run it
     Serve(ServeArgs),
     /// Bring the database's tables up to date
-    Migrate(PlaceArgs),
+    Migrate(MigrateArgs),
     /// Hold the vendors' keys and sign, in a process of its own; `serve` starts one otherwise
     Signer(SignerArgs),
     /// Compare the records with what the signer wrote down
@@ -81,6 +81,17 @@ pub struct InitArgs {
     pub json: bool,
 }
 
+/// Arguments of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Where
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -105,6 +116,9 @@ pub struct ServeArgs {
     /// How much clients may ask
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// Days for which messages to webhooks are kept that were sent, or given up
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub message_days: u16,
     /// Let webhooks go to this machine too, and by http: to try them out
     #[arg(long)]
     pub webhooks_to_this_machine: bool,

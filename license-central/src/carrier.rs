@@ -148,10 +148,10 @@ impl Carrier {
         let outgoing = central.read(&claimed.record.vendor, |work| {
             webhooks::outgoing(work, central.secret(), claimed.clone(), now_ms)
         })?;
-        let met = match &outgoing {
-            None => Err("the webhook was removed".to_owned()),
-            Some(outgoing) => self.send(outgoing),
+        let Some(outgoing) = outgoing else {
+            return central.write(SYSTEM, ACTOR, |work, _| webhooks::give_up(work, &claimed));
         };
+        let met = self.send(&outgoing);
         central.write(SYSTEM, ACTOR, |work, env| webhooks::settle(work, env, &claimed, met.clone()))
     }
 

@@ -55,7 +55,8 @@ pub fn check(args: &CheckArgs) -> Result<Said, Shown> {
     let text: Vec<String> = reports.iter().map(check::text).collect();
     let finds = reports.iter().any(|report| !report.findings.is_empty());
     let exit = if finds { Exit::Conflict as u8 } else { 0 };
-    let said = Said::new("central.check/v1", json!({ "vendors": reports }), text.join("\n"));
+    let said =
+        Said::new("strongroom.central-check/v1", json!({ "vendors": reports }), text.join("\n"));
     Ok(Said { exit, ..said })
 }
 
@@ -67,13 +68,13 @@ fn accept(central: &Central, sources: &[(String, Source)]) -> Result<Said, Shown
         text.push(format!("{vendor}: goes on behind number {}", head.number));
         rows.push(json!({ "vendor": vendor, "number": head.number }));
     }
-    Ok(Said::new("central.check.accept/v1", json!({ "vendors": rows }), text.join("\n")))
+    Ok(Said::new("strongroom.central-check-accept/v1", json!({ "vendors": rows }), text.join("\n")))
 }
 
 fn repaired(central: &Central, sources: &[(String, Source)]) -> Result<Said, Shown> {
     let done = repair_all(central, sources)?;
     let text: Vec<String> = done.iter().map(repair::text).collect();
-    Ok(Said::new("central.check.repair/v1", json!({ "vendors": done }), text.join("\n")))
+    Ok(Said::new("strongroom.central-check-repair/v1", json!({ "vendors": done }), text.join("\n")))
 }
 
 fn repair_all(central: &Central, sources: &[(String, Source)]) -> Result<Vec<Repaired>, Shown> {
@@ -96,7 +97,7 @@ pub fn backup(args: &BackupArgs) -> Result<Said, Shown> {
         made.rows,
         args.out.display()
     );
-    Ok(Said::new("central.backup/v1", json!(made), text))
+    Ok(Said::new("strongroom.central-backup/v1", json!(made), text))
 }
 
 /// Restores one, and takes in what was signed after it.
@@ -110,9 +111,11 @@ pub fn restore(args: &RestoreArgs) -> Result<Said, Shown> {
     let preview = json!({ "backup": contents, "vendors": whose });
     let text = format!("{} records of {}, made {made}", contents.rows, whose.join(", "));
     if args.dry_run {
-        return Ok(Said::new("central.restore.preview/v1", preview, text));
+        return Ok(Said::new("strongroom.central-restore-preview/v1", preview, text));
     }
-    eprintln!("{text}");
+    if !args.json {
+        eprintln!("{text}");
+    }
     confirm("Restore it?", args.yes)?;
     // Keys and journals are looked for before anything is changed.
     let (central, sources) = (place::open_records(&args.place)?, sources(&args.place)?);
@@ -121,7 +124,7 @@ pub fn restore(args: &RestoreArgs) -> Result<Said, Shown> {
     let lines: Vec<String> = done.iter().map(repair::text).collect();
     let data = json!({ "backup": contents, "vendors": done });
     let text = format!("restored\n{}", lines.join("\n"));
-    Ok(Said::new("central.restore/v1", data, text))
+    Ok(Said::new("strongroom.central-restore/v1", data, text))
 }
 
 /// The journals of all vendors.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use license_central::args::{Cli, Command, InitArgs, PlaceArgs, ServeArgs, SignerArgs};
+use license_central::args::{Cli, Command, InitArgs, MigrateArgs, ServeArgs, SignerArgs};
 use license_central::commands::Said;
 use license_central::domain::central::Central;
 use license_central::domain::refusal::Refusal;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let (json, done) = match &cli.command {
         Command::Init(args) => (args.json, init(args)),
         Command::Serve(args) => (args.json, serve(args)),
-        Command::Migrate(args) => (false, migrate(args)),
+        Command::Migrate(args) => (args.json, migrate(args)),
         Command::Signer(args) => (args.json, signer(args)),
         Command::Check(args) => (args.json, say(commands::check(args), args.json)),
         Command::Backup(args) => (args.json, say(commands::backup(args), args.json)),
@@ -44,7 +44,7 @@ fn init(args: &InitArgs) -> Result<u8, Shown> {
          away",
         args.vendor
     );
-    tell("central.init/v1", &data, &text, args.json)
+    tell("strongroom.central-init/v1", &data, &text, args.json)
 }
 
 fn serve(args: &ServeArgs) -> Result<u8, Shown> {
@@ -68,7 +68,7 @@ fn serve(args: &ServeArgs) -> Result<u8, Shown> {
             text.push_str(&format!("\nMetrics  {scheme}://{metrics}/metrics"));
         }
         // Whoever does not read it may still use the server.
-        let _ = tell("central.serve/v1", &data, &text, args.json);
+        let _ = tell("strongroom.central-serve/v1", &data, &text, args.json);
     }))?;
     Ok(0)
 }
@@ -91,7 +91,12 @@ fn signer(args: &SignerArgs) -> Result<u8, Shown> {
     process.listen(&socket)?;
     let at = socket.display().to_string();
     tracing::info!(id = std::process::id(), at, "the signer listens");
-    tell("central.signer/v1", &json!({ "socket": at }), &format!("Signer   {at}"), args.json)?;
+    tell(
+        "strongroom.central-signer/v1",
+        &json!({ "socket": at }),
+        &format!("Signer   {at}"),
+        args.json,
+    )?;
     if args.held {
         std::thread::spawn(|| {
             // Whoever started it holds the other end, and closes it by ending.
@@ -105,10 +110,13 @@ fn signer(args: &SignerArgs) -> Result<u8, Shown> {
     Ok(0)
 }
 
-fn migrate(args: &PlaceArgs) -> Result<u8, Shown> {
-    let made =
-        place::open_store(args)?.migrate().map_err(Refusal::Store).map_err(Refusal::shown)?;
-    tell("central.migrate/v1", &json!({ "steps": made }), &format!("{made} steps"), false)
+fn migrate(args: &MigrateArgs) -> Result<u8, Shown> {
+    let made = place::open_store(&args.place)?
+        .migrate()
+        .map_err(Refusal::Store)
+        .map_err(Refusal::shown)?;
+    let data = json!({ "steps": made });
+    tell("strongroom.central-migrate/v1", &data, &format!("{made} steps"), args.json)
 }
 
 /// Structured logs, JSON lines; `STRONGROOM_LOG` says how much.
@@ -137,7 +145,8 @@ fn tell_error(shown: &Shown, json: bool) {
     let (code, title, hint) = (shown.code(), shown.title(&utc), shown.hint(&utc));
     if json {
         let error = json!({ "code": code, "title": title, "hint": hint });
-        println!("{}", json!({ "schema": "error/v1", "error": error }));
+        println!("{}", json!({ "schema": "strongroom.error/v1", "error": error }));
+        return;
     }
     eprintln!("error {code}: {title}\n  {hint}");
 }

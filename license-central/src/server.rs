@@ -20,12 +20,16 @@ use crate::args::ServeArgs;
 use crate::carrier::Reach;
 use crate::domain::anchors::{self, Head};
 use crate::domain::central::Central;
+use crate::domain::webhooks;
 use crate::listen::{Bounds, Face, Gate};
 use crate::place::Directories;
 use crate::tls;
 
 /// How often messages that are due are looked for.
 const CARRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often messages to webhooks are looked for that are old.
+const FORGET_MESSAGES_EVERY: Duration = Duration::from_secs(3600);
 
 /// How often licenses that lapsed are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -88,6 +92,7 @@ pub async fn serve(
         () = anchor.each_minute() => {}
         () = carry(&app) => {}
         () = reread(hangup, directories, app.central()) => {}
+        () = forget(app.central(), args.message_days) => {}
         () = sweep(app.central()) => {}
         () = sweep_seats(app.central()) => {}
     }
@@ -95,6 +100,10 @@ pub async fn serve(
     // A face that has failed is not there to hear it.
     let _ = end.send(true);
     while faces.join_next().await.is_some() {}
+    let central = app.central().clone();
+    if let Ok(Err(refused)) = tokio::task::spawn_blocking(move || central.book_denials()).await {
+        tracing::warn!(?refused, "what was refused last is not booked");
+    }
     anchor.write();
     Ok(())
 }
@@ -126,6 +135,22 @@ async fn carry(app: &App) {
     }
 }
 
+/// Deletes old messages to webhooks, now and then.
+async fn forget(central: &Arc<Central>, days: u16) {
+    let mut hours = tokio::time::interval(FORGET_MESSAGES_EVERY);
+    loop {
+        hours.tick().await;
+        let central = central.clone();
+        let kept_ms = i64::from(days) * 24 * 3_600_000;
+        let forgotten = tokio::task::spawn_blocking(move || {
+            webhooks::forget(central.store(), central.now_ms(), kept_ms)
+        });
+        if let Ok(Err(error)) = forgotten.await {
+            tracing::warn!(%error, "old messages to webhooks stay");
+        }
+    }
+}
+
 /// Frees what lapsed, now and then.
 async fn sweep(central: &Arc<Central>) {
     let mut pauses = tokio::time::interval(SWEEP_EVERY);
@@ -148,9 +173,12 @@ async fn sweep_seats(central: &Arc<Central>) {
     for count in 0_u64.. {
         second.tick().await;
         let (central, forgets) = (central.clone(), count % FORGET_EVERY == 0);
-        let swept = tokio::task::spawn_blocking(move || central.desk().sweep(forgets)).await;
-        if let Ok(Err(refused)) = swept {
-            tracing::warn!(?refused, "seats whose time is over were not freed");
+        let swept = tokio::task::spawn_blocking(move || {
+            central.desk().sweep(forgets)?;
+            central.book_denials()
+        });
+        if let Ok(Err(refused)) = swept.await {
+            tracing::warn!(?refused, "seats were not freed, or refused ones not booked");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! License Central on the command line: tickets, renewals, releases, and its administration.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
@@ -128,6 +129,14 @@ pub(crate) struct DecideArgs {
     pub(crate) dry_run: bool,
 }
 
+/// How a list is shown.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct ListArgs {
+    /// Print it as a table, CSV, with all fields
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum CentralCommand {
     /// Keep the address and the key of a Central for the commands below
@@ -177,6 +186,191 @@ pub(crate) enum CentralCommand {
     /// What was done, by whom
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Reports over licenses
+    Report(ReportArgs),
+    /// Shops whose webhooks become orders
+    #[command(subcommand)]
+    Shop(ShopVerb),
+    /// Webhooks: your own servers hear of what was done
+    #[command(subcommand)]
+    Webhook(WebhookVerb),
+    /// Run License Central: license-central serve
+    #[command(disable_help_flag = true)]
+    Serve(ServerArgs),
+    /// Make a new License Central: license-central init
+    #[command(disable_help_flag = true)]
+    Init(ServerArgs),
+    /// Bring its database up to date: license-central migrate
+    #[command(disable_help_flag = true)]
+    Migrate(ServerArgs),
+    /// Write all its records into a file: license-central backup
+    #[command(disable_help_flag = true)]
+    Backup(ServerArgs),
+    /// Put a backup into an empty database: license-central restore
+    #[command(disable_help_flag = true)]
+    Restore(ServerArgs),
+    /// Compare its records with what was signed: license-central check
+    #[command(disable_help_flag = true)]
+    Check(ServerArgs),
+}
+
+/// What is passed on, unchanged, to `license-central`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServerArgs {
+    /// As `license-central` takes them: --help lists them
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    /// Which one
+    #[arg(value_enum)]
+    pub(crate) kind: ReportKind,
+    /// For `expiring`: how far ahead
+    #[arg(long, value_name = "SPAN", default_value = "30d")]
+    pub(crate) within: String,
+    /// For `activated` and `denied`: from when on, a date or time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// For `activated`: before when
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+/// What a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportKind {
+    /// Licenses whose checkpoint or end comes soon
+    Expiring,
+    /// Licenses that came into containers, by months
+    Activated,
+    /// Updates that were issued and have no receipt
+    Unreceipted,
+    /// Activations and seats that were refused, by days
+    Denied,
+    /// Licenses that ended and are still counted where they were
+    Lapsed,
+    /// Licenses that were freed while a container may still have been using them
+    Overlap,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ShopVerb {
+    /// Register a shop; prints the address for its webhooks
+    Add {
+        /// Its name: numbers of its orders begin with it
+        #[arg(long)]
+        name: String,
+        /// What it runs on
+        #[arg(long, value_enum)]
+        kind: ShopKindArg,
+        /// File with the secret that its messages are signed with, where it has one already
+        #[arg(long, value_name = "FILE", conflicts_with = "out", required_unless_present = "out")]
+        secret_file: Option<PathBuf>,
+        /// Where a new secret is written, which only you may read: type it into the shop
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Suspend licenses when their order is refunded or canceled; else it is only shown
+        #[arg(long)]
+        suspend: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List them
+    List(ListArgs),
+    /// Say which item a product of a shop is
+    Map {
+        /// The shop, shp_…
+        id: String,
+        /// The product there: variation:12, variant:12, product:3 or sku:X
+        #[arg(long)]
+        product: String,
+        /// The item here
+        #[arg(long, value_name = "SKU", required_unless_present = "none")]
+        sku: Option<String>,
+        /// Nothing of yours is sold with it
+        #[arg(long, conflicts_with = "sku")]
+        none: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the lines of orders in shops: what waits, and why
+    Lines(ListArgs),
+    /// Try the lines of a shop again that wait
+    Replay {
+        /// The shop, shp_…
+        id: String,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Remove a shop: its messages are refused, its orders stay
+    Remove {
+        /// The shop, shp_…
+        id: String,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// What a shop runs on.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ShopKindArg {
+    /// WooCommerce
+    Woocommerce,
+    /// Shopify
+    Shopify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhookVerb {
+    /// Add one; its secret goes into a file that only you may read
+    Add {
+        /// The address: https
+        #[arg(long)]
+        url: String,
+        /// Event that is told (repeatable), such as order.created; all if none is named
+        #[arg(long, value_name = "EVENT")]
+        event: Vec<String>,
+        /// Where its secret is written
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List them
+    List(ListArgs),
+    /// Remove one: what waits for it is given up
+    Remove {
+        /// Its id, whk_…
+        id: String,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the messages, and what became of them
+    Messages(ListArgs),
+    /// Send a message again, whatever became of it
+    Replay {
+        /// Its id, msg_…
+        id: String,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -206,7 +400,7 @@ pub(crate) enum ProductVerb {
         dry_run: bool,
     },
     /// List them
-    List,
+    List(ListArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -233,7 +427,7 @@ pub(crate) enum ItemVerb {
         dry_run: bool,
     },
     /// List them
-    List,
+    List(ListArgs),
 }
 
 /// What the quantity of an order multiplies.
@@ -275,7 +469,7 @@ pub(crate) enum OrderVerb {
         dry_run: bool,
     },
     /// List them
-    List,
+    List(ListArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -320,7 +514,7 @@ pub(crate) enum TicketVerb {
         id: String,
     },
     /// List them
-    List,
+    List(ListArgs),
     /// Make a new code for a ticket; the old one is worth nothing from then on
     Replace {
         /// Its id, tic_…
@@ -344,7 +538,7 @@ pub(crate) enum TicketVerb {
 #[derive(Debug, Subcommand)]
 pub(crate) enum GrantVerb {
     /// List them
-    List,
+    List(ListArgs),
     /// Where a license is, and when what was decided of it takes effect
     Show {
         /// Its id, gra_…
@@ -394,7 +588,7 @@ pub(crate) enum GrantVerb {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeviceVerb {
     /// List them
-    List,
+    List(ListArgs),
     /// A container, and what it has
     Show {
         /// Its id or serial
@@ -434,7 +628,7 @@ pub(crate) enum ApiKeyVerb {
         dry_run: bool,
     },
     /// List them
-    List,
+    List(ListArgs),
     /// End a key
     Revoke {
         /// Its id, key_…
@@ -470,7 +664,7 @@ pub(crate) enum RoleArg {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaseVerb {
     /// List them, with what was decided
-    List,
+    List(ListArgs),
     /// Decide what becomes of the container
     Decide {
         /// Its id, cas_…
@@ -497,5 +691,5 @@ pub(crate) enum DecisionArg {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditVerb {
     /// List what was done, the oldest first
-    List,
+    List(ListArgs),
 }

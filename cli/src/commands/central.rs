@@ -2,6 +2,10 @@
 
 mod decide;
 mod import;
+mod report;
+mod server;
+mod shop;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +17,9 @@ use vendor::{OptionArgs, Result, files};
 use zeroize::Zeroizing;
 
 use crate::args::ApiKeyVerb;
-use crate::args::{AuditVerb, CentralCommand, ItemVerb, OrderVerb, ProductVerb, TicketVerb};
+use crate::args::{
+    AuditVerb, CentralCommand, ItemVerb, ListArgs, OrderVerb, ProductVerb, TicketVerb,
+};
 use crate::online::Client;
 use crate::output::Output;
 use crate::secrets::secret;
@@ -44,7 +50,16 @@ pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
         CentralCommand::Device(verb) => decide::device(verb, output),
         CentralCommand::Case(verb) => decide::case(verb, output),
         CentralCommand::Key(verb) => key(verb, output),
-        CentralCommand::Audit(AuditVerb::List) => list("audit", "audit-list", output, &|row| {
+        CentralCommand::Report(args) => report::run(args, output),
+        CentralCommand::Shop(verb) => shop::run(verb, output),
+        CentralCommand::Webhook(verb) => webhook::run(verb, output),
+        CentralCommand::Serve(args) => server::run("serve", args, output),
+        CentralCommand::Init(args) => server::run("init", args, output),
+        CentralCommand::Migrate(args) => server::run("migrate", args, output),
+        CentralCommand::Backup(args) => server::run("backup", args, output),
+        CentralCommand::Restore(args) => server::run("restore", args, output),
+        CentralCommand::Check(args) => server::run("check", args, output),
+        CentralCommand::Audit(AuditVerb::List(args)) => list("audit", args, output, &|row| {
             let at_s = row["at_ms"].as_u64().unwrap_or(0) / 1000;
             let at = vendor::times::show(at_s);
             let [actor, action, object, detail] =
@@ -91,11 +106,15 @@ fn login(
 }
 
 fn product(verb: &ProductVerb, output: &Output) -> Result<()> {
-    let ProductVerb::Add { code, name, terms, reclaim, restore, restore_wait, dry_run } = verb
-    else {
-        return list("products", "product-list", output, &|row| {
-            format!("{:<10} {}", row["code"], word(row, "name"))
-        });
+    let (code, name, terms, reclaim, restore, restore_wait, dry_run) = match verb {
+        ProductVerb::Add { code, name, terms, reclaim, restore, restore_wait, dry_run } => {
+            (code, name, terms, reclaim, restore, restore_wait, dry_run)
+        }
+        ProductVerb::List(args) => {
+            return list("products", args, output, &|row| {
+                format!("{:<10} {}", row["code"], word(row, "name"))
+            });
+        }
     };
     let times = Times::here();
     let reclaim = match reclaim.as_str() {
@@ -129,10 +148,15 @@ fn restore_rule(rule: &str, wait: &str, times: &Times) -> Result<Value> {
 }
 
 fn item(verb: &ItemVerb, output: &Output) -> Result<()> {
-    let ItemVerb::Add { sku, name, product, counts, terms, dry_run } = verb else {
-        return list("items", "item-list", output, &|row| {
-            format!("{:<20} {}", word(row, "sku"), word(row, "name"))
-        });
+    let (sku, name, product, counts, terms, dry_run) = match verb {
+        ItemVerb::Add { sku, name, product, counts, terms, dry_run } => {
+            (sku, name, product, counts, terms, dry_run)
+        }
+        ItemVerb::List(args) => {
+            return list("items", args, output, &|row| {
+                format!("{:<20} {}", word(row, "sku"), word(row, "name"))
+            });
+        }
     };
     let part = |code: &u32| json!({ "product": code, "terms": of(terms) });
     let parts: Vec<Value> = product.iter().map(part).collect();
@@ -142,11 +166,11 @@ fn item(verb: &ItemVerb, output: &Output) -> Result<()> {
 }
 
 fn order(verb: &OrderVerb, output: &Output) -> Result<()> {
-    let OrderVerb::Add { number, line, period, sku, quantity, replaces, dry_run } = verb else {
-        return list("orders", "order-list", output, &|row| {
-            let [id, number, sku] = ["id", "number", "sku"].map(|name| word(row, name));
-            format!("{id}  {number}/{}  {} x {sku}", row["line"], row["quantity"])
-        });
+    let (number, line, period, sku, quantity, replaces, dry_run) = match verb {
+        OrderVerb::Add { number, line, period, sku, quantity, replaces, dry_run } => {
+            (number, line, period, sku, quantity, replaces, dry_run)
+        }
+        OrderVerb::List(args) => return list("orders", args, output, &order_line),
     };
     let body = json!({
         "number": number, "line": line, "period": period, "sku": sku, "quantity": quantity,
@@ -173,9 +197,17 @@ fn order(verb: &OrderVerb, output: &Output) -> Result<()> {
     Ok(())
 }
 
+fn order_line(row: &Value) -> String {
+    let [id, number, sku] = ["id", "number", "sku"].map(|name| word(row, name));
+    let undone = word(&row["undone"], "kind");
+    format!("{id}  {number}/{}  {} x {sku}  {undone}", row["line"], row["quantity"])
+        .trim_end()
+        .to_owned()
+}
+
 fn ticket(verb: &TicketVerb, output: &Output) -> Result<()> {
     match verb {
-        TicketVerb::List => list("tickets", "ticket-list", output, &|row| {
+        TicketVerb::List(args) => list("tickets", args, output, &|row| {
             let [id, hint, state] = ["id", "hint", "state"].map(|name| word(row, name));
             format!("{id}  {hint}…  {state}")
         }),
@@ -213,7 +245,7 @@ fn ticket(verb: &TicketVerb, output: &Output) -> Result<()> {
 
 fn key(verb: &ApiKeyVerb, output: &Output) -> Result<()> {
     match verb {
-        ApiKeyVerb::List => list("keys", "key-list", output, &|row| {
+        ApiKeyVerb::List(args) => list("keys", args, output, &|row| {
             let [id, name, role] = ["id", "name", "role"].map(|name| word(row, name));
             let ended = if row["revoked_ms"].is_null() { "" } else { "revoked" };
             format!("{id}  {role:<12} {name}  {ended}")
@@ -274,27 +306,54 @@ fn told_only(body: &Value, schema: &str, text: &str, output: &Output) -> Result<
     Ok(())
 }
 
-/// A whole list, page by page.
-fn list(path: &str, schema: &str, output: &Output, line: &dyn Fn(&Value) -> String) -> Result<()> {
+/// A whole list, page by page; or as the table that the server makes of it.
+fn list(
+    path: &str,
+    args: &ListArgs,
+    output: &Output,
+    line: &dyn Fn(&Value) -> String,
+) -> Result<()> {
+    if args.csv {
+        return table(&format!("/v1/{path}"), output);
+    }
+    let rows = rows(&admin()?, &format!("/v1/{path}?"))?;
+    let lines: Vec<String> = rows.iter().map(line).collect();
+    let schema = match path {
+        "containers" => "device-list".to_owned(),
+        "audit" => "audit-list".to_owned(),
+        "shop-lines" => "shop-lines".to_owned(),
+        "webhook-messages" => "webhook-messages".to_owned(),
+        plural => format!("{}-list", plural.trim_end_matches('s')),
+    };
+    output.data(&format!("central-{schema}"), json!({ "rows": rows }), lines.join("\n"));
+    Ok(())
+}
+
+/// All rows of a list; `path` ends where its next query begins.
+fn rows(client: &Client, path: &str) -> Result<Vec<Value>> {
     #[derive(Deserialize)]
     struct Page {
         rows: Vec<Value>,
         next: Option<String>,
     }
-    let client = admin()?;
     let mut rows = Vec::new();
     let mut after = String::new();
     loop {
-        let page: Page = client.get(&format!("/v1/{path}?limit=200{after}"))?;
+        let page: Page = client.get(&format!("{path}limit=200{after}"))?;
         rows.extend(page.rows);
         match page.next {
             Some(next) => after = format!("&after={next}"),
-            None => break,
+            None => return Ok(rows),
         }
     }
-    let lines: Vec<String> = rows.iter().map(line).collect();
-    output.data(&format!("central-{schema}"), json!({ "rows": rows }), lines.join("\n"));
-    Ok(())
+}
+
+/// A list as a table, on standard output.
+fn table(path: &str, output: &Output) -> Result<()> {
+    if output.is_json() {
+        return Err(Shown::usage("it is printed as CSV or as JSON", "Say --csv or --json."));
+    }
+    admin()?.table(path, &mut std::io::stdout().lock())
 }
 
 fn word<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -5,11 +5,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::lists::{ListQuery, Listed, Wants, records};
 use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
@@ -17,42 +18,18 @@ use crate::domain::audit::Entry;
 use crate::domain::cases;
 use crate::domain::catalog::{self, NewCustomer};
 use crate::domain::central::{Central, Reply};
+use crate::domain::env::Env;
 use crate::domain::orders::{self, TicketView};
 use crate::domain::records::{
     Case, Container, Customer, Decision, Grant, Item, Order, Product, Standing, Ticket,
 };
 use crate::domain::standing::{self, ContainerView, Decided, Reason};
-use crate::domain::work::{Record, Stored};
-use crate::store::{Filter, Page};
+use crate::domain::work::{Stored, Work};
 
 /// What this face says of itself.
 #[derive(OpenApi)]
 #[openapi(info(title = "License Central: Admin"))]
 struct Document;
-
-/// Rows of a list that are sent at once.
-pub(super) const PAGE_MAX: usize = 200;
-
-/// Which part of a list.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
-    /// The `next` of the page before.
-    pub(super) after: Option<String>,
-    /// How many, at most 200.
-    pub(super) limit: Option<usize>,
-}
-
-/// A part of a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Listed<T> {
-    /// The rows.
-    pub(super) rows: Vec<T>,
-    /// Where the next part begins, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next: Option<String>,
-}
 
 /// All of this face.
 pub fn router(app: App) -> Router {
@@ -80,39 +57,13 @@ pub fn router(app: App) -> Router {
         .routes(routes!(decide))
         .routes(routes!(list_audit))
         .merge(super::keys::routes())
+        .merge(super::reports::routes())
         .merge(super::trust::routes())
         .merge(super::webhooks::routes())
-        .merge(super::serving::routes());
+        .merge(super::serving::routes())
+        .merge(super::shops::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap("admin", router, document, app)
-}
-
-/// One page of a kind of record.
-async fn list<R: Record + Send + 'static>(
-    app: &App,
-    who: Principal,
-    object: Object,
-    query: ListQuery,
-) -> Result<Reply, Problem> {
-    allow(&who, Verb::Read, object)?;
-    let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let rows = app
-        .run(move |central| {
-            let page = Page { after: query.after.as_deref(), limit: limit + 1 };
-            central.read(&who.vendor, |work| work.list::<R>(&Filter::All, &page))
-        })
-        .await?;
-    Ok(reply(StatusCode::OK, &Listed::page(rows, limit)))
-}
-
-impl<R: Record> Listed<R> {
-    /// Of rows that were read with one more than are sent.
-    pub(super) fn page(mut rows: Vec<Stored<R>>, limit: usize) -> Self {
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|row| row.record.id());
-        Listed { rows: rows.into_iter().map(|row| row.record).collect(), next }
-    }
 }
 
 /// The products.
@@ -122,8 +73,9 @@ async fn list_products(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Product>(&app, who, Object::Catalog, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Product>(&app, who, Object::Catalog, (query, wants)).await
 }
 
 /// Defines a product, or changes it with its version in `If-Match`.
@@ -152,8 +104,9 @@ async fn list_items(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Item>(&app, who, Object::Catalog, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Item>(&app, who, Object::Catalog, (query, wants)).await
 }
 
 /// Defines an item, or changes it with its version in `If-Match`.
@@ -182,8 +135,9 @@ async fn list_customers(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Customer>(&app, who, Object::Customer, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Customer>(&app, who, Object::Customer, (query, wants)).await
 }
 
 /// Adds a customer.
@@ -213,8 +167,9 @@ async fn list_orders(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Order>(&app, who, Object::Order, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Order>(&app, who, Object::Order, (query, wants)).await
 }
 
 /// The tickets.
@@ -224,8 +179,9 @@ async fn list_tickets(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Ticket>(&app, who, Object::License, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Ticket>(&app, who, Object::License, (query, wants)).await
 }
 
 /// A ticket with its licenses.
@@ -236,14 +192,11 @@ async fn show_ticket(
     who: Principal,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Read, Object::License)?;
-    let view = app.run(move |central| {
-        central.read(&who.vendor, |work| {
-            let ticket = work.get::<Ticket>(&id)?;
-            orders::view(work, &ticket.record)
-        })
-    });
-    Ok(reply(StatusCode::OK, &view.await?))
+    let show = move |work: &mut Work<'_>| {
+        let ticket = work.get::<Ticket>(&id)?;
+        orders::view(work, &ticket.record)
+    };
+    app.look(who, Object::License, show).await
 }
 
 /// A ticket's new code. The one before is worth nothing from then on.
@@ -284,8 +237,9 @@ async fn list_grants(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Grant>(&app, who, Object::License, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Grant>(&app, who, Object::License, (query, wants)).await
 }
 
 /// A grant, and when what was decided of it is so.
@@ -296,9 +250,7 @@ async fn show_grant(
     who: Principal,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Read, Object::License)?;
-    let read = move |central: &Central| central.read(&who.vendor, |work| standing::show(work, &id));
-    Ok(reply(StatusCode::OK, &app.run(read).await?))
+    app.look(who, Object::License, move |work| standing::show(work, &id)).await
 }
 
 /// Suspends a license: its container gets that when it next asks.
@@ -346,11 +298,8 @@ async fn write_off(
     PathOf(id): PathOf<String>,
     body: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    let write = move |central: &Central| {
-        central.write(&who.vendor, &who.id, |work, _| standing::write_off(work, &id, &body.value))
-    };
-    Ok(reply(StatusCode::OK, &app.run(write).await?))
+    let write = move |work: &mut Work<'_>, _: &Env<'_>| standing::write_off(work, &id, &body.value);
+    app.change(who, Object::License, write).await
 }
 
 async fn decide_grant(
@@ -359,11 +308,7 @@ async fn decide_grant(
     id: String,
     (wanted, why): (Standing, Reason),
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    let write = move |central: &Central| {
-        central.write(&who.vendor, &who.id, |work, _| standing::set(work, &id, wanted, &why))
-    };
-    Ok(reply(StatusCode::OK, &app.run(write).await?))
+    app.change(who, Object::License, move |work, _| standing::set(work, &id, wanted, &why)).await
 }
 
 /// The container that a license is for.
@@ -383,13 +328,9 @@ async fn assign(
     PathOf(id): PathOf<String>,
     body: Body<Assignment>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    let write = move |central: &Central| {
-        central.write(&who.vendor, &who.id, |work, _| {
-            standing::assign(work, &id, body.value.container.as_deref())
-        })
-    };
-    Ok(reply(StatusCode::OK, &app.run(write).await?))
+    let to = body.value.container;
+    app.change(who, Object::License, move |work, _| standing::assign(work, &id, to.as_deref()))
+        .await
 }
 
 /// Withdraws a ticket, with every license that came of it.
@@ -401,13 +342,9 @@ async fn withdraw_ticket(
     PathOf(id): PathOf<String>,
     body: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    let write = move |central: &Central| {
-        central.write(&who.vendor, &who.id, |work, _| {
-            standing::withdraw_ticket(work, &id, &body.value)
-        })
-    };
-    Ok(reply(StatusCode::OK, &app.run(write).await?))
+    let why = body.value;
+    app.change(who, Object::License, move |work, _| standing::withdraw_ticket(work, &id, &why))
+        .await
 }
 
 /// The containers.
@@ -417,8 +354,9 @@ async fn list_containers(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Container>(&app, who, Object::Container, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Container>(&app, who, Object::Container, (query, wants)).await
 }
 
 /// A container with what it has.
@@ -429,11 +367,7 @@ async fn show_container(
     who: Principal,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Read, Object::Container)?;
-    let read = move |central: &Central| {
-        central.read(&who.vendor, |work| standing::show_container(work, &id))
-    };
-    Ok(reply(StatusCode::OK, &app.run(read).await?))
+    app.look(who, Object::Container, move |work| standing::show_container(work, &id)).await
 }
 
 /// Blocks a container: it gets nothing more, and what it has is taken out when it next asks.
@@ -466,11 +400,10 @@ async fn set_blocked(
     id: String,
     (blocked, why): (bool, Reason),
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Container)?;
-    let write = move |central: &Central| {
-        central.write(&who.vendor, &who.id, |work, _| standing::block(work, &id, blocked, &why))
+    let write = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(standing::block(work, &id, blocked, &why)?.record)
     };
-    Ok(reply(StatusCode::OK, &app.run(write).await?.record))
+    app.change(who, Object::Container, write).await
 }
 
 /// Containers that showed what nothing leads to.
@@ -480,8 +413,9 @@ async fn list_cases(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Case>(&app, who, Object::Container, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Case>(&app, who, Object::Container, (query, wants)).await
 }
 
 /// A decision on a case.
@@ -522,8 +456,9 @@ async fn list_audit(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
-    list::<Entry>(&app, who, Object::Audit, query).await
+    wants: Wants,
+) -> Result<Response, Problem> {
+    records::<Entry>(&app, who, Object::Audit, (query, wants)).await
 }
 
 /// The version that a change was made for: `If-Match: "3"`.

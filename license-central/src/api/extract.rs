@@ -24,6 +24,9 @@ pub struct Body<T> {
     pub value: T,
 }
 
+/// The body of a request as it came, whatever it is: for what is verified before it is read.
+pub struct Raw(pub Bytes);
+
 /// What an address names.
 pub struct PathOf<T>(pub T);
 
@@ -59,6 +62,20 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
 
+impl FromRequest<App> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, app).await.map_err(|refused| {
+            if refused.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+                return ErrorCode::BodyTooLarge.with(0, super::BODY_LEN_MAX as u64).into();
+            }
+            Problem::from(Refusal::malformed("the body ended early"))
+        })?;
+        Ok(Raw(bytes))
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
@@ -66,12 +83,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
         if !is_json(request.headers()) {
             return Err(ErrorCode::MediaTypeWrong.into());
         }
-        let bytes = Bytes::from_request(request, app).await.map_err(|refused| {
-            if refused.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-                return ErrorCode::BodyTooLarge.with(0, super::BODY_LEN_MAX as u64).into();
-            }
-            Problem::from(Refusal::malformed("the body ended early"))
-        })?;
+        let Raw(bytes) = Raw::from_request(request, app).await?;
         strict::check(&bytes).map_err(Refusal::malformed)?;
         // serde would take a list for a structure, field by field in their order.
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {

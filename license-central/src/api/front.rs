@@ -47,12 +47,20 @@ pub struct Settings {
     pub timeout: Duration,
     /// Where messages to webhooks may go.
     pub reach: Reach,
+    /// Rows of the longest table.
+    pub export_rows_max: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let timeout = Duration::from_secs(30);
-        Settings { rates: Rates::default(), proxy_header: None, timeout, reach: Reach::World }
+        Settings {
+            rates: Rates::default(),
+            proxy_header: None,
+            timeout,
+            reach: Reach::World,
+            export_rows_max: 1_000_000,
+        }
     }
 }
 
@@ -106,6 +114,11 @@ impl Gatekeeper {
     /// milliseconds.
     pub fn takes_time(&self, client: Client, container: [u8; 16], now_ms: u64) -> Result<(), u64> {
         self.times.take((client, container), now_ms)
+    }
+
+    /// Rows of the longest table.
+    pub fn export_rows_max(&self) -> usize {
+        self.settings.export_rows_max
     }
 
     /// Whom a request comes from: what the nearest proxy adds is the last of the list.

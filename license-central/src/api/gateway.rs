@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use protocol::errors::ErrorCode;
+use protocol::errors::{ErrorCode, Exit};
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,12 +17,14 @@ use super::problem::Problem;
 use super::{App, reply};
 use crate::domain::activation::{self, Context, Due};
 use crate::domain::central::{Delivered, Reply};
+use crate::domain::denials::{Denied, Use};
 use crate::domain::env::Env;
 use crate::domain::firm::Firm;
 use crate::domain::orders::{self, TicketView};
+use crate::domain::records::Ticket;
 use crate::domain::refusal::{Outcome, Refusal};
 use crate::domain::restore::{self, Claim, Restored};
-use crate::domain::work::Work;
+use crate::domain::work::{Stored, Work};
 
 /// Who acts, for the audit: nobody logs in here.
 const ACTOR: &str = "gateway";
@@ -188,10 +190,38 @@ async fn activate(
     Body { value, .. }: Body<ActivationRequest>,
 ) -> Result<Reply, Problem> {
     let ActivationRequest { ticket, context, products } = value;
-    deliver(app, vendor, context, move |work, env, firm, context| {
+    let (asked, shown) = ((app.clone(), vendor.clone()), ticket.clone());
+    let done = deliver(app, vendor, context, move |work, env, firm, context| {
         activation::activate(work, env, firm, (&ticket, &products), context)
-    })
-    .await
+    });
+    match done.await {
+        Err(problem) => Err(denied(asked, shown, problem).await),
+        done => done,
+    }
+}
+
+/// Books that a ticket was refused, if there is such a ticket; the refusal.
+pub(super) async fn denied(
+    (app, vendor): (App, String),
+    ticket: String,
+    problem: Problem,
+) -> Problem {
+    let exit = ErrorCode::parse(&problem.code).map(|code| code.row().exit);
+    if !matches!(exit, Some(Exit::Denied | Exit::Conflict)) {
+        return problem;
+    }
+    let code = problem.code.clone();
+    let booked = app.run(move |central| {
+        let found = central.read(&vendor, |work| orders::by_code(work, &ticket));
+        // A code that is none is no use of a license.
+        let Ok(Stored { record: Ticket { id: object, .. }, .. }) = found else { return Ok(()) };
+        central.denied(&vendor, Denied { what: Use::Activation, code, object });
+        central.book_denials()
+    });
+    if let Err(refused) = booked.await {
+        tracing::warn!(why = refused.title, "a refused activation is booked later");
+    }
+    problem
 }
 
 /// Auto-update Trigger: renews what is due, and collects whatever else waits for the container.

@@ -2,13 +2,14 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::admin::{ListQuery, Listed, PAGE_MAX};
 use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::lists::{self, ListQuery, Listed, Wants, one_more};
 use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
@@ -48,18 +49,14 @@ async fn list_keys(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
+    wants: Wants,
+) -> Result<Response, Problem> {
     allow(&who, Verb::Read, Object::Key)?;
-    let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let read = move |central: &Central| {
-        let page = Page { after: query.after.as_deref(), limit: limit + 1 };
-        central.read(SYSTEM, |work| keys::list(work, &who.vendor, &page))
+    let read = move |central: &Central, page: &Page<'_>| {
+        let rows = central.read(SYSTEM, |work| keys::list(work, &who.vendor, &one_more(page)))?;
+        Ok(Listed::cut(rows, page, |key| key.id.clone()))
     };
-    let mut rows = app.run(read).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| row.id.clone());
-    Ok(reply(StatusCode::OK, &Listed { rows, next }))
+    lists::list(&app, (query, wants), read).await
 }
 
 /// Makes a key.

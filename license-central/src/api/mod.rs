@@ -2,18 +2,23 @@
 //! systems, [`gateway`] for customers' programs, [`admin`] for the vendor's people.
 
 pub mod admin;
+mod columns;
 pub mod extract;
 pub mod front;
 pub mod gateway;
 pub mod keys;
 pub mod limits;
+mod lists;
 pub mod metrics;
 pub mod problem;
+mod reports;
 pub mod routes;
 pub mod sales;
 pub mod seats;
 pub mod serving;
+mod shops;
 pub mod strict;
+mod table;
 pub mod time;
 pub mod trust;
 mod webhooks;
@@ -32,8 +37,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::carrier::Carrier;
+use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::{Central, Once, Reply};
+use crate::domain::env::Env;
 use crate::domain::refusal::Outcome;
+use crate::domain::work::Work;
 use extract::OnceKey;
 use front::{Face, Gatekeeper, Settings};
 use metrics::Metrics;
@@ -83,6 +91,28 @@ impl App {
     /// Who has to wait.
     pub fn gatekeeper(&self) -> &Gatekeeper {
         &self.gatekeeper
+    }
+
+    /// Changes records, if `who` may, and answers with what came of it.
+    async fn change<T, F>(&self, who: Principal, what: Object, step: F) -> Result<Reply, Problem>
+    where
+        T: Serialize + Send + 'static,
+        F: FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T> + Send + 'static,
+    {
+        allow(&who, Verb::Write, what)?;
+        let done = self.run(move |central| central.write(&who.vendor, &who.id, step));
+        Ok(reply(StatusCode::OK, &done.await?))
+    }
+
+    /// Looks at records, if `who` may, and answers with what was found.
+    async fn look<T, F>(&self, who: Principal, what: Object, step: F) -> Result<Reply, Problem>
+    where
+        T: Serialize + Send + 'static,
+        F: FnMut(&mut Work<'_>) -> Outcome<T> + Send + 'static,
+    {
+        allow(&who, Verb::Read, what)?;
+        let read = self.run(move |central| central.read(&who.vendor, step));
+        Ok(reply(StatusCode::OK, &read.await?))
     }
 
     /// Runs a step of the domain on a thread that may wait for the store.

@@ -50,6 +50,7 @@ impl Routes {
 pub fn complete(document: &mut Value) {
     let problem = json!({ "description": "Refused.", "content": { "application/problem+json": {
         "schema": { "$ref": "#/components/schemas/Problem" } } } });
+    let lists = lists(document);
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (template, methods) in paths {
         let names =
@@ -64,8 +65,24 @@ pub fn complete(document: &mut Value) {
             for class in ["4XX", "5XX"] {
                 said["responses"][class] = problem.clone();
             }
+            let content = &mut said["responses"]["200"]["content"];
+            if content["application/json"]["schema"]["$ref"]
+                .as_str()
+                .is_some_and(|schema| lists.contains(schema))
+            {
+                content["text/csv"] = json!({ "schema": { "type": "string" } });
+            }
         }
     }
+}
+
+/// Schemas of parts of lists, which are sent as tables too.
+fn lists(document: &Value) -> BTreeSet<String> {
+    let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
+    let lists = schemas.filter(|(_, schema)| {
+        schema["properties"]["rows"].is_object() && schema["properties"]["next"].is_object()
+    });
+    lists.map(|(name, _)| format!("#/components/schemas/{name}")).collect()
 }
 
 impl Route {

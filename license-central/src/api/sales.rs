@@ -46,7 +46,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(create_order))
         .routes(routes!(create_orders))
         .routes(routes!(create_customers))
-        .routes(routes!(show_order));
+        .routes(routes!(show_order))
+        .merge(super::shops::inbound());
     let (router, document) = routes.split_for_parts();
     super::wrap("sales", router, document, app)
 }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use protocol::errors::ErrorCode;
+use protocol::errors::{ErrorCode, Exit};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,6 +20,7 @@ use super::serving::CredentialReply;
 use super::{App, reply};
 use crate::domain::central::Reply;
 use crate::domain::credentials::{self, Caller};
+use crate::domain::denials::{Denied, Use};
 use crate::domain::desk::{Answer, Asked};
 use crate::domain::lease::Lease;
 use crate::domain::records::SeatCredential;
@@ -109,6 +110,7 @@ async fn serve_by_ticket(
     PathOf(vendor): PathOf<String>,
     Body { value, .. }: Body<ServedRequest>,
 ) -> Result<Reply, Problem> {
+    let (asked, ticket) = ((app.clone(), vendor.clone()), value.ticket.clone());
     let made = app.run(move |central| {
         central.write(&vendor, ACTOR, |work, env| {
             let asked = (value.ticket.as_str(), value.product);
@@ -116,7 +118,10 @@ async fn serve_by_ticket(
             Ok(CredentialReply::new(&credential, Some(text.to_string())))
         })
     });
-    Ok(reply(StatusCode::CREATED, &made.await?))
+    match made.await {
+        Ok(made) => Ok(reply(StatusCode::CREATED, &made)),
+        Err(problem) => Err(super::gateway::denied(asked, ticket, problem).await),
+    }
 }
 
 /// Takes seats. The same request again is answered again.
@@ -195,7 +200,15 @@ async fn ask(
     let key = SeatKey { high, low, counter: counter.0 };
     let lease = Lease { tenant: who.vendor.clone(), grant: serving::grant_bytes(grant), product };
     let asked = Asked { request: Request { key, n: n.into(), what }, lease };
-    let Answer { held, lease } = app.central().desk().ask(asked).await?;
+    let answered = app.central().desk().ask(asked).await.inspect_err(|refused| {
+        if let (Wish::Take(_), Refusal::Told(shown)) = (what, refused)
+            && shown.exit() == Exit::Denied as u8
+        {
+            let denied = Denied { what: Use::Seats, code: shown.code(), object: grant.clone() };
+            app.central().denied(&who.vendor, denied);
+        }
+    });
+    let Answer { held, lease } = answered?;
     let seat = held.seat;
     Ok(reply(
         StatusCode::OK,

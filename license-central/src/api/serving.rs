@@ -2,19 +2,21 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey, PathOf};
+use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::lists::{self, ListQuery, Listed, Wants, one_more};
 use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
-use crate::domain::central::Reply;
+use crate::domain::central::{Central, Reply};
 use crate::domain::records::{Grant, Place, SeatCredential};
 use crate::domain::serving::{self, SeatTerms};
-use crate::store::Filter;
+use crate::store::{Filter, Page};
 
 /// A credential with which seats are taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -132,23 +134,26 @@ async fn show_seats(
 }
 
 /// The credentials of a license.
-#[utoipa::path(get, path = "/v1/grants/{id}/credentials", responses(
-    (status = 200, body = Vec<CredentialReply>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/v1/grants/{id}/credentials", params(ListQuery), responses(
+    (status = 200, body = Listed<CredentialReply>), (status = "4XX", body = Problem)))]
 async fn list_credentials(
     State(app): State<App>,
     who: Principal,
     PathOf(id): PathOf<String>,
-) -> Result<Reply, Problem> {
+    QueryOf(query): QueryOf<ListQuery>,
+    wants: Wants,
+) -> Result<Response, Problem> {
     allow(&who, Verb::Read, Object::License)?;
-    let all = app.run(move |central| {
-        central.read(&who.vendor, |work| {
+    let read = move |central: &Central, page: &Page<'_>| {
+        let rows = central.read(&who.vendor, |work| {
             work.get::<Grant>(&id)?;
-            work.all::<SeatCredential>(&Filter::Is("license_grant", id.as_str().into()))
-        })
-    });
-    let all = all.await?;
-    let all: Vec<_> = all.iter().map(|own| CredentialReply::new(&own.record, None)).collect();
-    Ok(reply(StatusCode::OK, &all))
+            let own = Filter::Is("license_grant", id.as_str().into());
+            work.list::<SeatCredential>(&own, &one_more(page))
+        })?;
+        let rows = rows.iter().map(|own| CredentialReply::new(&own.record, None)).collect();
+        Ok(Listed::cut(rows, page, |own| own.id.clone()))
+    };
+    lists::list(&app, (query, wants), read).await
 }
 
 /// Makes one more credential for a license that is served.

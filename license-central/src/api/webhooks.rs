@@ -2,21 +2,20 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::admin::{ListQuery, Listed, PAGE_MAX};
 use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::lists::{self, ListQuery, Listed, Wants, one_more};
 use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
-use crate::domain::central::Reply;
+use crate::domain::central::{Central, Reply};
 use crate::domain::keys::SYSTEM;
-use crate::domain::refusal::Outcome;
 use crate::domain::webhooks::{self, Message, NewWebhook, Webhook, WebhookView};
-use crate::domain::work::Stored;
 use crate::store::{Filter, Page};
 
 /// A webhook with its secret.
@@ -40,13 +39,21 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// The webhooks.
-#[utoipa::path(get, path = "/v1/webhooks", responses(
+#[utoipa::path(get, path = "/v1/webhooks", params(ListQuery), responses(
     (status = 200, body = Listed<WebhookView>), (status = "4XX", body = Problem)))]
-async fn list_webhooks(State(app): State<App>, who: Principal) -> Result<Reply, Problem> {
+async fn list_webhooks(
+    State(app): State<App>,
+    who: Principal,
+    QueryOf(query): QueryOf<ListQuery>,
+    wants: Wants,
+) -> Result<Response, Problem> {
     allow(&who, Verb::Read, Object::Key)?;
-    let rows = app.run(move |central| central.read(&who.vendor, webhooks::all)).await?;
-    let rows: Vec<_> = rows.into_iter().map(Webhook::view).collect();
-    Ok(reply(StatusCode::OK, &Listed { rows, next: None }))
+    let read = move |central: &Central, page: &Page<'_>| {
+        let all = central.read(&who.vendor, webhooks::all)?;
+        let behind = all.into_iter().filter(|own| page.after.is_none_or(|after| *own.id > *after));
+        Ok(Listed::cut(behind.map(Webhook::view).collect(), page, |own| own.id.clone()))
+    };
+    lists::list(&app, (query, wants), read).await
 }
 
 /// Adds a webhook.
@@ -79,11 +86,7 @@ async fn remove_webhook(
     who: Principal,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
-    let done = app.run(move |central| {
-        central.write(&who.vendor, &who.id, |work, _| webhooks::remove(work, &id))
-    });
-    Ok(reply(StatusCode::OK, &done.await?.view()))
+    app.change(who, Object::Key, move |work, _| Ok(webhooks::remove(work, &id)?.view())).await
 }
 
 /// Draws a new secret. The one before counts beside it until it is ended.
@@ -116,11 +119,7 @@ async fn end_rotation(
     who: Principal,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
-    let done = app.run(move |central| {
-        central.write(&who.vendor, &who.id, |work, _| webhooks::end_rotation(work, &id))
-    });
-    Ok(reply(StatusCode::OK, &done.await?.view()))
+    app.change(who, Object::Key, move |work, _| Ok(webhooks::end_rotation(work, &id)?.view())).await
 }
 
 /// The messages to webhooks.
@@ -130,15 +129,15 @@ async fn list_messages(
     State(app): State<App>,
     who: Principal,
     QueryOf(query): QueryOf<ListQuery>,
-) -> Result<Reply, Problem> {
+    wants: Wants,
+) -> Result<Response, Problem> {
     allow(&who, Verb::Read, Object::Key)?;
-    let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let read = app.run(move |central| -> Outcome<Vec<Stored<Message>>> {
+    let read = move |central: &Central, page: &Page<'_>| {
         let own = Filter::Is("vendor", who.vendor.as_str().into());
-        let page = Page { after: query.after.as_deref(), limit: limit + 1 };
-        central.read(SYSTEM, |work| work.list::<Message>(&own, &page))
-    });
-    Ok(reply(StatusCode::OK, &Listed::page(read.await?, limit)))
+        let rows = central.read(SYSTEM, |work| work.list::<Message>(&own, &one_more(page)))?;
+        Ok(Listed::of(rows, page))
+    };
+    lists::list(&app, (query, wants), read).await
 }
 
 /// Sends a message again, whatever became of it.

@@ -17,6 +17,7 @@ use super::audit::Chain;
 use super::cases;
 use super::commit::{Group, Stepped};
 use super::credentials::Credentials;
+use super::denials::{self, Denied, Tally};
 use super::desk::Desk;
 use super::env::{Env, Random};
 use super::firm::{Firm, Leaf};
@@ -58,6 +59,7 @@ pub struct Central {
     group: Group,
     desk: Arc<Desk>,
     credentials: Credentials,
+    denials: Tally,
 }
 
 /// An update on its way to a container.
@@ -102,7 +104,8 @@ impl Central {
         let desk = (store.clone(), clock.clone(), random.clone(), firms.clone());
         let desk = Arc::new(Desk::new(desk.0, desk.1, desk.2, desk.3));
         let (credentials, signed) = (Credentials::default(), AtomicU64::new(0));
-        Central { store, clock, random, secret, firms, signed, group, desk, credentials }
+        let denials = Tally::default();
+        Central { store, clock, random, secret, firms, signed, group, desk, credentials, denials }
     }
 
     /// The firm of a tenant.
@@ -230,6 +233,27 @@ impl Central {
     /// Credentials of seats as they were read last.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Counts a use that was refused. It is kept once [`Central::book_denials`] returns.
+    pub fn denied(&self, tenant: &str, denied: Denied) {
+        self.denials.note(tenant, denied, self.now_ms());
+    }
+
+    /// Writes down what was refused since the last time.
+    pub fn book_denials(&self) -> Outcome<()> {
+        let mut counts = self.denials.take();
+        while let Some(((tenant, day, denied), count)) = counts.pop_first() {
+            let booked =
+                self.write(&tenant, "", |work, _| denials::book(work, (&day, &denied), count));
+            if let Err(refused) = booked {
+                // It counts with what comes meanwhile, the next time.
+                counts.insert((tenant, day, denied), count);
+                self.denials.put(counts);
+                return Err(refused);
+            }
+        }
+        Ok(())
     }
 
     /// The installation's own secret.

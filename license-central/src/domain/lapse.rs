@@ -1,5 +1,6 @@
 //! Licenses whose containers were not heard of when they lapsed: when they are free again.
 
+use super::audit::Entry;
 use super::env::Env;
 use super::records::{Container, Grant, HomeKind, Place, Product, Reclaim};
 use super::refusal::Outcome;
@@ -9,6 +10,9 @@ use crate::store::{Filter, Page};
 
 /// How far a container's clock may be behind ours.
 pub const MARGIN_S: u64 = 3600;
+
+/// What an audit says of a license that was freed at a risk begins so.
+const AT_RISK: &str = "gone with";
 
 /// Grants that are looked at in one step.
 const STEP: usize = 100;
@@ -49,11 +53,18 @@ pub fn reclaim(work: &mut Work<'_>, env: &Env<'_>, mut grant: Stored<Grant>) -> 
         Freed::Surely => format!("lapsed in {container}"),
         Freed::AtRisk => {
             grant.record.book_risk();
-            format!("gone with {container}, which may still use it")
+            format!("{AT_RISK} {container}, which may still use it")
         }
     };
     work.note("grant.reclaim", &grant.record.id, detail);
     standing::leave(work, &mut grant)
+}
+
+/// Whether an entry of the audit says that a license was freed while a container may still have
+/// been using it.
+pub fn is_risk(entry: &Entry) -> bool {
+    entry.action == "grant.write-off"
+        || (entry.action == "grant.reclaim" && entry.detail.starts_with(AT_RISK))
 }
 
 /// Whether a grant may be freed now without a receipt.

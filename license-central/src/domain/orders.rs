@@ -167,6 +167,7 @@ fn record(
         quantity: new.quantity,
         ticket: ticket.id.clone(),
         replaces: new.replaces.clone(),
+        undone: None,
         created_ms: env.now_ms,
     }
 }

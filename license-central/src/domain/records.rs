@@ -10,6 +10,7 @@ use vendor::ledger::Point;
 
 use super::journal::Claim;
 use super::objects;
+use super::shops::UndoneOrder;
 use super::terms::{Options, Terms};
 use super::work::Record;
 use crate::store::{Table, Value, tables};
@@ -193,6 +194,9 @@ pub struct Order {
     /// The ticket whose licenses it replaces.
     #[serde(default)]
     pub replaces: Option<String>,
+    /// How it was undone in the shop that it came from, if it was: a person decides what follows.
+    #[serde(default)]
+    pub undone: Option<UndoneOrder>,
     /// When it came, milliseconds since 1970 UTC.
     pub created_ms: i64,
 }

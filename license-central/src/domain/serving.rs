@@ -87,6 +87,7 @@ pub fn serve(
     });
     grant.record.options = Some(options);
     grant.record.epoch += 1;
+    grant.record.max_lapse_s = judged.until_s;
     grant.record.place = Place::Served { counter, heartbeat_s: terms.heartbeat_s, ends: false };
     work.update(&grant)?;
     work.note("grant.serve", id, format!("{} seats", judged.seats));

@@ -17,10 +17,15 @@ use super::keys::{SYSTEM, Secret};
 use super::orders::unhex;
 use super::refusal::{Outcome, Refusal};
 use super::work::{Note, Record, Stored, Work};
-use crate::store::{Filter, Page, Row, StoreError, Table, Transaction, Value, Write, tables};
+use crate::store::{
+    Filter, Page, Purpose, Row, Store, StoreError, Table, Transaction, Value, Write, tables,
+};
 
 /// Webhooks of one vendor.
 const WEBHOOKS_MAX: usize = 16;
+
+/// Messages that are looked at in one step to be deleted.
+const FORGOTTEN_AT_ONCE: usize = 500;
 
 /// How often a message is tried before it is given up.
 pub const TRIES_MAX: u32 = 10;
@@ -33,8 +38,9 @@ const PAUSE_MS: i64 = 5_000;
 const PAUSE_MAX_MS: i64 = 8 * 3_600_000;
 
 /// What is told: the word in the audit, and that of the message.
-const EVENTS: [(&str, &str); 9] = [
+const EVENTS: [(&str, &str); 10] = [
     ("order.create", "order.created"),
+    ("order.undone", "order.undone"),
     ("customer.create", "customer.created"),
     ("ticket.redeem", "ticket.redeemed"),
     ("ticket.replace-code", "ticket.replaced"),
@@ -356,6 +362,49 @@ pub fn settle(
         }
     };
     work.update(&now)
+}
+
+/// Gives a message up whose webhook was removed. `work` is that of [`SYSTEM`].
+pub fn give_up(work: &mut Work<'_>, claimed: &Stored<Message>) -> Outcome<()> {
+    let mut now = work.get::<Message>(&claimed.record.id)?;
+    if now.version != claimed.version {
+        return Ok(());
+    }
+    now.record.last = Some("the webhook was removed".into());
+    (now.record.state, now.record.due_ms) = (MessageState::Dead, None);
+    work.update(&now)
+}
+
+/// Deletes messages that were sent or given up, and are older than `kept_ms`; how many. Those that
+/// wait stay. No audit: what they told of has its own.
+pub fn forget(store: &dyn Store, now_ms: i64, kept_ms: i64) -> Result<usize, StoreError> {
+    let first_kept = Env::first_id(now_ms.saturating_sub(kept_ms), "msg");
+    let mut after: Option<String> = None;
+    let mut count = 0;
+    loop {
+        let (mut next, mut gone) = (None, 0);
+        store.transact(Purpose::Write, &mut |open| {
+            let page = Page { after: after.as_deref(), limit: FORGOTTEN_AT_ONCE };
+            let rows = open.find(SYSTEM, Message::TABLE, &Filter::All, &page)?;
+            let is_full = rows.len() == FORGOTTEN_AT_ONCE;
+            let old: Vec<&Row> = rows.iter().filter(|row| row.id < first_kept).collect();
+            next = old.last().filter(|_| is_full && old.len() == rows.len()).map(|r| r.id.clone());
+            let mut done = Vec::new();
+            for row in old {
+                let message: Message = serde_json::from_str(&row.body).map_err(damaged)?;
+                if message.state != MessageState::Waiting {
+                    done.push(message.id);
+                }
+            }
+            gone = done.len();
+            if done.is_empty() { Ok(()) } else { open.remove(SYSTEM, Message::TABLE, &done) }
+        })?;
+        count += gone;
+        after = next;
+        if after.is_none() {
+            return Ok(count);
+        }
+    }
 }
 
 /// Sends a message again from the beginning, whatever became of it. `work` is that of [`SYSTEM`].

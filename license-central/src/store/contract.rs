@@ -172,6 +172,25 @@ fn rows_of_another_store_keep_their_versions(store: &dyn Store) {
     put(store, &[write(B, &TICKET, row("t8", 6, &["h8".into(), "o".into()]))]).unwrap();
 }
 
+fn what_is_deleted_is_gone(store: &dyn Store) {
+    let ids = ["d1", "d2", "d3"];
+    for tenant in [A, B] {
+        for id in ids {
+            put(store, &[write(tenant, &ANSWER, row(id, 1, &[Value::Number(1)]))]).unwrap();
+        }
+    }
+    let remove = |ids: &[&str]| {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        store.transact(Purpose::Write, &mut |open| open.remove(A, &ANSWER, &ids))
+    };
+    remove(&["d1", "d3", "d9"]).unwrap();
+    let left = |tenant| ids.map(|id| get(store, tenant, &ANSWER, id).is_some());
+    assert_eq!((left(A), left(B)), ([false, true, false], [true; 3]));
+    put(store, &[write(A, &ANSWER, row("d1", 1, &[Value::Number(2)]))]).unwrap();
+    remove(&["d1", "d2"]).unwrap();
+    assert_eq!(left(A), [false; 3]);
+}
+
 fn contract(store: Arc<dyn Store>) {
     seats::seats_are_as_in_memory(&*store);
     rows_are_kept_and_found(&*store);
@@ -182,6 +201,7 @@ fn contract(store: Arc<dyn Store>) {
     a_step_that_fails_leaves_nothing(&*store);
     a_conflict_is_tried_again(&*store);
     rows_of_another_store_keep_their_versions(&*store);
+    what_is_deleted_is_gone(&*store);
     writers_are_as_if_one_came_after_the_other(store);
 }
 
@@ -204,7 +224,7 @@ fn sqlite_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("central.db");
     let store = SqlStore::sqlite(&path).unwrap();
-    assert_eq!((store.migrate(), store.migrate()), (Ok(1), Ok(0)));
+    assert_eq!((store.migrate(), store.migrate()), (Ok(2), Ok(0)));
     has_all_tables(&store);
     contract(Arc::new(store));
     let again = SqlStore::sqlite(&path).unwrap();
@@ -215,7 +235,7 @@ fn sqlite_keeps_the_contract() {
 fn postgresql_keeps_the_contract() {
     let postgres = Postgres::start();
     let store = SqlStore::postgres(&postgres.url()).unwrap();
-    assert_eq!((store.migrate(), store.migrate()), (Ok(1), Ok(0)));
+    assert_eq!((store.migrate(), store.migrate()), (Ok(2), Ok(0)));
     has_all_tables(&store);
     contract(Arc::new(store));
     let again = SqlStore::postgres(&postgres.url()).unwrap();

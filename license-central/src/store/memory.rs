@@ -174,6 +174,20 @@ impl Transaction for Open {
         Ok(())
     }
 
+    fn remove(
+        &mut self,
+        tenant: &str,
+        table: &'static Table,
+        ids: &[String],
+    ) -> Result<(), StoreError> {
+        self.shared.call()?;
+        self.check_turn()?;
+        for id in ids {
+            self.tables.rows.remove(&(tenant.to_owned(), table.name, id.clone()));
+        }
+        Ok(())
+    }
+
     fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError> {
         self.shared.call()?;
         Ok(self.tables.seats.counters(ids))

@@ -170,6 +170,14 @@ pub trait Transaction {
     /// Adds rows of any version, as they were in another store.
     fn load(&mut self, rows: &[Write]) -> Result<(), StoreError>;
 
+    /// Deletes rows. What is not there is no mistake.
+    fn remove(
+        &mut self,
+        tenant: &str,
+        table: &'static Table,
+        ids: &[String],
+    ) -> Result<(), StoreError>;
+
     /// Counters of seats. They cannot change until the end.
     fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError>;
 

@@ -22,7 +22,10 @@ use super::{
 const READERS: u32 = 4;
 
 /// What makes the tables, in order. Each runs once, in one transaction.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../migrations/0001_first.sql")),
+    (2, include_str!("../../migrations/0002_shops.sql")),
+];
 
 /// A store behind a database.
 pub struct SqlStore {
@@ -349,6 +352,26 @@ impl Transaction for Session {
 
     fn load(&mut self, rows: &[Write]) -> Result<(), StoreError> {
         rows.iter().try_for_each(|row| self.write(row, insert(row.table)))
+    }
+
+    fn remove(
+        &mut self,
+        tenant: &str,
+        table: &'static Table,
+        ids: &[String],
+    ) -> Result<(), StoreError> {
+        let text = format!("DELETE FROM {} WHERE tenant = $1 AND id = $2", table.name);
+        for id in ids {
+            let (handle, open) = self.parts()?;
+            let done = handle.block_on(async {
+                on_each!(open, connection => {
+                    let query = sqlx::query(AssertSqlSafe(text.clone())).bind(tenant).bind(id);
+                    query.execute(connection).await.map(drop)
+                })
+            });
+            done.map_err(|error| refused(table.name, &error))?;
+        }
+        Ok(())
     }
 
     fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError> {

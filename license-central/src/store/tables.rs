@@ -85,6 +85,21 @@ pub static SEAT_CREDENTIAL: Table =
 /// Credentials that were revoked, in the order of time.
 pub static SEAT_REVOCATION: Table = Table { name: "seat_revocation", columns: &[] };
 
+/// Refused uses, counted.
+pub static DENIAL: Table = Table { name: "denial", columns: &[] };
+
+/// Shops whose webhooks are taken.
+pub static SHOP: Table = Table { name: "shop", columns: &[unique("name")] };
+
+/// Lines of their orders.
+pub static SHOP_LINE: Table = Table {
+    name: "shop_line",
+    columns: &[unique("line_key"), text("shop_order"), text("shop_state")],
+};
+
+/// What belongs to what in a shop: subscriptions to their first orders, renewals to subscriptions.
+pub static SHOP_LINK: Table = Table { name: "shop_link", columns: &[] };
+
 /// All tables whose rows are records. Those of seats are in `seats`.
 pub static ALL: &[&Table] = &[
     &VENDOR,
@@ -105,4 +120,8 @@ pub static ALL: &[&Table] = &[
     &WEBHOOK_MESSAGE,
     &SEAT_CREDENTIAL,
     &SEAT_REVOCATION,
+    &DENIAL,
+    &SHOP,
+    &SHOP_LINE,
+    &SHOP_LINK,
 ];

@@ -3,13 +3,16 @@
 mod api;
 mod audit;
 mod dongle;
+mod lists;
 mod many;
 mod place;
 mod process;
 mod put_back;
 mod raw;
+mod reports;
 mod seats;
 mod server;
+mod shops;
 mod signer;
 mod stage;
 mod strict;

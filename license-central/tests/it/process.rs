@@ -83,7 +83,7 @@ impl Place {
         let mut line = String::new();
         let stdout = child.stdout.as_mut().expect("a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("text");
-        if line.contains("central.serve") {
+        if line.contains("central-serve") {
             child.kill().expect("it ends");
         }
         child.wait_with_output().expect("its end")

@@ -163,6 +163,7 @@ fn sec_w18_seats_need_a_credential_that_counts_and_is_this_vendors() {
     assert_eq!(world.in_use(), 1);
     let listed = format!("/v1/grants/{}/credentials", world.grant);
     let all = world.server.with(&world.owner, ("admin", "GET", &listed), "").ok(200).body;
+    let all = &all["rows"];
     assert!(all[0]["revoked_ms"].is_i64() && all[0]["credential"].is_null());
 }
 

@@ -215,6 +215,10 @@ impl Stage {
         &self.running().keeper
     }
 
+    pub(crate) fn server(&self) -> &Server {
+        &self.running().server
+    }
+
     pub(crate) fn root_fp(&self) -> RootFp {
         self.vendor.root.root_fp
     }

@@ -342,3 +342,28 @@ fn a_webhook_is_added_listed_and_removed() {
     let told = server.with(&owner, messages, "").ok(200).body;
     assert_eq!(told["rows"].as_array().map(Vec::len), Some(1));
 }
+
+#[test]
+fn sent_messages_are_kept_for_some_days_and_those_that_wait_stay() {
+    let (at, _inbox) = receiver(&["204 Fine"]);
+    let world = World::new(&format!("http://{at}/x"), &[]);
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let forget = || {
+        let now_ms = world.clock.now_ms();
+        webhooks::forget(world.central.store(), now_ms, 30 * DAY_MS).expect("room")
+    };
+    for number in 0..3 {
+        world.customer(&number.to_string());
+    }
+    while world.round() > 0 {}
+    // One that nobody took yet, as old as they are.
+    world.customer("waits");
+    world.clock.0.fetch_add(30 * DAY_MS, Ordering::Relaxed);
+    assert_eq!((forget(), world.messages().len()), (0, 4), "the bound itself is kept");
+    world.clock.0.fetch_add(1, Ordering::Relaxed);
+    assert_eq!((forget(), world.messages().len()), (3, 1));
+    assert_eq!(world.messages()[0].state, MessageState::Waiting);
+    assert_eq!(forget(), 0);
+    while world.round() > 0 {}
+    assert_eq!((forget(), world.messages().len()), (1, 0));
+}

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::shape::Shape;
-use crate::world::{Outcome, World, built};
+use crate::world::{Outcome, World, built, until};
 
 /// Command lines in the order in which they are typed, in a world with product 7 and an empty
 /// dongle: the command's name and the rest of the line. `!` begins one that is refused.
@@ -350,6 +350,56 @@ const SAMPLES: &[(&str, &str)] = &[
     ("central key revoke", "!APIKEY"),
     ("central audit list", ""),
     ("central audit list", "!more"),
+    ("central report", "expiring --within 1d"),
+    ("central report", "activated --since 2026-01-01"),
+    ("central report", "unreceipted"),
+    ("central report", "denied"),
+    ("central report", "lapsed"),
+    ("central report", "overlap"),
+    ("central report", "!lapsed --since 2026-01-01"),
+    ("central shop list", ""),
+    ("central shop list", "!--csv"),
+    ("central shop add", "--name other --kind shopify --out shop.secret --dry-run"),
+    ("central shop add", "--name other --kind shopify --out shop.secret --suspend"),
+    ("central shop add", "!--name Other --kind shopify --out other.secret"),
+    ("central shop map", "SHOP --product sku:X --sku ED-1 --dry-run"),
+    ("central shop map", "SHOP --product sku:X --sku ED-1"),
+    ("central shop map", "!SHOP --product X --none"),
+    ("central shop lines", ""),
+    ("central shop lines", "!more"),
+    ("central shop replay", "SHOP --dry-run"),
+    ("central shop replay", "SHOP"),
+    ("central shop replay", "!shp_0"),
+    ("central shop remove", "SHOP --dry-run"),
+    ("central shop remove", "SHOP --yes"),
+    ("central shop remove", "!SHOP --yes"),
+    ("central webhook add", "--url https://hooks.example.invalid/ --out hook --dry-run"),
+    (
+        "central webhook add",
+        "--url https://hooks.example.invalid/ --event guess.suspected --out hook",
+    ),
+    ("central webhook add", "!--url http://127.0.0.1/ --out other.hook"),
+    ("central webhook list", ""),
+    ("central webhook list", "!more"),
+    ("central webhook messages", ""),
+    ("central webhook messages", "!more"),
+    ("central webhook replay", "MESSAGE --dry-run"),
+    ("central webhook replay", "MESSAGE"),
+    ("central webhook replay", "!msg_0"),
+    ("central webhook remove", "HOOK --dry-run"),
+    ("central webhook remove", "HOOK --yes"),
+    ("central webhook remove", "!HOOK --yes"),
+    ("central init", "--data central2 --vendor bolt --name Bolt --test"),
+    ("central init", "!--data central2 --vendor bolt --name Bolt --test"),
+    ("central migrate", "--data central2"),
+    ("central migrate", "!--data nowhere"),
+    ("central check", "--data central2"),
+    ("central check", "!--data nowhere"),
+    ("central backup", "--data central2 --out central2.backup"),
+    ("central backup", "!--data nowhere --out third.backup"),
+    ("central restore", "--data central2 central2.backup --dry-run"),
+    ("central restore", "!--data central2 plain"),
+    ("central serve", "!--data nowhere"),
     ("container decommission", "--dry-run"),
     ("container decommission", "!"),
     ("container decommission", "--yes"),
@@ -365,7 +415,10 @@ const SAMPLES: &[(&str, &str)] = &[
 const NAMED_BY_VENDOR: [(&str, &str); 2] = [("LISTED", "lists"), ("ENDED", "final")];
 
 /// What a License Central drew, as it stands in the lines, and the file that it is kept in.
-const DRAWN: [(&str, &str); 6] = [
+const DRAWN: [(&str, &str); 9] = [
+    ("SHOP", "shop.id"),
+    ("HOOK", "hook.id"),
+    ("MESSAGE", "message.id"),
     ("APIKEY", "api.key"),
     ("TICKET", "ticket"),
     ("TICID", "ticket.id"),
@@ -408,7 +461,24 @@ fn world() -> World {
     world.found_central();
     world.cli("central product add --code 7 --name Editor --restore 9/1d --restore-wait 0s").ok();
     world.cli("central item add --sku ED-1 --name Editor --product 7").ok();
+    let kept = |file: &str, made: &Value| {
+        fs::write(world.path(file), made["id"].as_str().expect("an id")).expect("room");
+    };
+    let hook = "central webhook add --url https://hooks.example.invalid/ --event order.created";
+    let gone = world.cli(&format!("{hook} --out first.hook --json")).ok().data();
     let order = world.cli("central order add --number 4711 --sku ED-1 --json").ok().data();
+    // What waits for a webhook that is gone is given up, and nothing moves by itself any more.
+    let gone = gone["id"].as_str().expect("an id");
+    world.cli(&format!("central webhook remove {gone} --yes")).ok();
+    let quiet = hook.replace("order.created", "guess.suspected");
+    kept("hook.id", &world.cli(&format!("{quiet} --out second.hook --json")).ok().data());
+    until("the message to be given up", || {
+        let sent = world.cli("central webhook messages --json").ok().data();
+        kept("message.id", &sent["rows"][0]);
+        sent["rows"][0]["state"] == "dead"
+    });
+    let shop = "central shop add --name store --kind woocommerce --out store.secret --json";
+    kept("shop.id", &world.cli(shop).ok().data());
     for (file, field) in [("ticket", "code"), ("ticket.id", "ticket")] {
         fs::write(world.path(file), order[field].as_str().expect("a text")).expect("room");
     }
@@ -478,6 +548,7 @@ fn every_command_prints_one_envelope_of_a_known_shape() {
         note(command, &envelope);
     }
     note("sim run", &simulator(&world));
+    note("central serve", &second_server(&world));
     let known: BTreeSet<String> =
         cli::grammar::leaves().into_iter().map(|leaf| leaf.words).collect();
     let sampled: BTreeSet<String> = shapes.keys().map(|command| (*command).to_owned()).collect();
@@ -497,6 +568,20 @@ fn simulator(world: &World) -> Value {
     let ended = crate::world::outcome(child);
     let said = Outcome { stdout: line, ..ended.ok() };
     envelope("sim run", &said)
+}
+
+/// What a server says when it listens; its log is on standard error.
+fn second_server(world: &World) -> Value {
+    let strongroom = built("strongroom");
+    let any = ["--sales", "--gateway", "--admin"].map(|face| [face, "127.0.0.1:0"]).concat();
+    let words = [&["central", "serve", "--data", "central2", "--json"][..], &any].concat();
+    let mut child = world.spawn(&strongroom, &words);
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    crate::world::signal(&child, rustix::process::Signal::TERM);
+    let ended = crate::world::outcome(child).ok();
+    envelope("central serve", &Outcome { stdout: line, stderr: String::new(), ..ended })
 }
 
 /// Compares with the files, or writes them. Each command has at least one success and one error,
@@ -655,8 +740,27 @@ const DRY: &[(&str, Dry)] = &[
     ("central key add", Run("--name Shop --role integration --out shop.key")),
     ("central key revoke", Run("APIKEY --yes")),
     ("central audit list", Without("reads")),
-    // The last: nothing is left for others.
+    ("central report", Without("reads")),
+    ("central shop list", Without("reads")),
+    ("central shop lines", Without("reads")),
+    ("central shop add", Run("--name other --kind shopify --out shop.secret")),
+    ("central shop map", Run("SHOP --product sku:X --none")),
+    ("central shop replay", Run("SHOP")),
+    ("central shop remove", Run("SHOP --yes")),
+    ("central webhook list", Without("reads")),
+    ("central webhook messages", Without("reads")),
+    ("central webhook add", Run("--url https://hooks.example.invalid/ --out hook")),
+    ("central webhook remove", Run("HOOK --yes")),
+    ("central serve", Without("is a server while it runs")),
+    ("central init", Without("license-central's own: makes what is not there, or refuses")),
+    ("central migrate", Without("license-central's own: adds tables, and changes no record")),
+    ("central backup", Without("license-central's own: makes a new file")),
+    ("central restore", Without("license-central's own, which has --dry-run, and is passed on")),
+    ("central check", Without("license-central's own: reads; asks before it repairs")),
+    // Nothing of the container is left for others.
     ("container decommission", Run("--yes --out final")),
+    // The last: the server moves the message on by itself.
+    ("central webhook replay", Run("MESSAGE")),
 ];
 
 #[test]
@@ -790,7 +894,8 @@ fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
     let used = world.cli("license show 7 --json").stdout;
     let lists = ["audit", "device", "key"]
         .map(|noun| world.cli(&format!("central {noun} list --json")).stdout);
-    (files, world.state() + &used + &lists.concat())
+    let messages = world.cli("central webhook messages --json").stdout;
+    (files, world.state() + &used + &lists.concat() + &messages)
 }
 
 /// What a License Central writes now and then by itself; the audit says what it did for somebody.

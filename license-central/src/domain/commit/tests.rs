@@ -90,6 +90,15 @@ impl Transaction for Open {
         self.open.load(rows)
     }
 
+    fn remove(
+        &mut self,
+        tenant: &str,
+        table: &'static Table,
+        ids: &[String],
+    ) -> Result<(), StoreError> {
+        self.open.remove(tenant, table, ids)
+    }
+
     fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError> {
         self.open.counters(ids)
     }

@@ -141,6 +141,15 @@ impl Transaction for Watched {
         self.open.load(rows)
     }
 
+    fn remove(
+        &mut self,
+        tenant: &str,
+        table: &'static Table,
+        ids: &[String],
+    ) -> Result<(), StoreError> {
+        self.open.remove(tenant, table, ids)
+    }
+
     fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError> {
         self.open.counters(ids)
     }
