@@ -115,8 +115,8 @@ impl Client {
         answer(request.header("content-type", "application/json").send(body.to_string()))
     }
 
-    /// Gets a list as a table and writes it. One that breaks off is an error: what was written is not
-    /// all of it.
+    /// Gets a list as a table and writes it. One that breaks off is an error: what was written is
+    /// not all of it.
     pub(crate) fn table(&self, path: &str, out: &mut impl Write) -> Result<()> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         if let Some(key) = self.bearer() {
