@@ -20,7 +20,7 @@ pub enum Command {
     /// Make a new Central: its secret, its first vendor, and the owner's key
     Init(InitArgs),
     /// Run it
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Bring the database's tables up to date
     Migrate(MigrateArgs),
     /// Hold the vendors' keys and sign, in a process of its own; `serve` starts one otherwise

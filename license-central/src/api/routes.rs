@@ -65,11 +65,10 @@ pub fn complete(document: &mut Value) {
             for class in ["4XX", "5XX"] {
                 said["responses"][class] = problem.clone();
             }
-            let content = &mut said["responses"]["200"]["content"];
-            if content["application/json"]["schema"]["$ref"]
-                .as_str()
-                .is_some_and(|schema| lists.contains(schema))
-            {
+            // Looked up by a pointer: an index would put in what is not there.
+            let Some(content) = said.pointer_mut("/responses/200/content") else { continue };
+            let schema = content.pointer("/application~1json/schema/$ref").and_then(Value::as_str);
+            if schema.is_some_and(|schema| lists.contains(schema)) {
                 content["text/csv"] = json!({ "schema": { "type": "string" } });
             }
         }

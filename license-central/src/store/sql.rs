@@ -22,10 +22,7 @@ use super::{
 const READERS: u32 = 4;
 
 /// What makes the tables, in order. Each runs once, in one transaction.
-const MIGRATIONS: &[(i64, &str)] = &[
-    (1, include_str!("../../migrations/0001_first.sql")),
-    (2, include_str!("../../migrations/0002_shops.sql")),
-];
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_first.sql"))];
 
 /// A store behind a database.
 pub struct SqlStore {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -77,7 +77,7 @@ impl Place {
     }
 
     /// Starts a server that is expected to refuse. One that does not is ended at once.
-    pub(crate) fn refused(&self, args: &[&str]) -> Output {
+    pub(crate) fn refused(&self, args: &[&str]) -> Said {
         let mut command = self.serve(args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it");
         let mut line = String::new();
@@ -86,7 +86,9 @@ impl Place {
         if line.contains("central-serve") {
             child.kill().expect("it ends");
         }
-        child.wait_with_output().expect("its end")
+        let done = child.wait_with_output().expect("its end");
+        let text = format!("{line}{}", String::from_utf8_lossy(&done.stderr));
+        Said { code: done.status.code(), text }
     }
 
     /// Starts a server.

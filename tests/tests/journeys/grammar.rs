@@ -180,7 +180,9 @@ fn simulator(world: &World) -> Value {
 fn second_server(world: &World) -> Value {
     let strongroom = built("strongroom");
     let any = ["--sales", "--gateway", "--admin"].map(|face| [face, "127.0.0.1:0"]).concat();
-    let words = [&["central", "serve", "--data", "central2", "--json"][..], &any].concat();
+    let data = world.path("central2");
+    let data = data.to_str().expect("text");
+    let words = [&["central", "serve", "--data", data, "--json"][..], &any].concat();
     let mut child = world.spawn(&strongroom, &words);
     let mut line = String::new();
     let stdout = child.stdout.take().expect("a pipe");

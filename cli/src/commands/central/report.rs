@@ -47,8 +47,11 @@ fn query(args: &ReportArgs) -> Result<String> {
     Ok(query)
 }
 
+/// Cells of a row.
+type Line = fn(&Value) -> Vec<String>;
+
 fn text(kind: ReportKind, rows: &[Value]) -> String {
-    let (head, line): (&[&str], fn(&Value) -> Vec<String>) = match kind {
+    let (head, line): (&[&str], Line) = match kind {
         ReportKind::Expiring | ReportKind::Lapsed => {
             (&["ends", "by", "product", "state", "container", "order", "grant"], ending)
         }
