@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::table::Tabled;
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::Central;
-use crate::domain::refusal::Outcome;
+use crate::domain::refusal::{Outcome, Refusal};
 use crate::domain::reports::{self, Activated, Ending, Found, Overlap, Refused, Unreceipted};
 use crate::domain::work::Work;
 use crate::store::Page;
@@ -131,6 +131,9 @@ async fn report_expiring(
 ) -> Result<Response, Problem> {
     let AheadQuery { within_s, after, limit } = query;
     let within_s = within_s.unwrap_or(WITHIN_S);
+    if i64::try_from(within_s).is_err() {
+        return Err(Refusal::malformed("within_s has more than 63 bits").into());
+    }
     report(&app, who, (ListQuery { after, limit }, wants), move |work, now_ms, page| {
         reports::expiring(work, (now_ms, within_s), page)
     })

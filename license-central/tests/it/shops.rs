@@ -155,7 +155,7 @@ fn nothing_is_read_before_its_signature_holds() {
     for list in ["shops", "audit", "shop-lines"] {
         assert!(!format!("{:?}", world.list(list)).contains(&world.secret), "{list}");
     }
-    let kept = world.server.central.read("acme", |work| license_central::domain::shops::all(work));
+    let kept = world.server.central.read("acme", license_central::domain::shops::all);
     assert!(!serde_json::to_string(&kept.expect("shops")).expect("JSON").contains(&world.secret));
     let gone = format!("/v1/shops/{}", world.id);
     world.server.with(&world.owner, ("admin", "DELETE", &gone), "").ok(200);

@@ -78,7 +78,9 @@ impl World<'_> {
     fn looks_after_signer(&mut self, firm: usize) {
         let is_up = self.signers.is_up(firm);
         let starts = if is_up { self.dice.one_in(40) } else { self.dice.one_in(3) };
-        if (is_up && starts && self.is_rough) || (!is_up && (starts || !self.is_rough)) {
+        // Where nothing is rough any more, one that is down is up again, and no other is touched.
+        let wanted = if self.is_rough { starts } else { !is_up };
+        if wanted {
             self.starts_signer(firm);
         }
     }
