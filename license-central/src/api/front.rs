@@ -230,7 +230,9 @@ impl Face {
 impl Asked {
     /// Whether its answer would say if a ticket or key is right.
     fn guesses(&self) -> bool {
-        self.key.is_some() || self.route.as_ref().is_some_and(|route| route.takes_ticket)
+        let is = |what: fn(&Route) -> bool| self.route.as_ref().is_some_and(what);
+        let takes_key = self.key.is_some() && !is(|route| route.takes_signed);
+        takes_key || is(|route| route.takes_ticket)
     }
 }
 

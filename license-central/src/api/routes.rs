@@ -12,6 +12,8 @@ pub struct Route {
     queries: BTreeSet<String>,
     /// Whether a ticket stands in its body.
     pub takes_ticket: bool,
+    /// Whether its body is text that somebody signed: a key says nothing there.
+    pub takes_signed: bool,
 }
 
 /// The routes of a face, by template and method (in small letters).
@@ -27,12 +29,13 @@ impl Routes {
                 let parameters = said["parameters"].as_array().into_iter().flatten();
                 let queries = parameters.filter(|one| one["in"] == "query");
                 let queries = queries.filter_map(|one| one["name"].as_str().map(str::to_owned));
-                let schema = &said["requestBody"]["content"]["application/json"]["schema"]["$ref"];
-                let schema = schema.as_str().and_then(|place| place.strip_prefix('#'));
+                let schema = &said["requestBody"]["content"]["application/json"]["schema"];
+                let takes_signed = schema["type"] == "string";
+                let schema = schema["$ref"].as_str().and_then(|place| place.strip_prefix('#'));
                 let schema = schema.and_then(|place| document.pointer(place));
                 let takes_ticket =
                     schema.is_some_and(|schema| schema["properties"]["ticket"].is_object());
-                let route = Route { queries: queries.collect(), takes_ticket };
+                let route = Route { queries: queries.collect(), takes_ticket, takes_signed };
                 routes.insert((template.clone(), method.clone()), route);
             }
         }
