@@ -1,5 +1,6 @@
 //! The grammar: noun, then verb.
 
+mod central;
 mod key;
 mod online;
 mod people;
@@ -14,14 +15,18 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use protocol::limits::IDENTIFY_S_MAX;
 use vendor::OptionArgs;
 
+pub(crate) use central::{
+    ApiKeyVerb, AuditVerb, CaseVerb, CentralCommand, DecideArgs, DecisionArg, DeviceVerb,
+    GrantVerb, ImportArgs, ImportVerb, ItemArgs, ItemVerb, ListArgs, OrderArgs, OrderVerb,
+    ProductArgs, ProductVerb, ReportArgs, ReportKind, ServerArgs, ShopArgs, ShopVerb, TicketVerb,
+    WebhookVerb,
+};
 pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,
 };
 pub(crate) use online::{
-    ActivateArgs, ApiKeyVerb, AuditVerb, CaseVerb, CentralCommand, CollectArgs, DecideArgs,
-    DecisionArg, DeliverArgs, DeviceVerb, GatewayArgs, GrantVerb, ImportArgs, ImportVerb, ItemVerb,
-    ListArgs, MoveArgs, OrderVerb, ProductVerb, ReleaseArgs, ReportArgs, ReportKind, RestoreArgs,
-    ServerArgs, ShopVerb, TicketVerb, WebhookVerb, WizardArgs,
+    ActivateArgs, CollectArgs, DeliverArgs, GatewayArgs, MoveArgs, ReleaseArgs, RestoreArgs,
+    WizardArgs,
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};

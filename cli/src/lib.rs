@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod beside;
 mod blocks;
 mod clock;
 mod commands;

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use protocol::errors::{ErrorCode, Shown};
 use protocol::ids::RootFp;
 use rustls::crypto::aws_lc_rs;
@@ -13,9 +15,9 @@ use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use ureq::Agent;
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, RequestBuilder};
 use vendor::Result;
 use zeroize::Zeroizing;
 
@@ -69,9 +71,9 @@ impl Client {
         let config = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
-            .max_redirects(0)
-            .tls_config(tls(ca)?)
-            .build();
+            .max_redirects(0);
+        // Authorities are read where they are asked for: there are many.
+        let config = if is_here { config.build() } else { config.tls_config(tls(ca)?).build() };
         Ok(Client { agent: config.new_agent(), base: base.to_owned(), key })
     }
 
@@ -82,10 +84,7 @@ impl Client {
 
     /// Gets what is at `path`.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let mut request = self.agent.get(format!("{}{path}", self.base));
-        if let Some(key) = self.bearer() {
-            request = request.header("authorization", key.as_str());
-        }
+        let request = self.signed(self.agent.get(format!("{}{path}", self.base)));
         answer(request.call())
     }
 
@@ -96,10 +95,7 @@ impl Client {
         once: Option<&str>,
         body: &Value,
     ) -> Result<T> {
-        let mut request = self.agent.post(format!("{}{path}", self.base));
-        if let Some(key) = self.bearer() {
-            request = request.header("authorization", key.as_str());
-        }
+        let mut request = self.signed(self.agent.post(format!("{}{path}", self.base)));
         if let Some(once) = once {
             request = request.header("idempotency-key", once);
         }
@@ -108,20 +104,14 @@ impl Client {
 
     /// Puts `body` where it belongs.
     pub(crate) fn put<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
-        let mut request = self.agent.put(format!("{}{path}", self.base));
-        if let Some(key) = self.bearer() {
-            request = request.header("authorization", key.as_str());
-        }
+        let request = self.signed(self.agent.put(format!("{}{path}", self.base)));
         answer(request.header("content-type", "application/json").send(body.to_string()))
     }
 
     /// Gets a list as a table and writes it. One that breaks off is an error: what was written is
     /// not all of it.
     pub(crate) fn table(&self, path: &str, out: &mut impl Write) -> Result<()> {
-        let mut request = self.agent.get(format!("{}{path}", self.base));
-        if let Some(key) = self.bearer() {
-            request = request.header("authorization", key.as_str());
-        }
+        let request = self.signed(self.agent.get(format!("{}{path}", self.base)));
         // It takes as long as it takes, once it has begun.
         let request = request.config().timeout_global(None).timeout_recv_response(Some(TIMEOUT));
         let mut response =
@@ -149,15 +139,19 @@ impl Client {
 
     /// Deletes what is at `path`.
     pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let mut request = self.agent.delete(format!("{}{path}", self.base));
-        if let Some(key) = self.bearer() {
-            request = request.header("authorization", key.as_str());
-        }
+        let request = self.signed(self.agent.delete(format!("{}{path}", self.base)));
         answer(request.call())
     }
 
-    fn bearer(&self) -> Option<Zeroizing<String>> {
-        self.key.as_ref().map(|key| Zeroizing::new(format!("Bearer {}", key.as_str())))
+    /// With the key, if there is one.
+    fn signed<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.key {
+            Some(key) => {
+                let bearer = Zeroizing::new(format!("Bearer {}", key.as_str()));
+                request.header("authorization", bearer.as_str())
+            }
+            None => request,
+        }
     }
 }
 
@@ -208,6 +202,12 @@ fn answer<T: DeserializeOwned>(
         Shown::from(ErrorCode::ServerFailed.failure())
             .detailed(format!("its answer cannot be read: {error}"))
     })
+}
+
+/// A file as the server sends it, in base64.
+pub(crate) fn decoded(text: &str) -> Result<Vec<u8>> {
+    let decoded = BASE64.decode(text);
+    decoded.map_err(|error| Shown::from(ErrorCode::Malformed.failure()).detailed(error))
 }
 
 fn unreachable(error: ureq::Error) -> Shown {

@@ -238,7 +238,8 @@ pub fn open_signer(args: &SignerArgs) -> Result<(Arc<SignerProcess>, PathBuf), S
     let mut keepers = BTreeMap::new();
     for (id, path) in &paths {
         let (trust, keys) = open_keys(path, args.passphrase_file.as_deref())?;
-        let root_fp = trust.root_fp().unwrap_or_default();
+        let missing = || Shown::from(ErrorCode::RecordMissing.failure()).about(path.display());
+        let root_fp = trust.root_fp().ok_or_else(missing)?;
         let (signer, journal) = (LocalSigner::new(trust, keys), journal::path_of(&journals, id));
         let clock = Arc::new(SystemClock);
         let keeper = Keeper::open(signer, root_fp, &journal, caps.of(id), clock);

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod costs;
 pub mod dice;
+pub mod folders;
 pub mod home;
 pub mod memory;
 pub mod mutate;

@@ -19,7 +19,7 @@ use vendor::Result;
 use super::container::time;
 use super::update::{UpdateFile, apply_one, bring_news, describe};
 use crate::args::{ActivateArgs, Args, CollectArgs, DeliverArgs, MoveArgs, ReleaseArgs};
-use crate::online::{Client, Firm};
+use crate::online::{Client, Firm, decoded};
 use crate::output::Output;
 use crate::{clock, owner, reach};
 
@@ -194,7 +194,7 @@ fn take_news(
     command: &DeliverArgs,
     output: &Output,
 ) -> Result<Value> {
-    let news = UpdateFile::parse(&unbase64(text)?)?;
+    let news = UpdateFile::parse(&decoded(text)?)?;
     let (text, change) = describe(&news, Some(container))?;
     output.say(&text);
     output.confirm("apply this?", command.yes)?;
@@ -227,16 +227,7 @@ fn refresh_time(
 }
 
 fn read(update: &OneUpdate) -> Result<UpdateFile> {
-    UpdateFile::parse(&decoded(update)?)
-}
-
-fn decoded(update: &OneUpdate) -> Result<Vec<u8>> {
-    unbase64(&update.file)
-}
-
-fn unbase64(text: &str) -> Result<Vec<u8>> {
-    let decoded = BASE64.decode(text);
-    decoded.map_err(|error| Shown::from(ErrorCode::Malformed.failure()).detailed(error))
+    UpdateFile::parse(&decoded(&update.file)?)
 }
 
 /// Whether Central has it. One that is lost is made good by the next context.

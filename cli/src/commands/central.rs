@@ -3,7 +3,7 @@
 mod decide;
 mod import;
 mod report;
-mod server;
+pub(super) mod server;
 mod shop;
 mod webhook;
 
@@ -16,9 +16,9 @@ use vendor::times::Times;
 use vendor::{OptionArgs, Result, files};
 use zeroize::Zeroizing;
 
-use crate::args::ApiKeyVerb;
 use crate::args::{
-    AuditVerb, CentralCommand, ItemVerb, ListArgs, OrderVerb, ProductVerb, TicketVerb,
+    ApiKeyVerb, AuditVerb, CentralCommand, ItemArgs, ItemVerb, ListArgs, OrderArgs, OrderVerb,
+    ProductArgs, ProductVerb, TicketVerb,
 };
 use crate::online::Client;
 use crate::output::Output;
@@ -59,13 +59,15 @@ pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
         CentralCommand::Backup(args) => server::run("backup", args, output),
         CentralCommand::Restore(args) => server::run("restore", args, output),
         CentralCommand::Check(args) => server::run("check", args, output),
-        CentralCommand::Audit(AuditVerb::List(args)) => list("audit", args, output, &|row| {
-            let at_s = row["at_ms"].as_u64().unwrap_or(0) / 1000;
-            let at = vendor::times::show(at_s);
-            let [actor, action, object, detail] =
-                ["actor", "action", "object", "detail"].map(|name| word(row, name));
-            format!("{at}  {actor}  {action}  {object}  {detail}")
-        }),
+        CentralCommand::Audit(AuditVerb::List(args)) => {
+            list(("audit", "audit-list"), args, output, &|row| {
+                let at_s = row["at_ms"].as_u64().unwrap_or(0) / 1000;
+                let at = vendor::times::show(at_s);
+                let [actor, action, object, detail] =
+                    ["actor", "action", "object", "detail"].map(|name| word(row, name));
+                format!("{at}  {actor}  {action}  {object}  {detail}")
+            })
+        }
     }
 }
 
@@ -106,16 +108,16 @@ fn login(
 }
 
 fn product(verb: &ProductVerb, output: &Output) -> Result<()> {
-    let (code, name, terms, reclaim, restore, restore_wait, dry_run) = match verb {
-        ProductVerb::Add { code, name, terms, reclaim, restore, restore_wait, dry_run } => {
-            (code, name, terms, reclaim, restore, restore_wait, dry_run)
-        }
-        ProductVerb::List(args) => {
-            return list("products", args, output, &|row| {
-                format!("{:<10} {}", row["code"], word(row, "name"))
-            });
-        }
-    };
+    match verb {
+        ProductVerb::Add(args) => define_product(args, output),
+        ProductVerb::List(args) => list(("products", "product-list"), args, output, &|row| {
+            format!("{:<10} {}", row["code"], word(row, "name"))
+        }),
+    }
+}
+
+fn define_product(args: &ProductArgs, output: &Output) -> Result<()> {
+    let ProductArgs { code, name, terms, reclaim, restore, restore_wait, dry_run } = args;
     let times = Times::here();
     let reclaim = match reclaim.as_str() {
         "soft-only" | "never" => json!(reclaim),
@@ -148,16 +150,16 @@ fn restore_rule(rule: &str, wait: &str, times: &Times) -> Result<Value> {
 }
 
 fn item(verb: &ItemVerb, output: &Output) -> Result<()> {
-    let (sku, name, product, counts, terms, dry_run) = match verb {
-        ItemVerb::Add { sku, name, product, counts, terms, dry_run } => {
-            (sku, name, product, counts, terms, dry_run)
-        }
-        ItemVerb::List(args) => {
-            return list("items", args, output, &|row| {
-                format!("{:<20} {}", word(row, "sku"), word(row, "name"))
-            });
-        }
-    };
+    match verb {
+        ItemVerb::Add(args) => define_item(args, output),
+        ItemVerb::List(args) => list(("items", "item-list"), args, output, &|row| {
+            format!("{:<20} {}", word(row, "sku"), word(row, "name"))
+        }),
+    }
+}
+
+fn define_item(args: &ItemArgs, output: &Output) -> Result<()> {
+    let ItemArgs { sku, name, product, counts, terms, dry_run } = args;
     let part = |code: &u32| json!({ "product": code, "terms": of(terms) });
     let parts: Vec<Value> = product.iter().map(part).collect();
     let counts = format!("{counts:?}").to_lowercase();
@@ -166,12 +168,14 @@ fn item(verb: &ItemVerb, output: &Output) -> Result<()> {
 }
 
 fn order(verb: &OrderVerb, output: &Output) -> Result<()> {
-    let (number, line, period, sku, quantity, replaces, dry_run) = match verb {
-        OrderVerb::Add { number, line, period, sku, quantity, replaces, dry_run } => {
-            (number, line, period, sku, quantity, replaces, dry_run)
-        }
-        OrderVerb::List(args) => return list("orders", args, output, &order_line),
-    };
+    match verb {
+        OrderVerb::Add(args) => take_order(args, output),
+        OrderVerb::List(args) => list(("orders", "order-list"), args, output, &order_line),
+    }
+}
+
+fn take_order(args: &OrderArgs, output: &Output) -> Result<()> {
+    let OrderArgs { number, line, period, sku, quantity, replaces, dry_run } = args;
     let body = json!({
         "number": number, "line": line, "period": period, "sku": sku, "quantity": quantity,
         "replaces": replaces,
@@ -207,7 +211,7 @@ fn order_line(row: &Value) -> String {
 
 fn ticket(verb: &TicketVerb, output: &Output) -> Result<()> {
     match verb {
-        TicketVerb::List(args) => list("tickets", args, output, &|row| {
+        TicketVerb::List(args) => list(("tickets", "ticket-list"), args, output, &|row| {
             let [id, hint, state] = ["id", "hint", "state"].map(|name| word(row, name));
             format!("{id}  {hint}…  {state}")
         }),
@@ -245,7 +249,7 @@ fn ticket(verb: &TicketVerb, output: &Output) -> Result<()> {
 
 fn key(verb: &ApiKeyVerb, output: &Output) -> Result<()> {
     match verb {
-        ApiKeyVerb::List(args) => list("keys", args, output, &|row| {
+        ApiKeyVerb::List(args) => list(("keys", "key-list"), args, output, &|row| {
             let [id, name, role] = ["id", "name", "role"].map(|name| word(row, name));
             let ended = if row["revoked_ms"].is_null() { "" } else { "revoked" };
             format!("{id}  {role:<12} {name}  {ended}")
@@ -306,9 +310,10 @@ fn told_only(body: &Value, schema: &str, text: &str, output: &Output) -> Result<
     Ok(())
 }
 
-/// A whole list, page by page; or as the table that the server makes of it.
+/// A whole list, page by page; or as the table that the server makes of it. `schema` is that of the
+/// envelope.
 fn list(
-    path: &str,
+    (path, schema): (&str, &str),
     args: &ListArgs,
     output: &Output,
     line: &dyn Fn(&Value) -> String,
@@ -318,13 +323,6 @@ fn list(
     }
     let rows = rows(&admin()?, &format!("/v1/{path}?"))?;
     let lines: Vec<String> = rows.iter().map(line).collect();
-    let schema = match path {
-        "containers" => "device-list".to_owned(),
-        "audit" => "audit-list".to_owned(),
-        "shop-lines" => "shop-lines".to_owned(),
-        "webhook-messages" => "webhook-messages".to_owned(),
-        plural => format!("{}-list", plural.trim_end_matches('s')),
-    };
     output.data(&format!("central-{schema}"), json!({ "rows": rows }), lines.join("\n"));
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use vendor::{Result, Shown, files};
 
+use super::central;
 use crate::args::DemoArgs;
 use crate::output::Output;
 
@@ -59,9 +60,6 @@ enum Expect {
     Success,
     Refusal(i32),
 }
-
-/// The server's program.
-const SERVER: &str = "license-central";
 
 const TABLE: &str = "city,visitors\nGraz,1200\nLinz,900\n";
 
@@ -208,7 +206,7 @@ impl Demo<'_> {
         let name = words.next().unwrap_or_default();
         let program = match name {
             "strongroom" => self.program.clone(),
-            "license-central" => server_binary()?,
+            "license-central" => central::server::path()?,
             other => self.dir.join(other),
         };
         let mut command = Command::new(program);
@@ -249,15 +247,6 @@ impl Demo<'_> {
         let [_, stdout] = said;
         Ok(stdout)
     }
-}
-
-/// The server, beside this program.
-fn server_binary() -> Result<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(SERVER)));
-    beside.filter(|path| path.is_file()).ok_or_else(|| {
-        let hint = "Build or install it beside strongroom.";
-        Shown::not_found("license-central is not beside this program", hint)
-    })
 }
 
 impl Drop for Demo<'_> {

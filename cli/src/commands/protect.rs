@@ -24,7 +24,7 @@ use vendor::{KeyRing, Result, Shown, SystemRandom, Token, Vendor, files};
 use super::shown;
 use crate::args::{Loss, ProtectCommand, RequirementArgs};
 use crate::output::Output;
-use crate::{clock, reach};
+use crate::{beside, clock, reach};
 
 pub(super) use open::{open_file, would_open};
 
@@ -238,17 +238,15 @@ fn protect_error(error: ProtectError) -> Shown {
     }
 }
 
-/// Where the loader is looked for if none is named: beside this program, and where packages put it.
+/// Where the loader is looked for if none is named.
 pub(super) fn loader_places() -> Vec<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(LOADER)));
-    let packaged = PathBuf::from("/usr/lib/strongroom").join(LOADER);
-    beside.into_iter().chain([packaged]).collect()
+    beside::places(LOADER)
 }
 
 fn read_loader(named: Option<&Path>) -> Result<Vec<u8>> {
     let found = match named {
         Some(path) => Some(path.to_owned()),
-        None => loader_places().into_iter().find(|path| path.is_file()),
+        None => beside::find(LOADER),
     };
     let path = found.ok_or(ErrorCode::LoaderMissing.failure())?;
     std::fs::read(&path).map_err(|error| Shown::io(&path, &error))

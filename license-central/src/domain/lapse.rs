@@ -11,8 +11,8 @@ use crate::store::{Filter, Page};
 /// How far a container's clock may be behind ours.
 pub const MARGIN_S: u64 = 3600;
 
-/// What an audit says of a license that was freed at a risk begins so.
-const AT_RISK: &str = "gone with";
+/// What an audit calls a license that was freed while its container may still use it.
+const AT_RISK: &str = "grant.reclaim-at-risk";
 
 /// Grants that are looked at in one step.
 const STEP: usize = 100;
@@ -49,22 +49,21 @@ pub fn due(
 pub fn reclaim(work: &mut Work<'_>, env: &Env<'_>, mut grant: Stored<Grant>) -> Outcome<()> {
     let Some(freed) = freed(work, env.now_ms, &grant.record)? else { return Ok(()) };
     let container = grant.record.place.container().unwrap_or_default().to_owned();
-    let detail = match freed {
-        Freed::Surely => format!("lapsed in {container}"),
+    let (action, detail) = match freed {
+        Freed::Surely => ("grant.reclaim", format!("lapsed in {container}")),
         Freed::AtRisk => {
             grant.record.book_risk();
-            format!("{AT_RISK} {container}, which may still use it")
+            (AT_RISK, format!("gone with {container}, which may still use it"))
         }
     };
-    work.note("grant.reclaim", &grant.record.id, detail);
+    work.note(action, &grant.record.id, detail);
     standing::leave(work, &mut grant)
 }
 
 /// Whether an entry of the audit says that a license was freed while a container may still have
 /// been using it.
 pub fn is_risk(entry: &Entry) -> bool {
-    entry.action == "grant.write-off"
-        || (entry.action == "grant.reclaim" && entry.detail.starts_with(AT_RISK))
+    entry.action == standing::WRITE_OFF || entry.action == AT_RISK
 }
 
 /// Whether a grant may be freed now without a receipt.

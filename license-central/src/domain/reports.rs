@@ -39,6 +39,17 @@ pub enum End {
     Expiration,
 }
 
+/// What a license was sold with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Origin {
+    /// The ticket that it came with.
+    pub ticket: String,
+    /// Number of the order.
+    pub order: Option<String>,
+    /// The customer.
+    pub customer: Option<String>,
+}
+
 /// A license that ends, or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Ending {
@@ -54,12 +65,9 @@ pub struct Ending {
     pub state: String,
     /// Serial of its container, where it is in one.
     pub container: Option<String>,
-    /// The ticket that it came with.
-    pub ticket: String,
-    /// Number of the order.
-    pub order: Option<String>,
-    /// The customer.
-    pub customer: Option<String>,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
 }
 
 /// A license that came into a container.
@@ -79,12 +87,9 @@ pub struct Activated {
     pub container: String,
     /// Whether the container proved it.
     pub confirmed: bool,
-    /// The ticket that it came with.
-    pub ticket: String,
-    /// Number of the order.
-    pub order: Option<String>,
-    /// The customer.
-    pub customer: Option<String>,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
 }
 
 /// An update without a receipt.
@@ -123,12 +128,9 @@ pub struct Overlap {
     pub state: String,
     /// Serial of the container that it is in now.
     pub container: Option<String>,
-    /// The ticket that it came with.
-    pub ticket: String,
-    /// Number of the order.
-    pub order: Option<String>,
-    /// The customer.
-    pub customer: Option<String>,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
 }
 
 /// A refused use, with its reason in words.
@@ -171,7 +173,7 @@ fn endings(
         let Some(ends_s) = ends_s.filter(|_| is_out) else { return Ok(Vec::new()) };
         let expires_s = grant.options.as_ref().map(|options| options.expires_s()).transpose()?;
         let is_end = expires_s.flatten().is_some_and(|at_s| at_s <= ends_s);
-        let (order, customer) = origin(work, &grant.ticket)?;
+        let origin = origin(work, &grant.ticket)?;
         Ok(vec![Ending {
             ends_s,
             by: if is_end { End::Expiration } else { End::Checkpoint },
@@ -179,9 +181,7 @@ fn endings(
             container: serial(work, grant.place.container())?,
             grant: grant.id,
             product: grant.product,
-            ticket: grant.ticket,
-            order,
-            customer,
+            origin,
         }])
     })
 }
@@ -200,7 +200,7 @@ pub fn activated(
         }
         for effect in update.effects.iter().filter(|one| one.kind == EffectKind::Install) {
             let grant = work.get::<Grant>(&effect.grant)?.record;
-            let (order, customer) = origin(work, &grant.ticket)?;
+            let origin = origin(work, &grant.ticket)?;
             let mut month = denials::day(update.issued_ms);
             month.truncate("2027-03".len());
             rows.push(Activated {
@@ -211,9 +211,7 @@ pub fn activated(
                 epoch: effect.epoch,
                 container: serial(work, Some(&update.container))?.unwrap_or_default(),
                 confirmed: update.state == UpdateState::Confirmed,
-                ticket: grant.ticket,
-                order,
-                customer,
+                origin,
             });
         }
         Ok(rows)
@@ -253,7 +251,7 @@ pub fn overlap(work: &mut Work<'_>, page: &Page<'_>) -> Outcome<Found<Overlap>> 
         let entries = work.all::<Entry>(&Filter::Is("object", grant.id.as_str().into()))?;
         let risks = entries.into_iter().map(|entry| entry.record).filter(lapse::is_risk);
         let last = risks.max_by_key(|entry| entry.at_ms);
-        let (order, customer) = origin(work, &grant.ticket)?;
+        let origin = origin(work, &grant.ticket)?;
         Ok(vec![Overlap {
             overlaps: grant.overlaps,
             booked_ms: last.as_ref().map(|entry| entry.at_ms),
@@ -263,9 +261,7 @@ pub fn overlap(work: &mut Work<'_>, page: &Page<'_>) -> Outcome<Found<Overlap>> 
             container: serial(work, grant.place.container())?,
             grant: grant.id,
             product: grant.product,
-            ticket: grant.ticket,
-            order,
-            customer,
+            origin,
         }])
     })
 }
@@ -300,11 +296,15 @@ fn scan<R: Record, T>(
     Ok(Found { rows, next: after })
 }
 
-/// Number of the order that a ticket came of, and the customer.
-fn origin(work: &mut Work<'_>, ticket: &str) -> Outcome<(Option<String>, Option<String>)> {
-    let Some(ticket) = work.find::<Ticket>(ticket)? else { return Ok((None, None)) };
-    let Some(order) = work.find::<Order>(&ticket.record.order)? else { return Ok((None, None)) };
-    Ok((Some(order.record.number), order.record.customer))
+/// What came with a ticket.
+fn origin(work: &mut Work<'_>, ticket: &str) -> Outcome<Origin> {
+    let found = work.find::<Ticket>(ticket)?;
+    let order = match found {
+        Some(found) => work.find::<Order>(&found.record.order)?,
+        None => None,
+    };
+    let (order, customer) = order.map(|order| (order.record.number, order.record.customer)).unzip();
+    Ok(Origin { ticket: ticket.to_owned(), order, customer: customer.flatten() })
 }
 
 fn serial(work: &mut Work<'_>, container: Option<&str>) -> Outcome<Option<String>> {

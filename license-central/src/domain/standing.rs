@@ -13,6 +13,9 @@ use super::work::{Stored, Work};
 use super::{cases, chain, orders, serving};
 use crate::store::Filter;
 
+/// What an audit calls a license that was written off.
+pub(super) const WRITE_OFF: &str = "grant.write-off";
+
 /// Characters of the longest reason.
 const REASON_LEN_MAX: usize = 500;
 
@@ -157,7 +160,7 @@ pub fn write_off(work: &mut Work<'_>, id: &str, why: &Reason) -> Outcome<Decided
         return Err(Refusal::malformed("the license is in no container"));
     }
     grant.record.book_risk();
-    work.note("grant.write-off", id, &why.reason);
+    work.note(WRITE_OFF, id, &why.reason);
     leave(work, &mut grant)?;
     Ok(Decided::of(grant.record))
 }

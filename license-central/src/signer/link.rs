@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use protocol::errors::{ErrorCode, Shown};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
 use vendor::ledger::Issued;
 
 use super::process::is_own;
@@ -25,6 +26,18 @@ pub struct Link {
     socket: PathBuf,
     idle: Mutex<Vec<UnixStream>>,
     own: Option<Mutex<Own>>,
+}
+
+/// The first line of a signer that was started: where it listens, or why it does not.
+#[derive(Deserialize)]
+struct Said {
+    error: Option<Why>,
+}
+
+#[derive(Deserialize)]
+struct Why {
+    title: String,
+    hint: String,
 }
 
 /// A signer that this process started.
@@ -126,9 +139,13 @@ impl Own {
         let mut child = command.spawn().map_err(|error| failed(&error))?;
         let mut line = String::new();
         let said = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
-        if !matches!(said, Some(Ok(1..))) {
+        let said = said.and_then(Result::ok).and_then(|_| serde_json::from_str::<Said>(&line).ok());
+        if said.as_ref().is_none_or(|said| said.error.is_some()) {
             let ended = child.wait().map_err(|error| failed(&error))?;
-            return Err(failed(&ended));
+            return Err(match said.and_then(|said| said.error) {
+                Some(Why { title, hint }) => failed(&title).hinting(hint),
+                None => failed(&ended),
+            });
         }
         tracing::info!(id = child.id(), "the signer runs");
         self.child = Some(child);

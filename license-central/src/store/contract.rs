@@ -1,7 +1,9 @@
 //! What every store does: one suite for all of them.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -242,10 +244,34 @@ fn postgresql_keeps_the_contract() {
     assert_eq!(get(&again, A, &TICKET, "t1").unwrap().version, 2, "it is durable");
 }
 
+/// Runs it at this port of localhost too, encrypted by a certificate of its own: the file of it,
+/// for whoever is to trust it.
+fn encrypt(postgres: &Postgres, port: u16) -> PathBuf {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let user = std::fs::metadata(postgres.dir()).unwrap();
+    let [cert, key] =
+        [("server.pem", made.cert.pem()), ("server.key", made.signing_key.serialize_pem())].map(
+            |(name, text)| {
+                let path = postgres.dir().join(name);
+                std::fs::write(&path, text).unwrap();
+                std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+                chown(&path, Some(user.uid()), Some(user.gid())).unwrap();
+                path
+            },
+        );
+    postgres.run_with(&format!(
+        "-p {port} -c listen_addresses=localhost -c ssl=on -c ssl_cert_file={} -c ssl_key_file={}",
+        cert.display(),
+        key.display()
+    ));
+    cert
+}
+
 #[test]
 fn a_postgresql_elsewhere_proves_itself() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (_postgres, cert) = Postgres::start_encrypted(free);
+    let postgres = Postgres::init();
+    let cert = encrypt(&postgres, free);
     let url = |root: &Path| {
         let root = root.display();
         format!(

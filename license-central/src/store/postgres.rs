@@ -1,9 +1,8 @@
 //! A PostgreSQL for tests.
 
-use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A PostgreSQL of its own, on a Unix socket, run by an ordinary user: it refuses root.
@@ -23,22 +22,8 @@ impl Postgres {
         postgres
     }
 
-    /// One that listens on this port of localhost too, encrypted by a certificate of its own: the
-    /// file of it, for whoever is to trust it.
-    pub(crate) fn start_encrypted(port: u16) -> (Self, PathBuf) {
-        let postgres = Self::init();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let cert = postgres.file("server.pem", &made.cert.pem());
-        let key = postgres.file("server.key", &made.signing_key.serialize_pem());
-        let (cert_at, key_at) = (cert.display(), key.display());
-        postgres.run_with(&format!(
-            "-p {port} -c listen_addresses=localhost -c ssl=on -c ssl_cert_file={cert_at} \
-             -c ssl_key_file={key_at}"
-        ));
-        (postgres, cert)
-    }
-
-    fn init() -> Self {
+    /// One that does not run yet.
+    pub(crate) fn init() -> Self {
         let postgres = Postgres { dir: tempfile::tempdir().unwrap() };
         chown(postgres.dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         let init = ["-A", "trust", "-U", "strongroom", "-E", "UTF8", "--locale=C", "--no-sync"];
@@ -46,19 +31,16 @@ impl Postgres {
         postgres
     }
 
-    fn run_with(&self, options: &str) {
-        let options = format!("-k {} -c max_connections=40 {options}", self.dir.path().display());
-        let log = self.dir.path().join("log");
+    /// Runs it with more options.
+    pub(crate) fn run_with(&self, options: &str) {
+        let options = format!("-k {} -c max_connections=40 {options}", self.dir().display());
+        let log = self.dir().join("log");
         self.run("pg_ctl", &["-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
     }
 
-    /// Writes a file that only its user can read.
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
-        path
+    /// Its folder.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Its URL.

@@ -2,10 +2,10 @@
 //! while it runs.
 
 use std::fs;
-use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use strongroom_tests::folders;
 
 use crate::central::{on, selling, ticket};
 use crate::world::{Outcome, World, run, until};
@@ -41,18 +41,6 @@ fn device(world: &World) -> Value {
 
 fn word<'a>(row: &'a Value, name: &str) -> &'a str {
     row[name].as_str().expect("a text")
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("room");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let place = to.join(path.file_name().expect("a name"));
-        match path.is_dir() {
-            true => copy(&path, &place),
-            false => drop(fs::copy(&path, &place).expect("room")),
-        }
-    }
 }
 
 #[test]
@@ -106,7 +94,7 @@ fn a_key_that_was_rotated_is_taken_over_by_a_central_that_runs() {
     let ticket = ticket(&world, 2);
     on(&world, "one", &format!("activate {ticket} --yes")).ok();
     let old = world.path("old");
-    copy(&world.path(DIRECTORY), &old);
+    folders::copy(&world.path(DIRECTORY), &old);
     let line = format!("vendor key rotate --vendor {DIRECTORY} --role licensing --yes");
     world.cli(&line).ok();
     hang_up(&world, "roots were read again");
@@ -126,7 +114,7 @@ fn a_key_that_was_rotated_is_taken_over_by_a_central_that_runs() {
     // An old copy of the directory is not taken, neither by the one that runs nor by the next.
     let (now, place) = (world.path("now"), world.path(DIRECTORY));
     fs::rename(&place, &now).expect("the same disk");
-    copy(&old, &place);
+    folders::copy(&old, &place);
     hang_up(&world, "S0B91");
     on(&world, "one", "release --yes").ok();
     world.stop_central();

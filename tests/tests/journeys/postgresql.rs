@@ -1,8 +1,6 @@
 //! The flows of License Central once more, over PostgreSQL: one server for all of them, and a
 //! database for each.
 
-// Here it needs no encryption.
-#[allow(dead_code)]
 #[path = "../../../license-central/src/store/postgres.rs"]
 mod server;
 

@@ -1,7 +1,8 @@
 //! What keeps a container going between licenses: certified time, usage logs, the owner's PIN.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+
+use strongroom_tests::folders;
 
 use crate::world::World;
 
@@ -84,7 +85,7 @@ fn a_copied_container_is_found_by_its_log() {
     world.wait_for_end();
     let state = world.path("port/usb.state");
     let copy = world.path("port/copy.state");
-    copy_folder(&state, &copy);
+    folders::copy(&state, &copy);
     world.plug("usb", "rtc");
     world.run(&cat, &[], "").ok();
     world.cli("license log -o one.log").ok();
@@ -97,15 +98,6 @@ fn a_copied_container_is_found_by_its_log() {
     let refused = world.cli("vendor log two.log --vendor acme -o two.ack");
     refused.refused(7, &["S0A42", "differs from what is kept", "Acknowledge neither"]);
     world.cli("license log --acknowledge one.ack").refused(7, &["S0418"]);
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir(to).expect("a new folder");
-    fs::set_permissions(to, fs::Permissions::from_mode(0o700)).expect("own folder");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        fs::copy(entry.path(), to.join(entry.file_name())).expect("a file");
-    }
 }
 
 #[test]

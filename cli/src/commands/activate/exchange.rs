@@ -12,9 +12,9 @@ use vendor::files::NewFile;
 use vendor::trust::Trust;
 use vendor::{Result, files};
 
-use super::{Done, Updates, decoded, unbase64};
+use super::{Done, Updates};
 use crate::args::DeliverArgs;
-use crate::online::{Client, Firm};
+use crate::online::{Client, Firm, decoded};
 use crate::output::Output;
 
 /// Sends a context file, and writes what comes back.
@@ -59,11 +59,11 @@ pub(super) fn by_files(
 /// All updates in one file, behind what the first brings along.
 fn bundle(waiting: &Updates) -> Result<Vec<u8>> {
     if let (true, Some(trust)) = (waiting.updates.is_empty(), &waiting.trust) {
-        return unbase64(trust);
+        return decoded(trust);
     }
     let mut objects: Vec<Vec<u8>> = Vec::new();
     for update in &waiting.updates {
-        let bytes = decoded(update)?;
+        let bytes = decoded(&update.file)?;
         let own = file::expect(&bytes, FileKind::Update)?;
         let (_, update) = Trust::take(own)?;
         let kept = if objects.is_empty() { own } else { update };

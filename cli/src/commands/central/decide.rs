@@ -9,7 +9,7 @@ use crate::output::Output;
 
 pub(super) fn grant(verb: &GrantVerb, output: &Output) -> Result<()> {
     match verb {
-        GrantVerb::List(args) => list("grants", args, output, &grant_line),
+        GrantVerb::List(args) => list(("grants", "grant-list"), args, output, &grant_line),
         GrantVerb::Show { id } => {
             let shown: Value = admin()?.get(&format!("/v1/grants/{id}"))?;
             let text = decided_line(&shown);
@@ -52,7 +52,7 @@ pub(super) fn grant(verb: &GrantVerb, output: &Output) -> Result<()> {
 
 pub(super) fn device(verb: &DeviceVerb, output: &Output) -> Result<()> {
     match verb {
-        DeviceVerb::List(args) => list("containers", args, output, &|row| {
+        DeviceVerb::List(args) => list(("containers", "device-list"), args, output, &|row| {
             let [serial, state] = ["serial", "state"].map(|name| word(row, name));
             let seen_s = row["seen_ms"].as_u64().unwrap_or(0) / 1000;
             format!("{serial}  {state:<8} seen {}", times::show(seen_s))
@@ -86,7 +86,7 @@ pub(super) fn device(verb: &DeviceVerb, output: &Output) -> Result<()> {
 
 pub(super) fn case(verb: &CaseVerb, output: &Output) -> Result<()> {
     match verb {
-        CaseVerb::List(args) => list("cases", args, output, &case_line),
+        CaseVerb::List(args) => list(("cases", "case-list"), args, output, &case_line),
         CaseVerb::Decide { id, decision, decide } => {
             let (word, question) = match decision {
                 DecisionArg::Adopt => ("adopt", "what it showed counts, and is written anew"),

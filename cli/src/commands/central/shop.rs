@@ -5,18 +5,18 @@ use vendor::{Result, files};
 use zeroize::Zeroizing;
 
 use super::{admin, list, read_login, told_only, word};
-use crate::args::ShopVerb;
+use crate::args::{ShopArgs, ShopVerb};
 use crate::output::Output;
 
 pub(super) fn run(verb: &ShopVerb, output: &Output) -> Result<()> {
     match verb {
-        ShopVerb::Add { .. } => add(verb, output),
-        ShopVerb::List(args) => list("shops", args, output, &|row| {
+        ShopVerb::Add(args) => add(args, output),
+        ShopVerb::List(args) => list(("shops", "shop-list"), args, output, &|row| {
             let [id, name, kind, path] = ["id", "name", "kind", "path"].map(|name| word(row, name));
             let mapped = row["mapped"].as_array().map_or(0, Vec::len);
             format!("{id}  {name}  {kind}  {mapped} products mapped  {path}")
         }),
-        ShopVerb::Lines(args) => list("shop-lines", args, output, &line),
+        ShopVerb::Lines(args) => list(("shop-lines", "shop-lines"), args, output, &line),
         ShopVerb::Map { id, product, sku, none: _, dry_run } => {
             let body = json!({ "mapped": [{ "product": product, "item": sku }] });
             let text = match sku {
@@ -61,10 +61,8 @@ pub(super) fn run(verb: &ShopVerb, output: &Output) -> Result<()> {
     }
 }
 
-fn add(verb: &ShopVerb, output: &Output) -> Result<()> {
-    let ShopVerb::Add { name, kind, secret_file, out, suspend, dry_run } = verb else {
-        return Ok(());
-    };
+fn add(args: &ShopArgs, output: &Output) -> Result<()> {
+    let ShopArgs { name, kind, secret_file, out, suspend, dry_run } = args;
     out.as_deref().map(files::check_new).transpose()?;
     let secret = secret_file.as_deref().map(files::read).transpose()?.map(Zeroizing::new);
     let secret = secret.as_ref().map(|bytes| files::text(bytes)).transpose()?.map(str::trim);

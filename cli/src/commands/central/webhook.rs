@@ -10,13 +10,15 @@ use crate::output::Output;
 
 pub(super) fn run(verb: &WebhookVerb, output: &Output) -> Result<()> {
     match verb {
-        WebhookVerb::List(args) => list("webhooks", args, output, &|row| {
+        WebhookVerb::List(args) => list(("webhooks", "webhook-list"), args, output, &|row| {
             let events = row["events"].as_array().into_iter().flatten();
             let events: Vec<&str> = events.filter_map(Value::as_str).collect();
             let events = if events.is_empty() { "all".to_owned() } else { events.join(", ") };
             format!("{}  {}  {events}", word(row, "id"), word(row, "url"))
         }),
-        WebhookVerb::Messages(args) => list("webhook-messages", args, output, &message),
+        WebhookVerb::Messages(args) => {
+            list(("webhook-messages", "webhook-messages"), args, output, &message)
+        }
         WebhookVerb::Add { url, event, out, dry_run } => {
             files::check_new(out)?;
             let body = json!({ "url": url, "events": event });

@@ -18,7 +18,7 @@ use vendor::{Result, Shown, files, times};
 
 use crate::args::{Args, TimeArgs};
 use crate::commands::shown;
-use crate::online::{Client, Firm};
+use crate::online::{Client, Firm, decoded};
 use crate::output::Output;
 use crate::reach;
 
@@ -72,8 +72,7 @@ pub(in crate::commands) fn fetch(
 /// What the Gateway answers to a request.
 fn answer(client: &Client, request: &[u8]) -> Result<Vec<u8>> {
     let told: Told = client.post("/time", None, &json!({ "request": BASE64.encode(request) }))?;
-    let decoded = BASE64.decode(&told.token);
-    decoded.map_err(|error| Shown::from(ErrorCode::Malformed.failure()).detailed(error))
+    decoded(&told.token)
 }
 
 fn by_files(

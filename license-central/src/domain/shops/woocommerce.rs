@@ -16,6 +16,8 @@ struct Order {
     #[serde(default)]
     status: String,
     #[serde(default)]
+    date_paid: Option<String>,
+    #[serde(default)]
     customer_id: u64,
     #[serde(default)]
     billing: Billing,
@@ -84,7 +86,7 @@ pub(super) fn read(topic: &str, body: &[u8]) -> Result<Vec<Told>, serde_json::Er
         }
         "order.deleted" => {
             let Deleted { id } = serde_json::from_slice(body)?;
-            Ok(vec![undone(id, UndoneKind::Canceled, "deleted in the shop".into())])
+            Ok(vec![undone((id, false), UndoneKind::Canceled, "deleted in the shop".into())])
         }
         "subscription.created" | "subscription.updated" => {
             let Subscription { id, parent_id } = serde_json::from_slice(body)?;
@@ -102,23 +104,25 @@ fn order(order: Order) -> Vec<Told> {
     let reasons: Vec<&str> =
         order.refunds.iter().filter_map(|refund| refund.reason.as_deref()).collect();
     let note = reasons.join("; ");
+    // What was never paid is canceled often, and nobody has to know. What was paid may still be
+    // told as it was before.
+    let own = (order.id, order.date_paid.is_some());
     match order.status.as_str() {
         "processing" | "completed" => {
-            let partly = (!order.refunds.is_empty())
-                .then(|| undone(order.id, UndoneKind::PartlyRefunded, note));
+            let partly =
+                (!order.refunds.is_empty()).then(|| undone(own, UndoneKind::PartlyRefunded, note));
             [sale(order)].into_iter().chain(partly).collect()
         }
-        "refunded" => vec![undone(order.id, UndoneKind::Refunded, note)],
-        "cancelled" | "failed" => vec![undone(order.id, UndoneKind::Canceled, note)],
+        "refunded" => vec![undone(own, UndoneKind::Refunded, note)],
+        "cancelled" | "failed" => vec![undone(own, UndoneKind::Canceled, note)],
         // It is not paid yet, or waits for a person there.
         _ => Vec::new(),
     }
 }
 
-fn undone(order: u64, kind: UndoneKind, note: String) -> Told {
-    // What was never paid is canceled often, and nobody has to know.
+fn undone((order, was_paid): (u64, bool), kind: UndoneKind, note: String) -> Told {
     let lines = Vec::new();
-    Told::Undone(Undoing { order: order.to_string(), kind, lines, note, was_paid: false })
+    Told::Undone(Undoing { order: order.to_string(), kind, lines, note, was_paid })
 }
 
 fn sale(order: Order) -> Told {

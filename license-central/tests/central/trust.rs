@@ -1,8 +1,7 @@
 //! Roots and revocations that a vendor makes while Central runs: what follows is taken over, and
 //! nothing else.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use license_central::domain::trusted::TrustMark;
 use protocol::errors::{ErrorCode, Shown};
@@ -10,6 +9,7 @@ use protocol::ids::ContainerId;
 use protocol::objects::root::Mode;
 use protocol::signed::Role;
 use serde_json::json;
+use strongroom_tests::folders;
 use tempfile::TempDir;
 use vendor::{Home, Passphrase, Revocations, Rotation, Vendor};
 
@@ -39,20 +39,8 @@ impl Copies {
 
     /// Another copy, changed.
     fn next(&self, from: &str, to: &str, change: impl FnOnce(Vendor) -> Vendor) -> Vendor {
-        copy(&self.path(from), &self.path(to));
+        folders::copy(&self.path(from), &self.path(to));
         change(self.open(to))
-    }
-}
-
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("room");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let place = to.join(path.file_name().expect("a name"));
-        match path.is_dir() {
-            true => copy(&path, &place),
-            false => drop(fs::copy(&path, &place).expect("room")),
-        }
     }
 }
 

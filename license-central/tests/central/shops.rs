@@ -274,6 +274,25 @@ fn a_refund_suspends_once_where_the_shop_is_registered_so() {
     assert_eq!((world.list("orders").len(), world.list("tickets").len()), (1, 1));
 }
 
+/// Messages may come in another order than they were sent in.
+#[test]
+fn an_order_of_woocommerce_that_was_undone_first_becomes_none() {
+    let world = World::new("woocommerce", "show");
+    world.map("variation:95", json!("ED-1")).ok(200);
+    for (number, status) in [("727", "refunded"), ("728", "cancelled")] {
+        let paid = WOO_ORDER.replace("\"id\": 727", &format!("\"id\": {number}"));
+        world.tell("order.updated", &paid.replace("processing", status)).clone().ok(200);
+        assert_eq!(states(&world.tell("order.updated", &paid)), ["undone", "undone"], "{status}");
+    }
+    // One that nobody paid for leaves nothing behind.
+    let before = world.list("shop-lines").len();
+    let unpaid = WOO_ORDER
+        .replace("\"id\": 727", "\"id\": 729")
+        .replace("\"date_paid\": \"2027-03-01T10:16:02\"", "\"date_paid\": null");
+    world.tell("order.updated", &unpaid.replace("processing", "cancelled")).clone().ok(200);
+    assert_eq!((world.list("orders").len(), world.list("shop-lines").len()), (0, before));
+}
+
 #[test]
 fn what_is_undone_before_it_is_heard_of_becomes_no_order() {
     let world = World::new("shopify", "show");

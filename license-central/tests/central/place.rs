@@ -297,3 +297,13 @@ fn sec_w19_neither_the_database_nor_the_log_holds_a_secret() {
     }
     assert!(found.is_empty(), "{found:?}");
 }
+
+#[test]
+fn a_server_whose_signer_does_not_start_says_why() {
+    let place = Place::init();
+    fs::write(place.data().join("signer.toml"), "nonsense = 1\n").expect("a file");
+    let done = place.refused(&[]);
+    assert_ne!(done.code, Some(0), "{}", done.text);
+    assert!(done.text.contains("signer.toml"), "{}", done.text);
+    assert!(!done.text.contains("the signer runs"), "{}", done.text);
+}
