@@ -1,5 +1,6 @@
 //! The server's side of the signer: its socket, and the process itself where the server started it.
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -36,8 +37,21 @@ struct Said {
 
 #[derive(Deserialize)]
 struct Why {
+    code: String,
     title: String,
     hint: String,
+}
+
+impl Why {
+    /// Its own error, or `other` of its title for one that has no number.
+    fn shown(self, other: impl FnOnce(&dyn Display) -> Shown) -> Shown {
+        let shown = match (ErrorCode::parse(&self.code), self.code.as_str()) {
+            (Some(code), _) => Shown::told(code.failure(), self.title),
+            (None, "usage") => Shown::usage(self.title, ""),
+            _ => other(&self.title),
+        };
+        shown.hinting(self.hint)
+    }
 }
 
 /// A signer that this process started.
@@ -132,7 +146,7 @@ impl Own {
         // It ends when this process does: then the other end of its input is closed.
         let mut command = (self.start)();
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let failed = |why: &dyn std::fmt::Display| {
+        let failed = |why: &dyn Display| {
             let failure = Shown::from(ErrorCode::SignerUnavailable.failure());
             failure.detailed(why).hinting("What it said itself stands above, or in the log.")
         };
@@ -143,7 +157,7 @@ impl Own {
         if said.as_ref().is_none_or(|said| said.error.is_some()) {
             let ended = child.wait().map_err(|error| failed(&error))?;
             return Err(match said.and_then(|said| said.error) {
-                Some(Why { title, hint }) => failed(&title).hinting(hint),
+                Some(why) => why.shown(failed),
                 None => failed(&ended),
             });
         }
