@@ -394,7 +394,7 @@ impl<P: Platform> Application<'_, '_, P> {
                 }
                 if item.units().is_none() { self.close_units(item.item) } else { Ok(()) }
             }
-            UpdateOp::RemoveItem(item) => self.remove_item(item, at),
+            UpdateOp::RemoveItem(item) => self.remove_item(item),
             UpdateOp::SetData { item, field, content } => {
                 self.check_item(item, at)?;
                 let (root_fp, firm_seq) = (self.header.root_fp, self.header.seq);
@@ -404,7 +404,7 @@ impl<P: Platform> Application<'_, '_, P> {
             UpdateOp::Units { item, change } => self.change_units(item, change, at),
             UpdateOp::SetKey(sealed) => self.set_key(&sealed, at),
             UpdateOp::RemoveKey { product, generation } => {
-                self.remove(records::item_key_key(self.slot, product, generation), at)
+                self.remove_key(records::item_key_key(self.slot, product, generation), at)
             }
             UpdateOp::Perpetuate(products) => self.perpetuate(products),
             UpdateOp::Unlock => {
@@ -432,7 +432,7 @@ impl<P: Platform> Application<'_, '_, P> {
         }
     }
 
-    fn remove(&mut self, record: u64, at: u64) -> Result<(), Failure> {
+    fn remove_key(&mut self, record: u64, at: u64) -> Result<(), Failure> {
         let store = &mut *self.parts.store;
         if store.next_key(record).map_err(store_failure)? != Some(record) {
             return Err(ErrorCode::ItemUnknown.with(at, 0));
@@ -440,20 +440,21 @@ impl<P: Platform> Application<'_, '_, P> {
         store.delete(record).map_err(store_failure)
     }
 
-    /// Removes an entry with all that belongs to it: its modules go with it.
-    fn remove_item(&mut self, item: ItemRef, at: u64) -> Result<(), Failure> {
+    /// Removes an entry with all that belongs to it: its modules go with it. One that is not there
+    /// is gone already: an issuer that does not know what is there can always take it out.
+    fn remove_item(&mut self, item: ItemRef) -> Result<(), Failure> {
         let mut after = None;
         while let Some(module) = records::next_module_of(self.parts.store, self.slot, item, after)
             .map_err(store_failure)?
         {
-            self.remove_one(module, at)?;
+            self.remove_one(module)?;
             after = Some(module);
         }
-        self.remove_one(item, at)
+        self.remove_one(item)
     }
 
-    fn remove_one(&mut self, item: ItemRef, at: u64) -> Result<(), Failure> {
-        self.remove(records::item_key(self.slot, item), at)?;
+    fn remove_one(&mut self, item: ItemRef) -> Result<(), Failure> {
+        self.forget(records::item_key(self.slot, item))?;
         self.forget(records::usage_key(self.slot, item))?;
         self.close_units(item)?;
         data::forget(self.parts.store, self.slot, item).map_err(store_failure)

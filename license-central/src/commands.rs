@@ -119,6 +119,11 @@ pub fn restore(args: &RestoreArgs) -> Result<Said, Shown> {
     confirm("Restore it?", args.yes)?;
     // Keys and journals are looked for before anything is changed.
     let (central, sources) = (place::open_records(&args.place)?, sources(&args.place)?);
+    for (_, source) in &sources {
+        // A signer that runs on would go on by what it was shown of the records before.
+        let held = source.hold();
+        drop(held.map_err(|held| held.hinting("Stop the servers and the signer first."))?);
+    }
     restore::run(central.store(), &args.file, &held)?;
     let done = repair_all(&central, &sources)?;
     let lines: Vec<String> = done.iter().map(repair::text).collect();

@@ -39,7 +39,7 @@ pub struct Retired {
 }
 
 /// A place in the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Point {
     /// `firm_seq`.
     pub seq: u64,
@@ -178,14 +178,34 @@ impl Ledger {
     /// last number that there is, so that one more can be counted.
     pub fn next(&self, supersede: Option<u64>) -> Result<Point> {
         self.check_alive()?;
-        let point = self.place(supersede)?;
-        if point.seq == u64::MAX {
-            return Err(Shown::conflict(
-                "no number is left for an update: the record or the container is damaged",
-                "Put a backup of the record back, or ask the user for a new context file.",
-            ));
+        check_last(self.place(supersede)?)
+    }
+
+    /// Updates that follow from `from` on, each the one that was issued last of its number.
+    pub fn live_from(&self, from: Point) -> impl Iterator<Item = &Issued> {
+        let live = move |at: Point| {
+            self.outstanding.iter().find(|issued| issued.before == at && !issued.superseded)
+        };
+        std::iter::successors(live(from), move |issued| live(issued.after))
+    }
+
+    /// Where the next update follows for an issuer that keeps what each one does, and so can go on
+    /// though it is not known which of two was applied: behind those that were issued last.
+    pub fn tip(&self) -> Result<Point> {
+        self.check_alive()?;
+        let live: Vec<&Issued> = self.live_from(self.base).collect();
+        check_window(live.len())?;
+        check_last(live.last().map_or(self.base, |issued| issued.after))
+    }
+
+    /// Lets updates count again that were superseded, where the container has shown that what took
+    /// their place is none of its own.
+    pub fn revive(&mut self) {
+        let is_live = |issued: &&Issued| !issued.superseded;
+        let live: Vec<u64> = self.outstanding.iter().filter(is_live).map(|i| i.after.seq).collect();
+        for issued in &mut self.outstanding {
+            issued.superseded &= live.contains(&issued.after.seq);
         }
-        Ok(point)
     }
 
     fn place(&self, supersede: Option<u64>) -> Result<Point> {
@@ -206,10 +226,7 @@ impl Ledger {
         if let Some(issued) = unsettled {
             return Err(unsettled_error(issued.after.seq));
         }
-        let count = self.outstanding.len() as u64;
-        if count >= UPDATES_OUTSTANDING_MAX {
-            return Err(ErrorCode::TooManyOutstanding.with(count, 0).into());
-        }
+        check_window(self.outstanding.len())?;
         Ok(self.outstanding.last().map_or(self.base, |issued| issued.after))
     }
 
@@ -233,6 +250,24 @@ impl Ledger {
             lives
         });
     }
+}
+
+fn check_window(count: usize) -> Result<()> {
+    let count = count as u64;
+    if count < UPDATES_OUTSTANDING_MAX {
+        return Ok(());
+    }
+    Err(ErrorCode::TooManyOutstanding.with(count, 0).into())
+}
+
+fn check_last(point: Point) -> Result<Point> {
+    if point.seq < u64::MAX {
+        return Ok(point);
+    }
+    Err(Shown::conflict(
+        "no number is left for an update: the record or the container is damaged",
+        "Put a backup of the record back, or ask the user for a new context file.",
+    ))
 }
 
 fn unsettled_error(seq: u64) -> Shown {

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use license_central::domain::firm::Leaf;
+use license_central::domain::firm::{Grounds, Leaf};
 use protocol::signed::{Header, Kind};
 
 use super::ours;
@@ -32,7 +32,8 @@ pub(super) fn row() -> Result<Row> {
                 cpu_s(|| {
                     for _ in 0..TIMES {
                         let body = body.clone();
-                        let leaf = Leaf { header, body, claims: Vec::new(), beside: Vec::new() };
+                        let leaf =
+                            Leaf { header, body, claims: Vec::new(), grounds: Grounds::default() };
                         let signed = firm.signer.sign_leases(vec![leaf]);
                         std::hint::black_box(signed.map_err(|error| format!("{error:?}"))?);
                     }

@@ -1,8 +1,7 @@
 //! From a ticket to licenses in a container, and back.
 
 use protocol::errors::{ErrorCode, Shown};
-use protocol::ids::hex;
-use protocol::limits::UPDATES_OUTSTANDING_MAX;
+use protocol::ids::{KeyId, hex};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::{ContextBody, ReceiptBody};
 use vendor::ledger::{Ledger, Point};
@@ -70,7 +69,7 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
                 state: ContainerState::Active,
                 home: Home::of(&device.body),
                 origin: context.point(),
-                rewrite: false,
+                adopted: None,
                 customer: None,
                 chain: Ledger::new(context.statement.serial(), context.point()),
                 root_version: 0,
@@ -132,9 +131,7 @@ pub fn activate(
         let what = format!("{} into {}", chosen.len(), container.record.serial);
         work.note("ticket.redeem", &ticket.id, what);
     }
-    for grant in chosen {
-        planned.push(plan::install(work, env, &container.record, grant)?);
-    }
+    planned.extend(plan::install_all(work, env, &container.record, chosen)?);
     send(work, env, firm, &mut container, planned)?;
     due(work, &container.record, context)
 }
@@ -198,7 +195,6 @@ fn send(
 ) -> Outcome<()> {
     if !planned.is_empty() {
         chain::issue(work, env, firm, container, planned)?;
-        container.record.rewrite = false;
     }
     work.update(container)
 }
@@ -207,6 +203,18 @@ fn send(
 pub fn due(work: &mut Work<'_>, container: &Container, context: &Context) -> Outcome<Due> {
     let leaves = chain::outstanding(work, container, context.point())?;
     Ok(Due { leaves, refused: None })
+}
+
+/// What a container still has to apply, made anew under the key that signs now.
+pub fn anew(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    key_id: KeyId,
+    context: &Context,
+) -> Outcome<Vec<(Leaf, String)>> {
+    let mut container = meet(work, env, context)?;
+    chain::reissue(work, env, &mut container, key_id, context.point())?;
+    chain::outstanding(work, &container.record, context.point())
 }
 
 /// Takes a receipt in: the number of its update.
@@ -251,17 +259,22 @@ pub fn release(
         }
     }
     let mut planned = Vec::new();
-    for mut grant in chain::entries(work, &container.record.id)? {
+    for known in chain::entries(work, &container.record.id)? {
+        // As it is now: a module leaves with its parent.
+        let grant = work.get::<Grant>(&known.record.id)?;
         let is_meant = products.is_empty() || products.contains(&grant.record.product);
         let Place::Held { entry, .. } = grant.record.place else { continue };
-        if !is_meant {
-            continue;
+        if is_meant {
+            planned.extend(plan::take_out(work, &container.record, (grant, entry))?);
         }
+    }
+    for one in &planned {
+        let mut grant = work.get::<Grant>(&one.effect.grant)?;
         if grant.record.terms.units() > 0 {
             return Err(ErrorCode::UnitsStay.with(grant.record.product.into(), 0).into());
         }
         grant.record.assigned = to.clone();
-        planned.push(plan::remove(work, &container.record, (grant, entry))?);
+        work.update(&grant)?;
     }
     if !planned.is_empty() {
         let count = planned.len();
@@ -284,8 +297,8 @@ pub fn collect(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Contex
     let mut container = meet(work, env, context)?;
     let admitted = firm.admits(&context.statement, env.now_s());
     let may = if admitted.is_ok() { May::Get } else { May::GiveBack };
-    let is_full = container.record.chain.outstanding.len() as u64 >= UPDATES_OUTSTANDING_MAX;
-    let planned = match is_full {
+    let tip = container.record.chain.tip();
+    let planned = match tip.is_err_and(|refused| refused.is(ErrorCode::TooManyOutstanding)) {
         // It has to apply some first.
         true => Vec::new(),
         false => plan::waiting(work, env, &container.record, may)?,

@@ -32,7 +32,7 @@ pub fn agree(central: &Central, tenant: &str, firm: &Firm) -> Outcome<()> {
 
 /// Whether the signer waits for [`agree`].
 pub fn is_unshown(error: &Shown) -> bool {
-    error.failure().and_then(|failure| failure.known()) == Some(ErrorCode::JournalUnshown)
+    error.is(ErrorCode::JournalUnshown)
 }
 
 fn compare(central: &Central, tenant: &str, firm: &Firm) -> Outcome<Head> {

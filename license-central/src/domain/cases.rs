@@ -5,6 +5,7 @@ use protocol::errors::ErrorCode;
 use protocol::ids::hex;
 
 use super::activation::Context;
+use super::chain;
 use super::env::Env;
 use super::firm::Firm;
 use super::orders::unhex;
@@ -65,7 +66,7 @@ pub fn decide(
     Ok(case.record)
 }
 
-/// Goes on from what the container showed, never back. Which of its licenses it still has is not
+/// Goes on from what the container showed, never back, where it differs from what is known. Which of its licenses it still has is not
 /// known: they stay where they are, and are written anew.
 fn adopt(
     work: &mut Work<'_>,
@@ -75,9 +76,18 @@ fn adopt(
 ) -> Outcome<()> {
     let damaged = || Refusal::malformed("the evidence of this case cannot be read");
     let context = Context::read(firm, &unhex(&case.evidence).ok_or_else(damaged)?)?;
-    container.record.chain.adopt(context.statement.point())?;
-    container.record.rewrite = true;
-    super::chain::drop_outstanding(work, &case.container)
+    let shown = context.statement.point();
+    // Records that were repaired meanwhile may know what it showed: then nothing differs any more.
+    if chain::was_proved(work, &container.record, shown)? {
+        return Ok(());
+    }
+    match chain::settle(work, container, shown) {
+        Err(Refusal::Told(_)) => {}
+        settled => return settled,
+    }
+    container.record.chain.adopt(shown)?;
+    container.record.adopted = Some(case.id.clone());
+    chain::drop_outstanding(work, &case.container)
 }
 
 /// Open cases of a container.

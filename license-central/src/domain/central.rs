@@ -10,7 +10,7 @@ use protocol::ids::hex;
 use protocol::objects::file::{self, FileKind};
 use vendor::Issuer;
 
-use super::activation::{Context, Due};
+use super::activation::{self, Context, Due};
 use super::agreement;
 use super::anchors::Head;
 use super::audit::Chain;
@@ -126,10 +126,7 @@ impl Central {
     ) -> Outcome<Vec<Delivered>> {
         let firm = self.firm(tenant)?;
         let due = self.write(tenant, actor, |work, env| step(work, env, &firm));
-        if let Err(Refusal::Told(shown)) = &due
-            && shown.failure().and_then(|failure| failure.known())
-                == Some(ErrorCode::ContainerDiffers)
-        {
+        if due.as_ref().is_err_and(|refused| refused.is(ErrorCode::ContainerDiffers)) {
             // The step is refused and leaves nothing; what was shown is kept by one of its own.
             self.write(tenant, actor, |work, env| cases::open(work, env, context))?;
         }
@@ -137,11 +134,23 @@ impl Central {
         if let Some(refused) = due.refused {
             return Err(refused);
         }
-        let (leaves, what): (Vec<Leaf>, Vec<String>) = due.leaves.into_iter().unzip();
+        let (mut leaves, mut what): (Vec<Leaf>, Vec<String>) = due.leaves.into_iter().unzip();
         if leaves.is_empty() {
             return Ok(Vec::new());
         }
-        let objects = self.shown(tenant, || Ok(firm.signer.sign(&leaves)?))?;
+        let sign = |leaves: &[Leaf]| self.shown(tenant, || Ok(firm.signer.sign(leaves)?));
+        let objects = match sign(&leaves) {
+            Err(refused) if refused.is(ErrorCode::KeyGone) => {
+                // The key was rotated after they were decided.
+                let key_id = firm.signer.key_id()?;
+                let anew = self.write(tenant, actor, |work, env| {
+                    activation::anew(work, env, key_id, context)
+                })?;
+                (leaves, what) = anew.into_iter().unzip();
+                sign(&leaves)?
+            }
+            signed => signed?,
+        };
         self.count_signed(tenant, leaves.len());
         // A root that was taken over meanwhile goes along: the signer may know it already.
         let lacking = self.firm(tenant)?.lacking(&context.statement.body)?;

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use protocol::codec::Fixed;
 use protocol::errors::{ErrorCode, Shown};
-use protocol::ids::hex;
+use protocol::ids::{KeyId, hex};
+use protocol::objects::statement::next_state_hash;
 use vendor::issue::Change;
 use vendor::ledger::{Issued, Ledger, Point};
 
 use super::env::Env;
-use super::firm::{Firm, Leaf, Wanted};
+use super::firm::{Firm, Grounds, Leaf, Wanted};
 use super::journal::Claim;
 use super::orders::unhex;
 use super::records::{
-    Container, ContainerState, Effect, EffectKind, Grant, IssuedUpdate, Place, Ticket, UpdateState,
+    Case, Container, ContainerState, Effect, EffectKind, Grant, IssuedUpdate, Place, Ticket,
+    UpdateState,
 };
 use super::refusal::{Outcome, Refusal};
 use super::standing;
@@ -55,46 +57,66 @@ pub fn settle(work: &mut Work<'_>, container: &mut Stored<Container>, shown: Poi
         .chain
         .settle(shown)
         .map_err(|_| Refusal::from(ErrorCode::ContainerDiffers.with(shown.seq, known.base.seq)))?;
+    container.record.chain.revive();
+    container.record.adopted = None;
     let applied = path(&known.outstanding, shown);
-    let waiting = &container.record.chain.outstanding;
-    let waiting: BTreeSet<String> =
-        waiting.iter().map(|issued| update_id(&container.record.id, issued)).collect();
+    let waiting: BTreeSet<Point> =
+        container.record.chain.outstanding.iter().map(|issued| issued.after).collect();
+    // Effects that are not ruled out, by the number of their update: one that was made anew under
+    // another key has the same ones.
+    let mut kept: Vec<(u64, Effect)> = Vec::new();
+    let mut dead = Vec::new();
     for issued in &known.outstanding {
-        let id = update_id(&container.record.id, issued);
-        if waiting.contains(&id) {
+        let mut update = work.get::<IssuedUpdate>(&update_id(&container.record.id, issued))?;
+        let is_applied = applied.contains(&issued.after);
+        let effects = update.record.effects.clone().into_iter();
+        let effects = effects.map(|effect| (issued.after.seq, effect));
+        if waiting.contains(&issued.after) {
+            kept.extend(effects);
             continue;
         }
-        let mut update = work.get::<IssuedUpdate>(&id)?;
-        let is_applied = applied.contains(&id_part(issued));
         update.record.state = if is_applied { UpdateState::Confirmed } else { UpdateState::Dead };
-        for effect in update.record.effects.clone() {
-            conclude(work, &container.record.id, &effect, is_applied)?;
+        if is_applied {
+            for (_, effect) in effects.clone() {
+                conclude(work, &container.record.id, &effect, true)?;
+            }
+            kept.extend(effects);
+        } else {
+            dead.extend(effects);
         }
-        work.note("update.settle", &id, update.record.state.name());
+        work.note("update.settle", &update.record.id, update.record.state.name());
         work.update(&update)?;
+    }
+    for (seq, effect) in dead {
+        if !kept.contains(&(seq, effect.clone())) {
+            conclude(work, &container.record.id, &effect, false)?;
+            kept.push((seq, effect));
+        }
     }
     Ok(())
 }
 
 /// The updates that lead to `shown`.
-fn path(outstanding: &[Issued], shown: Point) -> BTreeSet<(u64, [u8; 32])> {
+fn path(outstanding: &[Issued], shown: Point) -> BTreeSet<Point> {
     let mut steps = BTreeSet::new();
     let mut at = shown;
     // Each step goes back by one number, so this ends.
     while let Some(issued) = outstanding.iter().find(|issued| issued.after == at) {
-        steps.insert(id_part(issued));
+        steps.insert(issued.after);
         at = issued.before;
     }
     steps
 }
 
-fn id_part(issued: &Issued) -> (u64, [u8; 32]) {
-    (issued.after.seq, issued.after.state)
-}
-
 /// What an update that was applied, or never will be, does to a grant.
 fn conclude(work: &mut Work<'_>, container: &str, effect: &Effect, applied: bool) -> Outcome<()> {
     let mut grant = work.get::<Grant>(&effect.grant)?;
+    if effect.units && !applied {
+        // They went nowhere, wherever the license is by now.
+        grant.record.units_due = true;
+        work.update(&grant)?;
+        grant = work.get::<Grant>(&effect.grant)?;
+    }
     let is_here = grant.record.place.container() == Some(container);
     if grant.record.epoch != effect.epoch || !is_here {
         return Ok(());
@@ -104,6 +126,7 @@ fn conclude(work: &mut Work<'_>, container: &str, effect: &Effect, applied: bool
         // The container kept it.
         (Place::Releasing { container, entry }, EffectKind::Release, false) => {
             grant.record.place = Place::Held { container: container.clone(), entry: *entry };
+            grant.record.assigned = None;
             work.note("grant.place", &grant.record.id, grant.record.place.name());
             work.update(&grant)
         }
@@ -113,35 +136,48 @@ fn conclude(work: &mut Work<'_>, container: &str, effect: &Effect, applied: bool
             grant.record.proven = effect.standing;
             work.update(&grant)
         }
+        // What is there is older than what was issued.
+        (Place::Held { .. }, EffectKind::Renew, false) => {
+            grant.record.rewrite = true;
+            work.update(&grant)
+        }
         _ => Ok(()),
     }
 }
 
 /// Forgets what was under way to a container whose state was made elsewhere. Nothing of it counts
-/// any more, whichever of it was applied; what was on its way out is taken to be there still.
+/// any more, whichever of it was applied: what was on its way out is taken to be there still, units
+/// that were on their way in are taken to have arrived, and every entry is written anew.
 pub fn drop_outstanding(work: &mut Work<'_>, container: &str) -> Outcome<()> {
     for mut update in work.all::<IssuedUpdate>(&Filter::Is("container", container.into()))? {
         if update.record.state == UpdateState::Outstanding {
-            update.record.state = UpdateState::Dead;
+            update.record.state = UpdateState::Unknown;
             work.update(&update)?;
         }
     }
     for mut grant in entries(work, container)? {
         if let Place::Releasing { container, entry } = grant.record.place {
             grant.record.place = Place::Held { container, entry };
-            work.update(&grant)?;
         }
+        grant.record.rewrite = true;
+        work.update(&grant)?;
     }
     Ok(())
 }
 
-/// Whether a container once proved this state: then it was shown again, and nothing is wrong.
+/// Whether a container once proved this state, or may have been there: then it was shown again, and
+/// nothing is wrong.
 pub fn was_proved(work: &mut Work<'_>, container: &Container, shown: Point) -> Outcome<bool> {
     if shown == container.origin {
         return Ok(true);
     }
     let update = work.find::<IssuedUpdate>(&id_of(&container.id, shown))?;
-    Ok(update.is_some_and(|update| update.record.state == UpdateState::Confirmed))
+    let is_earlier = shown.seq < container.chain.base.seq;
+    Ok(update.is_some_and(|update| match update.record.state {
+        UpdateState::Confirmed => true,
+        UpdateState::Unknown => is_earlier,
+        UpdateState::Outstanding | UpdateState::Dead => false,
+    }))
 }
 
 /// Decides the next update of a container. It counts as issued from then on, whether or not the
@@ -162,7 +198,7 @@ pub fn issue(
             return Err(ErrorCode::ContainerBlocked.into());
         }
     }
-    let before = container.record.chain.next(None)?;
+    let before = container.record.chain.tip()?;
     let certificate = unhex(&container.record.certificate).unwrap_or_default();
     let (changes, effects): (Vec<Change>, Vec<Effect>) =
         planned.into_iter().map(|one| (one.change, one.effect)).unzip();
@@ -194,19 +230,50 @@ pub fn outstanding(
     container: &Container,
     shown: Point,
 ) -> Outcome<Vec<(Leaf, String)>> {
-    let mut at = shown;
     let mut leaves = Vec::new();
-    let live = |at: Point| {
-        let mut all = container.chain.outstanding.iter();
-        all.find(move |issued| issued.before == at && !issued.superseded)
-    };
-    while let Some(issued) = live(at) {
+    for issued in container.chain.live_from(shown) {
         let update = work.get::<IssuedUpdate>(&update_id(&container.id, issued))?.record;
         let beside = chain_beside(&container.chain, issued);
-        leaves.push((Leaf { beside, ..leaf(&update)? }, update.what));
-        at = issued.after;
+        let adopted = container.adopted.as_ref().filter(|_| issued.before == container.chain.base);
+        let shown = adopted.map(|case| work.get::<Case>(case)).transpose()?;
+        let shown = shown.and_then(|case| unhex(&case.record.evidence)).unwrap_or_default();
+        let grounds = Grounds { beside, shown };
+        leaves.push((Leaf { grounds, ..leaf(&update)? }, update.what));
     }
     Ok(leaves)
+}
+
+/// Makes updates that were decided under another key anew under the one that signs now, with all
+/// behind them: each takes the place of the old one and does the same. The container may apply
+/// either.
+pub fn reissue(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    container: &mut Stored<Container>,
+    key_id: KeyId,
+    shown: Point,
+) -> Outcome<()> {
+    let live: Vec<Issued> = container.record.chain.live_from(shown).cloned().collect();
+    let mut at = shown;
+    for issued in live {
+        let old = work.get::<IssuedUpdate>(&update_id(&container.record.id, &issued))?.record;
+        let mut header = leaf(&old)?.header;
+        if issued.before == at && header.key_id == key_id {
+            at = issued.after;
+            continue;
+        }
+        header.key_id = key_id;
+        header.state = at.state;
+        let state = next_state_hash(&at.state, &header.hash());
+        let next = Issued { before: at, after: Point { state, ..issued.after }, ..issued };
+        at = next.after;
+        let id = update_id(&container.record.id, &next);
+        work.note("update.reissue", &id, format!("number {}", old.seq));
+        let header = hex(&header.to_bytes());
+        work.insert(&IssuedUpdate { id, header, issued_ms: env.now_ms, ..old })?;
+        container.record.chain.add(next);
+    }
+    work.update(container)
 }
 
 /// States that others of its number lead to: updates that it takes the place of.
@@ -226,7 +293,7 @@ fn claims(work: &mut Work<'_>, changes: &[Change], effects: &[Effect]) -> Outcom
         };
         let ticket = work.get::<Grant>(&effect.grant)?.record.ticket;
         let order = work.find::<Ticket>(&ticket)?.map(|ticket| ticket.record.order);
-        let Effect { grant, epoch, kind, standing } = effect.clone();
+        let Effect { grant, epoch, kind, standing, .. } = effect.clone();
         let (product, entry) = (item.product.0, item.entry.0);
         let order = order.unwrap_or_default();
         claims.push(Claim { grant, epoch, kind, standing, product, entry, ticket, order });
@@ -242,7 +309,7 @@ fn leaf(update: &IssuedUpdate) -> Outcome<Leaf> {
     let header = unhex(&update.header).ok_or_else(damaged)?;
     let header = protocol::signed::Header::from_bytes(&header).map_err(|_| damaged())?;
     let body = unhex(&update.body).ok_or_else(damaged)?;
-    Ok(Leaf { header, body, claims: update.claims.clone(), beside: Vec::new() })
+    Ok(Leaf { header, body, claims: update.claims.clone(), grounds: Grounds::default() })
 }
 
 /// All entries of a container that Central put there: numbers by product.

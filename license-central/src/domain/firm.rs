@@ -3,17 +3,19 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::errors::{ErrorCode, Failure, Shown};
-use protocol::ids::{ContainerId, RootFp};
+use protocol::ids::{ContainerId, KeyId, RootFp};
 use protocol::limits::DEVICE_BODY_LEN_MAX;
 use protocol::objects::device::Device;
+use protocol::objects::file::FileKind;
 use protocol::objects::root::Mode;
 use protocol::objects::statement::{ContextBody, next_state_hash};
 use protocol::objects::update::UpdateOp;
 use protocol::signed::{Header, Kind, UnverifiedObject, write_object};
+use serde::{Deserialize, Serialize};
 use vendor::issue::{Change, Draft};
 use vendor::ledger::{Issued, Point};
 use vendor::trust::Trust;
-use vendor::{Issuer, KeyRing, VerifiedStatement, certified};
+use vendor::{Issuer, KeyRing, VerifiedStatement, certified, verify};
 
 use super::journal::{Claim, Head, Part};
 use super::trusted::TrustMark;
@@ -39,8 +41,18 @@ pub struct Leaf {
     pub body: Vec<u8>,
     /// What explains it, for the journal.
     pub claims: Vec<Claim>,
+    /// Why it may be signed though others were.
+    pub grounds: Grounds,
+}
+
+/// Why a signer that has signed another update for a container may sign this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grounds {
     /// States that others of its number lead to, which it takes the place of.
     pub beside: Vec<[u8; 32]>,
+    /// The context by which the container showed the state that it follows, where a person decided
+    /// that it counts: nothing that was signed need lead there. Empty where nobody did.
+    pub shown: Vec<u8>,
 }
 
 /// Holds the firm's keys. What it signs it signs again, byte for byte but for the signature: so a
@@ -48,6 +60,9 @@ pub struct Leaf {
 pub trait Signer: Send + Sync {
     /// Seals what the container gets, and says which bytes will be signed and what they lead to.
     fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown>;
+
+    /// The key that signs now.
+    fn key_id(&self) -> Result<KeyId, Shown>;
 
     /// Signs leaves: the objects as containers take them, in the same order.
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown>;
@@ -175,6 +190,18 @@ impl LocalSigner {
         Issuer::of(&held.trust)?.time_token(id, nonce, time, &held.keys)
     }
 
+    /// Whether the container of an update showed the state that it follows.
+    pub fn is_shown(&self, leaf: &Leaf) -> Result<bool, Shown> {
+        let (header, shown) = (&leaf.header, &leaf.grounds.shown);
+        if shown.is_empty() {
+            return Ok(false);
+        }
+        let mode = Issuer::of(&self.held().trust)?.root.body.mode;
+        let (context, _) = verify::<ContextBody>(shown, FileKind::Context, header.root_fp, mode)?;
+        let before = Point { seq: header.seq.saturating_sub(1), state: header.state };
+        Ok(*context.device.id.bytes() == header.target && context.point() == before)
+    }
+
     /// Refuses what a reseller may not issue.
     pub fn check_scope(&self, ops: &[UpdateOp]) -> Result<(), Shown> {
         Issuer::of(&self.held().trust)?.check_scope(ops)
@@ -182,12 +209,13 @@ impl LocalSigner {
 }
 
 fn check_key(held: &Held, leaves: &[Leaf]) -> Result<(), Shown> {
-    let key_id = Issuer::of(&held.trust)?.key(&held.keys)?.verifying_key().id();
-    if leaves.iter().all(|leaf| leaf.header.key_id == key_id) {
-        return Ok(());
-    }
-    let why = "it was decided under a key that signs no more; take it back and issue anew";
-    Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed(why))
+    let key_id = key_id(held)?;
+    let is_own = leaves.iter().all(|leaf| leaf.header.key_id == key_id);
+    if is_own { Ok(()) } else { Err(ErrorCode::KeyGone.failure().into()) }
+}
+
+fn key_id(held: &Held) -> Result<KeyId, Shown> {
+    Ok(Issuer::of(&held.trust)?.key(&held.keys)?.verifying_key().id())
 }
 
 impl Signer for LocalSigner {
@@ -199,11 +227,15 @@ impl Signer for LocalSigner {
         let draft = issuer.draft(&device, wanted.before, wanted.changes, times, &held.keys)?;
         let Draft { before, mut header, body, what } = draft;
         // The header names the key that signs, and the state after it depends on the header.
-        header.key_id = issuer.key(&held.keys)?.verifying_key().id();
+        header.key_id = key_id(&held)?;
         let state = next_state_hash(&before.state, &header.hash());
         let after = Point { seq: header.seq, state };
         let issued = Issued { before, after, what, issued_s: wanted.issued_s, superseded: false };
-        Ok((Leaf { header, body, claims: Vec::new(), beside: Vec::new() }, issued))
+        Ok((Leaf { header, body, claims: Vec::new(), grounds: Grounds::default() }, issued))
+    }
+
+    fn key_id(&self) -> Result<KeyId, Shown> {
+        key_id(&self.held())
     }
 
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vendor::ledger::{Issued, Point};
 
-use super::firm::Leaf;
+use super::firm::{Grounds, Leaf};
 use super::orders::unhex;
 use super::records::{EffectKind, Standing};
 use super::work::Record;
@@ -152,7 +152,7 @@ impl Entry {
         let header = Header::from_bytes(&header).map_err(|error| damaged(&error))?;
         let ops = read_ops(&body).map_err(|error| damaged(&error))?;
         let claims = self.claims.clone();
-        Ok(Told { leaf: Leaf { header, body, claims, beside: Vec::new() }, ops })
+        Ok(Told { leaf: Leaf { header, body, claims, grounds: Grounds::default() }, ops })
     }
 }
 

@@ -11,7 +11,7 @@ use protocol::signed::{Header, Kind};
 use uuid::Uuid;
 
 use super::desk::Asked;
-use super::firm::{Firm, Leaf};
+use super::firm::{Firm, Grounds, Leaf};
 use super::firms::Firms;
 use super::refusal::Outcome;
 use super::seats::Held;
@@ -76,5 +76,5 @@ fn leaf(lease: &Lease, firm: &Firm, seat: &Seat, now_ms: i64) -> Leaf {
         until_s: number((seat.until_ms - 1) / 1000),
         ..Header::new(Kind::Lease, &body)
     };
-    Leaf { header, body, claims: Vec::new(), beside: Vec::new() }
+    Leaf { header, body, claims: Vec::new(), grounds: Grounds::default() }
 }

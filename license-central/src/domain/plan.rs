@@ -3,7 +3,9 @@
 //! Nothing is queued. What a container gets follows from how its grants stand and from what was
 //! issued last, so that a wish that was taken back leaves nothing behind.
 
+use protocol::errors::ErrorCode;
 use protocol::ids::Generation;
+use protocol::objects::license::ItemRef;
 use protocol::objects::update::UnitsChange;
 use vendor::issue::{Change, Setting};
 
@@ -38,24 +40,20 @@ pub fn waiting(
 ) -> Outcome<Vec<Planned>> {
     let may = if container.state == ContainerState::Active { may } else { May::GiveBack };
     let mut planned = Vec::new();
-    for grant in chain::entries(work, &container.id)? {
+    for id in parents_first(chain::entries(work, &container.id)?)? {
         if planned.len() >= CHANGES_MAX {
             return Ok(planned);
         }
+        // As it is now: a module leaves with its parent.
+        let grant = work.get::<Grant>(&id)?;
         let Place::Held { entry, .. } = grant.record.place else { continue };
-        let goes = grant.record.wanted == Standing::Withdrawn
-            || grant.record.followed_by.is_some()
-            || container.state == ContainerState::Blocked;
-        if container.rewrite {
-            // Which entries are there is not known: they are all set, and go with the next one.
-            let options = grant.record.options.clone().filter(|_| may == May::Get);
-            if let Some(options) = options {
-                planned.push(rewrite(work, (grant, entry), options)?);
-            }
-        } else if goes {
+        let goes = grant.record.is_leaving()
+            || container.state == ContainerState::Blocked
+            || is_orphan(work, container, &grant.record)?;
+        if goes {
             let follower = grant.record.followed_by.clone().filter(|_| may == May::Get);
             let (ticket, device) = (grant.record.ticket.clone(), grant.record.device);
-            planned.push(remove(work, container, (grant, entry))?);
+            planned.extend(take_out(work, container, (grant, entry))?);
             if let Some(follower) = follower {
                 planned.extend(successors(work, env, container, (&ticket, &follower, device))?);
             }
@@ -66,13 +64,61 @@ pub fn waiting(
         }
     }
     if may == May::Get {
-        for grant in work.all::<Grant>(&Filter::Is("assigned", container.serial.as_str().into()))? {
+        let assigned = Filter::Is("assigned", container.serial.as_str().into());
+        for id in parents_first(work.all::<Grant>(&assigned)?)? {
+            let grant = work.get::<Grant>(&id)?;
             if grant.record.is_free_for(&container.serial) && planned.len() < CHANGES_MAX {
-                planned.push(install(work, env, container, grant)?);
+                planned.extend(install(work, env, container, grant)?);
             }
         }
     }
     Ok(planned)
+}
+
+/// The ids of grants, in an order in which no module comes before its parent.
+fn parents_first(grants: Vec<Stored<Grant>>) -> Outcome<Vec<String>> {
+    let (mut parents, mut modules) = (Vec::new(), Vec::new());
+    for Stored { record: grant, .. } in grants {
+        let is_module = grant.module_of()?.is_some() || grant.terms.is_module();
+        if is_module { modules.push(grant.id) } else { parents.push(grant.id) }
+    }
+    parents.extend(modules);
+    Ok(parents)
+}
+
+/// Whether it is a module whose parent is in the container no more.
+fn is_orphan(work: &mut Work<'_>, container: &Container, grant: &Grant) -> Outcome<bool> {
+    let Some(parent) = grant.module_of()? else { return Ok(false) };
+    Ok(!parents(work, container)?.iter().any(|(_, item)| *item == parent))
+}
+
+/// Entries of a container that stay there and that modules may belong to.
+fn parents(work: &mut Work<'_>, container: &Container) -> Outcome<Vec<(Grant, ItemRef)>> {
+    let mut parents = Vec::new();
+    for Stored { record: grant, .. } in chain::entries(work, &container.id)? {
+        let Place::Held { entry, .. } = grant.place else { continue };
+        if !grant.is_leaving() && grant.module_of()?.is_none() {
+            let item = grant.item_ref(entry);
+            parents.push((grant, item));
+        }
+    }
+    Ok(parents)
+}
+
+/// Options as they go into a container: a module's belong to the parent that is there, best to the
+/// one of its own activation. None where there is no parent.
+fn placed(
+    work: &mut Work<'_>,
+    container: &Container,
+    grant: &Grant,
+    options: Options,
+) -> Outcome<Option<Options>> {
+    let Some(meant) = options.module_of()? else { return Ok(Some(options)) };
+    let mut parents = parents(work, container)?;
+    parents.retain(|(own, item)| item.product == meant.product && !own.rewrite);
+    let is_own = |own: &Grant| (&own.ticket, own.device) == (&grant.ticket, grant.device);
+    let own = parents.iter().find(|(own, _)| is_own(own)).or(parents.first());
+    own.map(|(_, item)| options.belonging_to(*item)).transpose()
 }
 
 /// The options that an entry should have, where it was issued with others.
@@ -90,6 +136,7 @@ fn wanted_options(env: &Env<'_>, grant: &Grant) -> Outcome<Option<Options>> {
         (Standing::Suspended, false) => Some(issued.suspended(true)?),
         (Standing::Active, true) => Some(issued.suspended(false)?.renewed(env.now_s())?),
         (Standing::Active, false) if is_due => Some(issued.renewed(env.now_s())?),
+        _ if grant.rewrite || grant.units_due => Some(issued.clone()),
         _ => None,
     })
 }
@@ -112,25 +159,44 @@ fn successors(
         return Ok(Vec::new());
     }
     let mut planned = Vec::new();
-    for grant in work.all::<Grant>(&Filter::Is("ticket", new.into()))? {
+    for id in parents_first(work.all::<Grant>(&Filter::Is("ticket", new.into()))?)? {
+        let grant = work.get::<Grant>(&id)?;
         // Still tied to the old one, whose leaving by this update is not proved yet.
         let is_next = grant.record.device == device
             && grant.record.place == Place::Pool
             && grant.record.wanted == Standing::Active;
         if is_next {
-            planned.push(install(work, env, container, grant)?);
+            planned.extend(install(work, env, container, grant)?);
         }
     }
     Ok(planned)
 }
 
-/// A grant on its way into a container.
-pub fn install(
+/// What a ticket has for a container, on its way into it: parents before their modules.
+pub fn install_all(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    container: &Container,
+    grants: Vec<Stored<Grant>>,
+) -> Outcome<Vec<Planned>> {
+    let mut planned = Vec::new();
+    for id in parents_first(grants)? {
+        let grant = work.get::<Grant>(&id)?;
+        let product = grant.record.product;
+        let installed = install(work, env, container, grant)?;
+        let alone = || ErrorCode::ModuleAlone.with(product.into(), 0);
+        planned.push(installed.ok_or_else(alone)?);
+    }
+    Ok(planned)
+}
+
+/// A grant on its way into a container; none for a module whose parent is not there.
+fn install(
     work: &mut Work<'_>,
     env: &Env<'_>,
     container: &Container,
     mut grant: Stored<Grant>,
-) -> Outcome<Planned> {
+) -> Outcome<Option<Planned>> {
     let entry = free_entry(work, &container.id, &grant.record)?;
     let options = match &grant.record.options {
         // It was in a container before: what was fixed then stays so.
@@ -142,15 +208,13 @@ pub fn install(
         .renewed(env.now_s())?,
         None => grant.record.terms.fix(env, grant.record.periods)?,
     };
-    // What is left of them is in the container once they were there.
-    let units = if grant.record.epoch == 0 { grant.record.terms.units() } else { 0 };
-    let units = if units > 0 { vec![UnitsChange::Add(units)] } else { Vec::new() };
+    let Some(options) = placed(work, container, &grant.record, options)? else { return Ok(None) };
     grant.record.place = Place::Held { container: container.id.clone(), entry };
     grant.record.epoch += 1;
     grant.record.max_lapse_s = options.lapse_s()?;
     grant.record.assigned = None;
     grant.record.entry = None;
-    set(work, (grant, entry), options, (units, EffectKind::Install))
+    set(work, (grant, entry), options, EffectKind::Install).map(Some)
 }
 
 /// An entry that is written anew.
@@ -164,46 +228,64 @@ fn rewrite(
         (Some(old), Some(new)) => Some(old.max(new)),
         _ => None,
     };
-    set(work, (grant, entry), options, (Vec::new(), EffectKind::Renew))
+    set(work, (grant, entry), options, EffectKind::Renew)
 }
 
 fn set(
     work: &mut Work<'_>,
     (mut grant, entry): (Stored<Grant>, u16),
     options: Options,
-    (units, kind): (Vec<UnitsChange>, EffectKind),
+    kind: EffectKind,
 ) -> Outcome<Planned> {
     let product = work.get::<Product>(&Product::id_of(grant.record.product))?.record;
     let item = options.item(grant.record.product, entry)?;
     let standing = if options.is_suspended()? { Standing::Suspended } else { Standing::Active };
     let is_module = item.module_of().is_some();
+    let units = std::mem::take(&mut grant.record.units_due);
+    grant.record.rewrite = false;
     grant.record.options = Some(options);
     work.update(&grant)?;
     let generation = Generation(product.generation);
-    let setting = Setting { item, generation, units, data: Vec::new() };
+    let added = units.then(|| UnitsChange::Add(grant.record.terms.units()));
+    let setting = Setting { item, generation, units: Vec::from_iter(added), data: Vec::new() };
     let Grant { id, epoch, .. } = grant.record;
-    let effect = Effect { grant: id, epoch, kind, standing };
+    let effect = Effect { grant: id, epoch, kind, standing, units };
     Ok(Planned { change: Change::Set(Box::new(setting)), effect, is_module })
 }
 
-/// An entry that leaves its container. Its grant is free, or gone, once the receipt is here.
-pub fn remove(
+/// An entry that leaves its container, with its modules. Their grants are free, or gone, once the
+/// receipt is here.
+pub fn take_out(
+    work: &mut Work<'_>,
+    container: &Container,
+    (grant, entry): (Stored<Grant>, u16),
+) -> Outcome<Vec<Planned>> {
+    let item = grant.record.item_ref(entry);
+    let mut planned = Vec::new();
+    for module in chain::entries(work, &container.id)? {
+        let Place::Held { entry, .. } = module.record.place else { continue };
+        if module.record.module_of()? == Some(item) {
+            planned.push(remove(work, container, (module, entry))?);
+        }
+    }
+    planned.push(remove(work, container, (grant, entry))?);
+    Ok(planned)
+}
+
+fn remove(
     work: &mut Work<'_>,
     container: &Container,
     (mut grant, entry): (Stored<Grant>, u16),
 ) -> Outcome<Planned> {
     let item = grant.record.item_ref(entry);
-    let is_module = match &grant.record.options {
-        Some(options) => options.item(grant.record.product, entry)?.module_of().is_some(),
-        None => false,
-    };
+    let is_module = grant.record.module_of()?.is_some();
     grant.record.place = Place::Releasing { container: container.id.clone(), entry };
     if grant.record.followed_by.is_some() {
         grant.record.wanted = Standing::Withdrawn;
     }
     work.update(&grant)?;
     let Grant { id, epoch, wanted: standing, .. } = grant.record;
-    let effect = Effect { grant: id, epoch, kind: EffectKind::Release, standing };
+    let effect = Effect { grant: id, epoch, kind: EffectKind::Release, standing, units: false };
     Ok(Planned { change: Change::Remove(item), effect, is_module })
 }
 

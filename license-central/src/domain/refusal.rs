@@ -27,6 +27,11 @@ impl Refusal {
         Refusal::Told(Shown::from(ErrorCode::RecordMissing.failure()).about(what))
     }
 
+    /// Whether it is this row.
+    pub fn is(&self, code: ErrorCode) -> bool {
+        matches!(self, Refusal::Told(shown) if shown.is(code))
+    }
+
     /// As it is shown to whoever asked. What the database said stays in the log.
     pub fn shown(self) -> Shown {
         match self {

@@ -231,6 +231,7 @@ pub fn leave(work: &mut Work<'_>, grant: &mut Stored<Grant>) -> Outcome<()> {
     grant.record.wanted = grant.record.proven;
     grant.record.max_lapse_s = None;
     grant.record.lost_until_ms = None;
+    grant.record.rewrite = false;
     work.note("grant.place", &grant.record.id, grant.record.place.name());
     work.update(grant)?;
     let Some(follower) = &grant.record.followed_by else { return Ok(()) };

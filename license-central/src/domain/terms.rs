@@ -53,6 +53,11 @@ impl Terms {
         self.0.units_to_add()
     }
 
+    /// Whether it is of a module, which goes only where its parent is.
+    pub fn is_module(&self) -> bool {
+        self.0.module_of.is_some()
+    }
+
     /// Refuses terms that no license can have: before they are sold.
     pub fn check(&self, product: u32, env: &Env<'_>) -> Outcome<()> {
         self.fix(env, 1)?.item(product, 0).map(drop)
@@ -100,14 +105,28 @@ impl Options {
 
     /// The same, renewed: a checkpoint counts from now again.
     pub fn renewed(&self, now_s: u64) -> Outcome<Self> {
-        let mut options = self.list()?.into_vec();
-        for option in &mut options {
+        self.changed(|option| {
             if let ItemOption::Checkpoint(at) = option {
                 at.lapse_s = now_s.saturating_add(u64::from(at.period_s));
             }
-        }
-        let list = List::new(options).ok_or_else(|| Refusal::malformed("too many options"))?;
-        Ok(Options::new(&list))
+        })
+    }
+
+    /// The entry that they make theirs a module of.
+    pub fn module_of(&self) -> Outcome<Option<ItemRef>> {
+        Ok(self.list()?.iter().find_map(|option| match option {
+            ItemOption::ModuleOf(parent) => Some(*parent),
+            _ => None,
+        }))
+    }
+
+    /// The same, as a module of that entry, where they are of a module.
+    pub fn belonging_to(&self, parent: ItemRef) -> Outcome<Self> {
+        self.changed(|option| {
+            if let ItemOption::ModuleOf(own) = option {
+                *own = parent;
+            }
+        })
     }
 
     /// Whether they refuse every use.
@@ -137,12 +156,16 @@ impl Options {
 
     /// The same, ending then.
     pub fn expiring(&self, end_s: u64) -> Outcome<Self> {
-        let mut options = self.list()?.into_vec();
-        for option in &mut options {
+        self.changed(|option| {
             if let ItemOption::ExpirationTime(at_s) = option {
                 *at_s = end_s;
             }
-        }
+        })
+    }
+
+    fn changed(&self, change: impl FnMut(&mut ItemOption)) -> Outcome<Self> {
+        let mut options = self.list()?.into_vec();
+        options.iter_mut().for_each(change);
         let list = List::new(options).ok_or_else(|| Refusal::malformed("too many options"))?;
         Ok(Options::new(&list))
     }

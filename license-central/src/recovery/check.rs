@@ -90,7 +90,10 @@ impl Kind {
 struct Last {
     number: u64,
     container: String,
-    update: String,
+    /// Its number there.
+    seq: u64,
+    /// It, and those of the same number that do the same under another key.
+    updates: Vec<String>,
     epoch: u32,
     is_set: bool,
     /// Last second of use of all that was signed in this epoch; none where one has no end.
@@ -186,8 +189,11 @@ impl Run {
             (Some(before), None) => before.lapse_s,
             (None, now) => now.flatten(),
         };
-        let (container, update) = (told.container(), update.to_owned());
-        let last = Last { number, container, update, epoch, is_set, lapse_s };
+        let (container, seq) = (told.container(), told.leaf.header.seq);
+        let same = before.filter(|last| (&last.container, last.seq) == (&container, seq));
+        let mut updates = same.map(|last| last.updates.clone()).unwrap_or_default();
+        updates.push(update.to_owned());
+        let last = Last { number, container, seq, updates, epoch, is_set, lapse_s };
         self.last.insert(claim.grant.clone(), last);
         Ok(())
     }
@@ -206,7 +212,7 @@ impl Run {
                         self.find(Kind::NotJournaled, None, id, "a container has applied it");
                     }
                     // The container proved that it never applies it.
-                    UpdateState::Dead => {}
+                    UpdateState::Dead | UpdateState::Unknown => {}
                 }
             }
             match updates.last() {
@@ -276,14 +282,22 @@ fn misplaced(
         }
         Place::Pool | Place::Served { .. } => {}
     }
-    let update = work.find::<IssuedUpdate>(&last.update)?.map(|update| update.record.state);
-    let proof = if last.is_set { UpdateState::Dead } else { UpdateState::Confirmed };
+    let mut states = Vec::new();
+    for update in &last.updates {
+        states.extend(work.find::<IssuedUpdate>(update)?.map(|update| update.record.state));
+    }
+    let is_proved = match last.is_set {
+        true => {
+            states.len() == last.updates.len() && states.iter().all(|s| *s == UpdateState::Dead)
+        }
+        false => states.contains(&UpdateState::Confirmed),
+    };
     let container = work.find::<Container>(&last.container)?;
     let is_retired = container.is_some_and(|found| found.record.chain.retired.is_some());
     let is_over = last.lapse_s.is_some_and(|lapse_s| lapse_s < now_s);
     // Somebody took that risk, and it is booked.
     let is_risked = grant.risked_epoch == Some(grant.epoch);
-    if update == Some(proof) || is_retired || is_over || is_risked {
+    if is_proved || is_retired || is_over || is_risked {
         return Ok(None);
     }
     Ok(Some(format!("it is free, and container {} may have it", last.container)))

@@ -103,7 +103,7 @@ fn adopt(work: &mut Work<'_>, now_ms: i64, entry: &Entry, done: &mut Repaired) -
         header: entry.header.clone(),
         body: entry.body.clone(),
         what: issued.what.clone(),
-        effects: entry.claims.iter().map(effect).collect(),
+        effects: entry.claims.iter().map(|claim| effect(&told.ops, claim)).collect(),
         claims: entry.claims.clone(),
         state: UpdateState::Outstanding,
         issued_ms: i64::try_from(entry.at_s.saturating_mul(1000)).unwrap_or(i64::MAX),
@@ -114,29 +114,31 @@ fn adopt(work: &mut Work<'_>, now_ms: i64, entry: &Entry, done: &mut Repaired) -
         return Err(damaged.detailed(format!("update {} is damaged", update.id)).into());
     }
     done.updates.push(update.id.clone());
-    work.insert(&update)?;
-    follow(work, now_ms, (&container, issued), done)?;
+    let state = follow(work, now_ms, (&container, issued), done)?;
+    work.insert(&IssuedUpdate { state, ..update })?;
     for claim in &entry.claims {
-        place(work, &container, &told, claim, done)?;
+        place(work, &container, &told, (claim, state), done)?;
     }
     Ok(())
 }
 
-fn effect(claim: &Claim) -> Effect {
+fn effect(ops: &[UpdateOp], claim: &Claim) -> Effect {
+    let units = units_of(ops, claim) > 0;
     let Claim { grant, epoch, kind, standing, .. } = claim.clone();
-    Effect { grant, epoch, kind, standing }
+    Effect { grant, epoch, kind, standing, units }
 }
 
-/// Puts a lost update into the chain of its container. One that does not follow there is for a
-/// person.
+/// Puts a lost update into the chain of its container: what is known of it now. One that does not
+/// follow there is for a person, unless the container is past its number.
 fn follow(
     work: &mut Work<'_>,
     now_ms: i64,
     (id, issued): (&str, Issued),
     done: &mut Repaired,
-) -> Outcome<()> {
+) -> Outcome<UpdateState> {
     let Some(mut container) = work.find::<Container>(id)? else {
-        return work.insert(&new_container(now_ms, id, issued));
+        work.insert(&new_container(now_ms, id, issued))?;
+        return Ok(UpdateState::Outstanding);
     };
     if is_met_anew(&container.record, &issued) {
         // Its next context shows again what it showed then.
@@ -144,6 +146,9 @@ fn follow(
         container.record.chain.base = issued.before;
     }
     let chain = &mut container.record.chain;
+    if issued.after.seq <= chain.base.seq {
+        return Ok(UpdateState::Unknown);
+    }
     let mut states = chain.outstanding.iter().map(|other| other.after);
     if chain.retired.is_none()
         && (issued.before == chain.base || states.any(|at| at == issued.before))
@@ -155,7 +160,8 @@ fn follow(
         }
         done.differ.insert(id.to_owned());
     }
-    work.update(&container)
+    work.update(&container)?;
+    Ok(UpdateState::Outstanding)
 }
 
 /// Whether a container was taken for a new one by records that had lost it: it asked before they
@@ -178,7 +184,7 @@ fn new_container(now_ms: i64, id: &str, issued: Issued) -> Container {
         state: ContainerState::Active,
         home: Home { kind: HomeKind::Other, has_clock: false, takes_time: false },
         origin,
-        rewrite: false,
+        adopted: None,
         customer: None,
         chain,
         root_version: 0,
@@ -194,15 +200,17 @@ fn place(
     work: &mut Work<'_>,
     id: &str,
     told: &Told,
-    claim: &Claim,
+    (claim, state): (&Claim, UpdateState),
     done: &mut Repaired,
 ) -> Outcome<()> {
     let (container, entry) = (id.to_owned(), claim.entry);
+    // Whether it went in or out is not known: it is written anew, or taken out.
+    let rewrite = state == UpdateState::Unknown;
     let options = options_of(&told.ops, claim);
     let lapse_s = options.as_ref().map(|options| options.lapse_s()).transpose()?;
     let place = match options {
-        Some(_) => Place::Held { container, entry },
-        None => Place::Releasing { container, entry },
+        None if !rewrite => Place::Releasing { container, entry },
+        _ => Place::Held { container, entry },
     };
     let Some(mut grant) = work.find::<Grant>(&claim.grant)? else {
         done.unexplained.push(claim.grant.clone());
@@ -215,12 +223,15 @@ fn place(
             options,
             max_lapse_s: lapse_s.flatten(),
             wanted: claim.standing,
+            units_due: false,
+            rewrite,
             ..Grant::new(claim.grant.clone(), &claim.ticket, made, terms)
         });
     };
     let own = &mut grant.record;
+    own.units_due &= units_of(&told.ops, claim) == 0;
     if own.epoch > claim.epoch {
-        return Ok(());
+        return work.update(&grant);
     }
     own.max_lapse_s = match lapse_s {
         Some(lapse_s) if own.epoch < claim.epoch => lapse_s,
@@ -230,6 +241,8 @@ fn place(
     own.options = options.or(own.options.take());
     own.epoch = claim.epoch;
     own.place = place;
+    own.assigned = None;
+    own.rewrite |= rewrite;
     // What was decided after the backup is known by what was signed of it.
     if own.wanted != Standing::Withdrawn {
         own.wanted = claim.standing;
@@ -242,19 +255,21 @@ fn place(
 
 /// What of a grant's terms still counts when it is in a container: whether it has units.
 fn terms_of(ops: &[UpdateOp], claim: &Claim) -> Outcome<Terms> {
-    let units: u64 = ops
-        .iter()
-        .filter_map(|op| match op {
-            UpdateOp::Units { item, change: UnitsChange::Add(units) }
-                if (item.product.0, item.entry.0) == (claim.product, claim.entry) =>
-            {
-                Some(*units)
-            }
-            _ => None,
-        })
-        .sum();
+    let units = units_of(ops, claim);
     let terms = if units > 0 { json!({ "units": units }) } else { json!({}) };
     serde_json::from_value(terms).map_err(Refusal::malformed)
+}
+
+/// Units that come into an entry.
+fn units_of(ops: &[UpdateOp], claim: &Claim) -> u64 {
+    let own = |op: &UpdateOp| match op {
+        UpdateOp::Units { item, change: UnitsChange::Add(units) } => {
+            let is_own = (item.product.0, item.entry.0) == (claim.product, claim.entry);
+            is_own.then_some(*units)
+        }
+        _ => None,
+    };
+    ops.iter().filter_map(own).sum()
 }
 
 /// What was done, in words.

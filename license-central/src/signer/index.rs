@@ -8,6 +8,7 @@ use protocol::objects::statement::next_state_hash;
 use protocol::signed::Header;
 
 use super::caps::Sums;
+use crate::domain::firm::Leaf;
 
 /// Numbers behind the last one of a container that are remembered. Central waits for a receipt
 /// after eight.
@@ -56,26 +57,34 @@ impl Index {
         if at_s / DAY_S > self.day { Sums::default() } else { self.sums }
     }
 
-    /// Whether this update is in the journal already. One that is not must follow what is: another
-    /// of the same number only where it takes the place of all that the same state led to (`beside`
-    /// names what they lead to), or where it is on the branch that was taken.
+    /// Whether this update is in the journal already. One that is not must follow what is there, or
+    /// in `earlier` of the same request, or what the container `shown`: another of the same number
+    /// only where it takes the place of all that the same state led to (its grounds name what they
+    /// lead to), or where it is on the branch that was taken.
     ///
     /// # Errors
     /// It does not follow.
-    pub fn has(&self, header: &Header, beside: &[[u8; 32]]) -> Result<bool, Shown> {
-        let none = Vec::new();
-        let known = self.containers.get(&header.target).unwrap_or(&none);
+    pub fn has<'a>(
+        &self,
+        leaf: &Leaf,
+        shown: bool,
+        earlier: impl Iterator<Item = &'a Header>,
+    ) -> Result<bool, Shown> {
+        let header = &leaf.header;
+        let mut known = self.containers.get(&header.target).cloned().unwrap_or_default();
         let own = Known::of(header);
         if known.contains(&own) {
             return Ok(true);
         }
+        known.extend(earlier.filter(|other| other.target == header.target).map(Known::of));
         let last = known.iter().map(|one| one.seq).max().unwrap_or(0);
         let mut same = known.iter().filter(|one| one.seq == own.seq);
-        let mut earlier = known.iter().filter(|one| one.seq + 1 == own.seq);
+        let mut before = known.iter().filter(|one| one.seq + 1 == own.seq);
         let is_old = own.seq + WINDOW <= last;
         let is_new = own.seq > last;
         // What follows nothing that is known was led to by another's update, or by a thief's.
-        let follows = earlier.any(|one| one.after == own.before) || is_first(known, &own);
+        let follows = shown || before.any(|one| one.after == own.before) || is_first(&known, &own);
+        let beside = &leaf.grounds.beside;
         let takes_place = same.all(|one| one.before != own.before || beside.contains(&one.after));
         if is_new || (!is_old && follows && takes_place) {
             return Ok(false);

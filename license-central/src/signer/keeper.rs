@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::errors::{ErrorCode, Shown};
-use protocol::ids::RootFp;
+use protocol::ids::{KeyId, RootFp};
 use protocol::objects::update::{UpdateOp, read_ops};
 use protocol::signed::{Header, Kind};
 use vendor::ledger::Issued;
@@ -117,8 +117,8 @@ impl Keeper {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The operations of a leaf, if it is an update of this vendor: nothing else is signed.
-    fn typed(&self, leaf: &Leaf) -> Result<Vec<UpdateOp>, Shown> {
+    /// A leaf with its operations, if it is an update of this vendor: nothing else is signed.
+    fn typed<'a>(&self, leaf: &'a Leaf) -> Result<Typed<'a>, Shown> {
         let header = &leaf.header;
         let own = Header::new(header.kind, &leaf.body);
         let is_update = matches!(header.kind, Kind::Update | Kind::Recovery);
@@ -135,8 +135,16 @@ impl Keeper {
             return Err(refused());
         }
         self.signer.check_scope(&ops)?;
-        Ok(ops)
+        Ok(Typed { leaf, ops, shown: self.signer.is_shown(leaf)? })
     }
+}
+
+/// An update that is to be signed.
+struct Typed<'a> {
+    leaf: &'a Leaf,
+    ops: Vec<UpdateOp>,
+    /// Whether its container showed the state that it follows.
+    shown: bool,
 }
 
 /// Where it is kept whom the vendor trusted last, by the place of its journal.
@@ -170,16 +178,17 @@ impl State {
     }
 
     /// Writes down those that are not in the journal yet. All of them are, or none.
-    fn note(&mut self, leaves: &[Leaf], ops: &[Vec<UpdateOp>], now_s: u64) -> Result<(), Shown> {
+    fn note(&mut self, leaves: &[Typed<'_>], now_s: u64) -> Result<(), Shown> {
         let mut fresh: Vec<(&Leaf, Entry, Sums)> = Vec::new();
         let mut day = self.index.today(now_s);
-        for (leaf, ops) in leaves.iter().zip(ops) {
+        for Typed { leaf, ops, shown } in leaves {
             let place = |leaf: &Leaf| (leaf.header.target, leaf.header.seq);
             let beside = fresh.iter().find(|(other, ..)| place(other) == place(leaf));
             if beside.is_some_and(|(other, ..)| other.header != leaf.header) {
                 return Err(ErrorCode::LeafDiffers.with(leaf.header.seq, leaf.header.seq).into());
             }
-            if beside.is_some() || self.index.has(&leaf.header, &leaf.beside)? {
+            let earlier = fresh.iter().map(|(leaf, ..)| &leaf.header);
+            if beside.is_some() || self.index.has(leaf, *shown, earlier)? {
                 continue;
             }
             self.caps.check_update(ops)?;
@@ -208,13 +217,17 @@ impl Signer for Keeper {
         self.signer.draft(wanted)
     }
 
+    fn key_id(&self) -> Result<KeyId, Shown> {
+        self.signer.key_id()
+    }
+
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
-        let ops: Vec<_> = leaves.iter().map(|leaf| self.typed(leaf)).collect::<Result<_, _>>()?;
+        let typed: Vec<_> = leaves.iter().map(|leaf| self.typed(leaf)).collect::<Result<_, _>>()?;
         self.signer.check_key(leaves)?;
         let now_s = self.now_s();
         let mut state = self.lock();
         state.check_agreed()?;
-        state.note(leaves, &ops, now_s)?;
+        state.note(&typed, now_s)?;
         drop(state);
         self.signer.sign(leaves)
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::errors::{ErrorCode, Shown};
+use protocol::ids::KeyId;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use vendor::ledger::Issued;
@@ -194,6 +195,13 @@ impl Signer for RemoteSigner {
     fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown> {
         match self.ask(Ask::Draft(DraftAsk::new(wanted)))? {
             Answer::Drafted(leaf, issued) => Ok((leaf.try_into()?, issued.into())),
+            _ => Err(strange()),
+        }
+    }
+
+    fn key_id(&self) -> Result<KeyId, Shown> {
+        match self.ask(Ask::KeyId)? {
+            Answer::KeyId(key_id) => Ok(key_id),
             _ => Err(strange()),
         }
     }

@@ -184,6 +184,7 @@ impl SignerProcess {
             }
             Ask::Reread => Answer::Trusted(self.reread_keys(&request.vendor)?),
             Ask::Trusted => Answer::Trusted(vendor.mark()?),
+            Ask::KeyId => Answer::KeyId(vendor.key_id()?),
             Ask::Time(TimeAsk { certificate, nonce }) => {
                 Answer::Signed(vec![vendor.time_token(&certificate, nonce)?])
             }

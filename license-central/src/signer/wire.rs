@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 
 use protocol::codec;
 use protocol::errors::{ErrorCode, Failure, Shown, write_utc};
-use protocol::ids::Generation;
+use protocol::ids::{Generation, KeyId};
 use protocol::objects::data::DataField;
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::update::{ProductRange, UnitsChange};
@@ -16,7 +16,7 @@ use vendor::issue::{Change, Setting};
 use vendor::ledger::{Issued, Point};
 use zeroize::Zeroizing;
 
-use crate::domain::firm::{Leaf, Wanted};
+use crate::domain::firm::{Grounds, Leaf, Wanted};
 use crate::domain::journal::{Claim, Head, Part};
 use crate::domain::trusted::TrustMark;
 
@@ -59,6 +59,8 @@ pub enum Ask {
     Reread,
     /// By which root and revocations it signs.
     Trusted,
+    /// Which key signs now.
+    KeyId,
 }
 
 /// Who asks what time it is.
@@ -96,6 +98,8 @@ pub enum Answer {
     Refused(WireError),
     /// By which root and revocations it signs.
     Trusted(TrustMark),
+    /// The key that signs now.
+    KeyId(KeyId),
 }
 
 /// [`Leaf`].
@@ -104,7 +108,7 @@ pub struct WireLeaf {
     header: Vec<u8>,
     body: Vec<u8>,
     claims: Vec<Claim>,
-    beside: Vec<[u8; 32]>,
+    grounds: Grounds,
 }
 
 /// [`Point`].
@@ -212,8 +216,8 @@ impl DraftAsk {
 
 impl From<&Leaf> for WireLeaf {
     fn from(leaf: &Leaf) -> Self {
-        let Leaf { header, body, claims, beside } = leaf.clone();
-        WireLeaf { header: header.to_bytes().to_vec(), body, claims, beside }
+        let Leaf { header, body, claims, grounds } = leaf.clone();
+        WireLeaf { header: header.to_bytes().to_vec(), body, claims, grounds }
     }
 }
 
@@ -221,13 +225,13 @@ impl TryFrom<WireLeaf> for Leaf {
     type Error = Shown;
 
     fn try_from(wire: WireLeaf) -> Result<Self, Shown> {
-        let WireLeaf { header, body, claims, beside } = wire;
+        let WireLeaf { header, body, claims, grounds } = wire;
         let refused = || Shown::from(ErrorCode::LeafRefused.failure());
         let read = Header::from_bytes(&header).map_err(|error| refused().detailed(error))?;
         if read.to_bytes()[..] != header[..] {
             return Err(refused());
         }
-        Ok(Leaf { header: read, body, claims, beside })
+        Ok(Leaf { header: read, body, claims, grounds })
     }
 }
 

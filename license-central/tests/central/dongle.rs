@@ -7,10 +7,11 @@ use protocol::command::{Command, Reply};
 use protocol::ids::{RootFp, hex};
 use protocol::limits::UPDATE_BODY_LEN_MAX;
 use protocol::objects::file::{self, FileKind};
-use protocol::signed::Kind;
+use protocol::signed::UnverifiedObject;
 use serde_json::Value;
 use strongroom_tests::bench::Bench;
 use strongroom_tests::vendor::{commands, trust};
+use vendor::trust::Trust;
 
 /// A dongle of one test, and the firm that it is for.
 pub(crate) struct Dongle {
@@ -59,20 +60,19 @@ impl Dongle {
 
     /// Applies an update file: its receipt file, or none where it is refused.
     pub(crate) fn apply(&mut self, update: &[u8]) -> Option<Vec<u8>> {
-        let mut rest = file::expect(update, FileKind::Update).expect("an update file");
-        let mut root = Vec::new();
-        while !rest.is_empty() {
-            let (object, behind) = file::next_object(rest, UPDATE_BODY_LEN_MAX).expect("objects");
-            let own = &rest[..rest.len() - behind.len()];
-            let (header, len) = (object.header(), object.header().body_len as usize);
-            match header.kind {
-                Kind::Root => root = own.to_vec(),
-                Kind::Update => return self.run(&root, own.split_at(own.len() - len)),
-                other => panic!("{other:?} in an update file"),
-            }
-            rest = behind;
+        let objects = file::expect(update, FileKind::Update).expect("an update file");
+        let (brought, object) = Trust::take(objects).expect("objects of an update file");
+        let (read, _) = UnverifiedObject::read(object, UPDATE_BODY_LEN_MAX).expect("an update");
+        let own = object.split_at(object.len() - read.header().body_len as usize);
+        if brought.is_first_root_alone() {
+            let first = brought.roots.first().map(|root| root.bytes.clone()).unwrap_or_default();
+            return self.run(&first, own);
         }
-        panic!("no update in the file")
+        for part in brought.objects() {
+            let taken = self.bench.command(trust(&part.bytes));
+            assert!(matches!(taken, Reply::Done), "it is refused");
+        }
+        self.run(&[], own)
     }
 
     fn run(&mut self, root: &[u8], (head, body): (&[u8], &[u8])) -> Option<Vec<u8>> {

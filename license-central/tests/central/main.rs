@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod chains;
 mod dongle;
 mod lists;
 mod many;

@@ -1,6 +1,6 @@
 //! The signer: what it signs, what it writes down before, and what it refuses.
 
-use license_central::domain::firm::{Leaf, Signer};
+use license_central::domain::firm::{Grounds, Leaf, Signer};
 use license_central::domain::journal::{Claim, Entry, Head};
 use license_central::domain::records::EffectKind;
 use license_central::recovery::check::Kind;
@@ -8,7 +8,7 @@ use protocol::codec::List;
 use protocol::errors::ErrorCode;
 use protocol::ids::{EntryNumber, KeyId, ProductCode};
 use protocol::objects::license::{ItemOption, ItemRef, ProductItem};
-use protocol::objects::statement::next_state_hash;
+use protocol::objects::statement::{genesis_hash, next_state_hash};
 use protocol::objects::update::{ProductRange, UnitsChange, UpdateOp, write_ops};
 use protocol::signed::{Header, Kind as ObjectKind, Role};
 
@@ -65,7 +65,7 @@ impl<'a> Thief<'a> {
             issued_s: 1,
             ..Header::new(kind, &body)
         };
-        Leaf { header, body, claims: Vec::new(), beside: Vec::new() }
+        Leaf { header, body, claims: Vec::new(), grounds: Grounds::default() }
     }
 
     fn sign(&self, leaves: &[Leaf]) -> Result<(), Option<ErrorCode>> {
@@ -215,7 +215,7 @@ fn sec_s16_what_is_no_update_of_the_vendor_is_not_signed() {
         refused,
     );
     let other = KeyId::default();
-    thief.is_refused(&with(&|leaf| leaf.header.key_id = other), ErrorCode::SignerRefused);
+    thief.is_refused(&with(&|leaf| leaf.header.key_id = other), ErrorCode::KeyGone);
     assert_eq!(thief.sign(&[good]), Ok(()));
 }
 
@@ -258,11 +258,11 @@ fn another_update_of_the_same_number_needs_the_one_before_to_be_named() {
     assert_eq!(thief.sign(std::slice::from_ref(&first)), Ok(()));
     thief.is_refused(std::slice::from_ref(&other), ErrorCode::LeafDiffers);
     let after = |leaf: &Leaf| next_state_hash(&leaf.header.state, &leaf.header.hash());
-    let beside = vec![after(&first)];
+    let grounds = Grounds { beside: vec![after(&first)], ..Grounds::default() };
     let elsewhere = Header { state: [99; 32], ..other.header };
-    let elsewhere = Leaf { header: elsewhere, beside: beside.clone(), ..other.clone() };
+    let elsewhere = Leaf { header: elsewhere, grounds: grounds.clone(), ..other.clone() };
     thief.is_refused(&[elsewhere], ErrorCode::LeafDiffers);
-    let other = Leaf { beside, ..other };
+    let other = Leaf { grounds, ..other };
     assert_eq!(thief.sign(std::slice::from_ref(&other)), Ok(()));
     // Behind either branch the next number follows; a third one of it names both.
     let behind = |before: &Leaf, quantity| {
@@ -277,6 +277,35 @@ fn another_update_of_the_same_number_needs_the_one_before_to_be_named() {
     let far = thief.leaf(1, 40, &[set(7, 0, 1)]);
     assert_eq!(thief.sign(&[far]), Ok(()));
     thief.is_refused(&[thief.leaf(1, 20, &[set(7, 0, 1)])], ErrorCode::LeafDiffers);
+}
+
+/// What a person decided to count goes on where the container showed that it is, and only there.
+#[test]
+fn sec_s16_beside_what_was_signed_only_what_the_container_showed_counts() {
+    let stage = Stage::new();
+    let thief = Thief::at(&stage);
+    let [mut dongle, mut other] = [1, 2].map(|seed| stage.dongle(seed));
+    let id = *dongle.bench.id().bytes();
+    let to = |leaf: Leaf, state: [u8; 32], shown: Vec<u8>| {
+        let header = Header { target: id, state, ..leaf.header };
+        let grounds = Grounds { shown, ..Grounds::default() };
+        Leaf { header, grounds, ..leaf }
+    };
+    let first = to(thief.leaf(0, 1, &[set(7, 0, 1)]), [1; 32], Vec::new());
+    let second = to(thief.leaf(0, 2, &[set(7, 0, 1)]), [2; 32], Vec::new());
+    assert_eq!(thief.sign(&[first, second]), Ok(()));
+    let at = genesis_hash(stage.root_fp(), dongle.bench.id());
+    let (own, foreign) = (dongle.context(), other.context());
+    let next = |shown: &[u8]| to(thief.leaf(0, 1, &[set(7, 0, 2)]), at, shown.to_vec());
+    thief.is_refused(&[next(&[])], ErrorCode::LeafDiffers);
+    thief.is_refused(&[next(&foreign)], ErrorCode::LeafDiffers);
+    let elsewhere = to(thief.leaf(0, 1, &[set(7, 0, 2)]), [9; 32], own.clone());
+    thief.is_refused(&[elsewhere], ErrorCode::LeafDiffers);
+    let mut changed = own.clone();
+    *changed.last_mut().expect("a file") ^= 1;
+    thief.is_refused(&[next(&changed)], ErrorCode::ContextRefused);
+    assert_eq!(thief.sign(&[next(&own)]), Ok(()));
+    thief.is_refused(&[to(thief.leaf(0, 1, &[set(7, 0, 3)]), at, own)], ErrorCode::LeafDiffers);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use license_central::signer::caps::{self, CapsFile};
 use license_central::signer::keeper::Keeper;
 use license_central::store::{Filter, MemoryStore};
 use protocol::errors::Shown;
-use protocol::ids::RootFp;
+use protocol::ids::{KeyId, RootFp};
 use protocol::limits::UPDATE_BODY_LEN_MAX;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::Mode;
@@ -63,6 +63,10 @@ impl Signer for Shared {
 
     fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
         self.0.sign_leases(leases)
+    }
+
+    fn key_id(&self) -> Result<KeyId, Shown> {
+        self.0.key_id()
     }
 
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {

@@ -153,7 +153,7 @@ fn container(server: &Server) -> (String, String) {
             state: ContainerState::Active,
             home: Home { kind: HomeKind::Dongle, has_clock: true, takes_time: false },
             origin: point,
-            rewrite: false,
+            adopted: None,
             customer: None,
             chain: Ledger::new(String::new(), point),
             root_version: 1,

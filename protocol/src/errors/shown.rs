@@ -6,7 +6,7 @@ use std::path::Path;
 use std::string::{String, ToString};
 use std::{format, io};
 
-use super::{Exit, Failure};
+use super::{ErrorCode, Exit, Failure};
 
 /// An error to be shown. Its texts are made when they are asked for: a terminal wants local times,
 /// a server UTC.
@@ -95,6 +95,11 @@ impl Shown {
             What::Row(failure) | What::Told { failure, .. } => Some(failure),
             What::Words { .. } => None,
         }
+    }
+
+    /// Whether it is this row.
+    pub fn is(&self, code: ErrorCode) -> bool {
+        self.failure().and_then(|failure| failure.known()) == Some(code)
     }
 
     /// `S0380`, or a word for what has no number.

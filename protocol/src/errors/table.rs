@@ -333,7 +333,7 @@ macro_rules! all_rows {
         "the vendor made it with a newer version, or wrongly",
         "Update the container's firmware, or ask the vendor.";
     ItemUnknown = 0x040B, Vendor, Failure,
-        "operation {a} removes an entry that is not there",
+        "operation {a} means an entry or a key that is not there",
         "the vendor's account of this container differs from its state",
         "Send a new context file to the vendor.";
     KeySeal = 0x040C, Vendor, Tamper,

@@ -18,7 +18,7 @@ pub enum UpdateOp {
     Nop,
     /// Adds a Product Item, or replaces the one of the same number.
     SetItem(ProductItem),
-    /// Removes a Product Item.
+    /// Removes a Product Item, if it is there, with its modules.
     RemoveItem(ItemRef),
     /// Gives the container an item key, sealed to it.
     SetKey(SealedKey),

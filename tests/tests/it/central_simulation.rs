@@ -7,29 +7,28 @@
 //! | promise | who looks | a seeded bug, `tests/defeat/sim_central_*` |
 //! |---|---|---|
 //! | M1, M2, M5 | `judge_container`: containers say it | `m1_replaced`, `m5_margin`, `m5_release` |
-//! | M3 | `judge_chain`, `weigh_issued` | |
-//! | M4 | `weigh_grant` | |
+//! | M3 | `judge_chain`, `weigh_issued` | `m3_window` |
+//! | M4 | `weigh_grant` | `m4_epoch` |
 //! | M6 | `judge_grants` | `m6_renewal` |
 //! | M7 | `weigh_settled`; `weigh_entry`, of what was signed | `m7_receipt` |
 //! | M8 | `keep_receipt` | |
-//! | M9 | `end.rs`, when nothing fails any more | `m9_follows`, `m9_refused`, `m9_suspended` |
-//! | M10 | `all_lapse` | |
+//! | M9 | `end.rs`, when nothing fails any more | `m9_*` |
+//! | M10 | `all_lapse` | `m10_due` |
 //! | M11 | all of it holds while Central, signers and containers end anywhere | |
 //! | M12 | `weigh_issued` | `m12_revoked` |
 //! | U1 to U3, as far as Central issues units | `judge_grants`, `judge_units` | `u1_units` |
 //! | C1 | `orders_once` | `c1_once` |
-//! | C2 | `letters.rs`, `sets` | |
+//! | C2 | `letters.rs`, `sets` | `c2_decided` |
 //! | C3 | `restore.rs`; `weigh_entry`; `goes_to_one` | `c3_agreement`, `c3_places` |
-//! | C4, C5 | `book.rs`, from what is committed | |
+//! | C4, C5 | `book.rs`, from what is committed | `c5_settled` |
 //! | C6, read on the issue journal | `issue.rs`; `all_agrees` | `c6_journal`, `c6_durable` |
 //! | caps (S16) | `weigh_entry` | `s16_caps` |
-//! | seats: F1, F2, F3, F5, F6 | `seats.rs` | |
+//! | seats: F1, F2, F3, F5, F6 | `seats.rs` | `f1_seats` |
+//! | R2, R3: keys that are rotated or revoked while updates are on their way | all of it | `m9_anew`, `m1_anew` |
 //!
-//! Not here: U4 and U5, which the accounts of a container keep (`simulation.rs`); R1 to R5 but for
-//! containers that are revoked (`trust.rs` has them of the engine), since a key that is rotated
-//! stops the chain of who has an update under way; modules; containers of class signed; records
-//! that are put back while seats are served; updates that are superseded, which Central does not
-//! issue yet. What shows a fault that is not mended is left out by a constant that says so.
+//! Not here: U4 and U5, which the accounts of a container keep (`simulation.rs`); R1, R4 and R5,
+//! which `trust.rs` has of the engine; containers of class signed; records that are put back while
+//! seats are served.
 
 mod book;
 mod device;

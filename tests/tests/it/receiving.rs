@@ -255,7 +255,7 @@ fn the_hash_of_a_configuration_tells_its_entries_and_not_their_slot() {
 }
 
 #[test]
-fn what_is_not_there_is_not_removed_changed_or_written() {
+fn what_is_not_there_is_not_changed_or_written() {
     let mut made = Licensed::new(vec![]);
     let missing = ItemRef { product: ProductCode(8), ..ITEM };
     let key = |product, generation| UpdateOp::RemoveKey { product, generation };
@@ -270,7 +270,6 @@ fn what_is_not_there_is_not_removed_changed_or_written() {
     let third = ItemRef { product: ProductCode(9), ..ITEM };
     let before = made.bench.firm_records();
     for (ops, refused) in [
-        (vec![UpdateOp::RemoveItem(missing)], unknown),
         (vec![key(ITEM.product, Generation(1))], unknown),
         (vec![key(missing.product, Generation(0))], unknown),
         (vec![UpdateOp::SetData { item: missing, field, content: content() }], unknown),
@@ -282,6 +281,9 @@ fn what_is_not_there_is_not_removed_changed_or_written() {
         assert_eq!(code(&made.apply(&ops)), refused, "{ops:?}");
         assert_eq!(made.bench.firm_records(), before);
     }
+    // What is not there is gone already.
+    assert_eq!(code(&made.apply(&[UpdateOp::RemoveItem(missing)])), None);
+    assert_eq!(context(&mut made.bench, &made.vendor).entries, 1);
     // A module goes with its parent, and a key by its name.
     let both = [module(missing, ITEM), UpdateOp::RemoveItem(ITEM)];
     assert_eq!(code(&made.apply(&both)), None);

@@ -337,7 +337,7 @@ fn wrong_update(made: &Licensed, dice: &mut Dice) -> Update {
             let (header, proof) = vendor.sign(header, Role::Licensing);
             Update { header, proof, ..update }
         }
-        6 => half(UpdateOp::RemoveItem(unknown)),
+        6 => half(UpdateOp::RemoveKey { product: unknown.product, generation: Generation(0) }),
         7 => half(UpdateOp::Units { item: ITEM, change: UnitsChange::Remove(1 << 40) }),
         8 => half(UpdateOp::Units { item: ITEM, change: UnitsChange::Add(u64::MAX) }),
         9 => {

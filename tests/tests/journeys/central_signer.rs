@@ -136,8 +136,9 @@ fn a_restored_backup_sells_nothing_twice() {
     assert!(made["rows"].as_u64().is_some_and(|rows| rows > 5), "{made}");
     server(&world, "backup --out saved").refused(7, &["saved"]);
     activate(&world, "two", &ticket).ok();
-    server(&world, "restore saved --yes").refused(7, &["S0B3A"]);
+    server(&world, "restore saved --yes").refused(7, &["another signer", "Stop the servers"]);
     world.stop_central();
+    server(&world, "restore saved --yes").refused(7, &["S0B3A"]);
     move_database(&world, "central", "gone");
     server(&world, "restore saved").refused(2, &["--yes"]);
     let preview = server(&world, "restore saved --dry-run --json").ok().data();

@@ -234,6 +234,14 @@ macro_rules! server_rows {
         "the vendor's directory has revocations of epoch {a}, and others up to epoch {b} are known",
         "it is an old copy, or another directory of the same vendor",
         "Put the newest one in its place. What is known counts as before.";
+    ModuleAlone = 0x0B94, License, Conflict,
+        "product {a} is a module, and what it belongs to is not in this container",
+        "its parent is in another container, was taken out, or comes with another ticket",
+        "Bring the parent here first, or together with it.";
+    KeyGone = 0x0B95, Vendor, Conflict,
+        "this was decided under a key that signs no more",
+        "the vendor rotated its licensing key since then",
+        "Repeat the request: it is made anew under the present key.";
         }
     };
 }

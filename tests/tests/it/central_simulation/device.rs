@@ -24,7 +24,7 @@ use vendor::trust::Trust;
 
 use super::book::update_of;
 use super::event::Event;
-use super::parties::{FIRMS, Parties, REVOCABLE, has_battery};
+use super::parties::{BASE, FIRMS, Parties, REVOCABLE, has_battery};
 use super::world::{SKEW_MS, World};
 
 /// The dongle's chip.
@@ -58,8 +58,6 @@ pub(super) struct Drawer {
     receipts: BTreeMap<u64, Vec<u8>>,
     /// Whether somebody else issued to it.
     pub(super) is_elsewhere: bool,
-    /// Whether the signer may sign nothing that fits its state.
-    pub(super) is_left: bool,
 }
 
 /// A container.
@@ -90,7 +88,6 @@ impl Device {
             entries: BTreeMap::new(),
             receipts: BTreeMap::new(),
             is_elsewhere: false,
-            is_left: false,
         };
         let skew_s = match dice.below(3) {
             0 => -(SKEW_S as i64),
@@ -248,6 +245,8 @@ impl World<'_> {
             Some(ErrorCode::UpdateOld) => Event::UpdateOld,
             Some(ErrorCode::UpdateAhead) => Event::UpdateAhead,
             Some(ErrorCode::UpdateOtherState) => Event::UpdateOfOtherState,
+            // What was made anew came first, with the root that ended this key.
+            Some(ErrorCode::UpdateSignature) if self.stages[firm] > BASE => Event::UpdateOfOldKey,
             // Another file of the same answer brought the firm, and this one came first.
             Some(ErrorCode::RootNeeded) => Event::UpdateAhead,
             refused => {

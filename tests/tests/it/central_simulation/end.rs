@@ -5,6 +5,7 @@ use license_central::domain::records::{
 };
 use zeroize::Zeroizing;
 
+use super::device::Entry;
 use super::event::Event;
 use super::letters::Ask;
 use super::parties::FIRMS;
@@ -40,6 +41,7 @@ impl World<'_> {
         self.lets_in_who_differs();
         self.everybody_asks();
         self.all_is_settled();
+        self.all_is_there();
         self.all_come_back();
         self.all_seats_come_back();
         self.all_agrees();
@@ -69,10 +71,9 @@ impl World<'_> {
     }
 
     /// Whether nothing can be taken out of a container: nobody knows what it has, and it is
-    /// revoked, or the signer signs nothing that fits its state.
+    /// revoked.
     fn is_stuck(&self, firm: usize, at: usize) -> bool {
-        let drawer = &self.devices[at].drawers[firm];
-        drawer.is_elsewhere && (self.is_revoked(firm, at) || drawer.is_left)
+        self.devices[at].drawers[firm].is_elsewhere && self.is_revoked(firm, at)
     }
 
     /// Old letters come, and every container asks and applies until there is nothing more.
@@ -139,6 +140,23 @@ impl World<'_> {
                 self.promise(is_so, || format!("M9: {grant:?} is not as it is wanted"));
                 let is_over = grant.wanted == Standing::Withdrawn || grant.followed_by.is_some();
                 self.promise(!is_over, || format!("M9: {grant:?} should be out"));
+            }
+        }
+    }
+
+    /// M9: what counts as in a container that answers is there.
+    fn all_is_there(&self) {
+        for firm in 0..self.firms {
+            for grant in self.out(firm) {
+                let Place::Held { container, .. } = &grant.place else { continue };
+                let Some(at) = self.device_of(container) else { continue };
+                if !self.is_welcome(firm, at) {
+                    continue;
+                }
+                let mut entries = self.devices[at].drawers[firm].entries.values();
+                let is_it = |entry: &Entry| (&entry.grant, entry.epoch) == (&grant.id, grant.epoch);
+                let is_there = entries.any(is_it);
+                self.promise(is_there, || format!("M9: container {at} does not have {grant:?}"));
             }
         }
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use license_central::domain::journal::{Claim, Entry};
 use license_central::domain::records::EffectKind;
-use protocol::ids::hex;
 use protocol::signed::{HEADER_LEN, Header};
 
 use super::book::{Decided, unhex};
@@ -20,11 +19,9 @@ pub(super) struct Journaled {
     pub(super) number: u64,
     pub(super) headers: BTreeSet<Vec<u8>>,
     /// By container, number, and the state before: which update has that place.
-    places: BTreeMap<([u8; 16], u64, [u8; 32]), Vec<u8>>,
+    places: BTreeMap<([u8; 16], u64, [u8; 32]), Header>,
     /// By grant and epoch: which container got it.
     installs: BTreeMap<(String, u32), [u8; 16]>,
-    /// The last number of each container.
-    last: BTreeMap<[u8; 16], u64>,
     /// Updates of each day.
     days: BTreeMap<u64, u64>,
 }
@@ -59,15 +56,15 @@ impl World<'_> {
         own.number = entry.number;
         let is_new = own.headers.insert(bytes.clone());
         let place = (header.target, header.seq, header.state);
-        let first = own.places.entry(place).or_insert_with(|| bytes.clone()).clone();
-        let last = own.last.entry(header.target).or_default();
-        *last = header.seq.max(*last);
+        // One that was made anew under another key is the same.
+        let first = *own.places.entry(place).or_insert(header);
+        let is_same = Header { key_id: header.key_id, ..first } == header;
         let count = own.days.entry(entry.at_s / DAY_S).or_default();
         *count += 1;
         let is_capped = cap.is_none_or(|most| *count <= most);
         self.promise(follows, || "C6: the journal's numbers have a gap".into());
         self.promise(is_new, || format!("C6: number {} was written twice", entry.number));
-        self.promise(first == bytes, || format!("M7: two updates of number {}", header.seq));
+        self.promise(is_same, || format!("M7: two updates of number {}", header.seq));
         self.promise(is_capped, || "S16: more was signed than the cap of a day".into());
         for claim in &entry.claims {
             self.goes_to_one(firm, header.target, claim);
@@ -104,12 +101,6 @@ impl World<'_> {
         let key = (claim.grant.clone(), claim.epoch);
         let first = *self.journals[firm].installs.entry(key).or_insert(container);
         self.promise(first == container, || format!("C3: {claim:?} went into two containers"));
-    }
-
-    /// Whether more was signed for a container than the state that it is in lets it apply.
-    pub(super) fn is_signed_ahead(&self, firm: usize, at: usize, seq: u64) -> bool {
-        let own = |(id, last): (&[u8; 16], &u64)| hex(id) == self.devices[at].id && *last > seq;
-        self.journals[firm].last.iter().any(own)
     }
 
     /// C6: what leaves is in the journal.

@@ -3,7 +3,7 @@
 //! What a container can use it says itself. What it must hold follows from the updates that it
 //! applied.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use license_central::domain::records::{
     ContainerState, EffectKind, Grant, Place, Standing, UpdateState,
@@ -14,7 +14,7 @@ use protocol::errors::ErrorCode;
 use protocol::limits::UPDATES_OUTSTANDING_MAX;
 use protocol::objects::license::ItemRef;
 
-use super::book::{Changes, Decided};
+use super::book::{Changes, Decided, Done};
 use super::event::Event;
 use super::parties::FIRMS;
 use super::users::ELSEWHERE;
@@ -52,14 +52,17 @@ impl World<'_> {
     fn weigh(&mut self, changes: &Changes) {
         for id in &changes.issued {
             let update = self.book.updates[id].clone();
-            if !changes.notes.iter().any(|note| note.action == "journal.adopt") {
-                self.weigh_issued(&update);
+            let has = |action: &str| changes.notes.iter().any(|note| note.action == action);
+            match (has("journal.adopt"), has("update.reissue")) {
+                (true, _) => {}
+                // It does what was decided before.
+                (_, true) => self.note(Event::MadeAnew),
+                _ => self.weigh_issued(&update),
             }
         }
         for id in &changes.settled {
             let update = self.book.updates[id].clone();
-            let is_adopted = changes.notes.iter().any(|note| note.action == "case.decide");
-            self.weigh_settled(&update, is_adopted);
+            self.weigh_settled(&update);
         }
         for (before, after) in &changes.grants {
             if let Some(before) = before {
@@ -86,7 +89,7 @@ impl World<'_> {
         let may = self.is_welcome(firm, at) || update.only_removes();
         self.promise(may, || format!("M12: container {at} gets something: {update:?}"));
         let known = self.known(firm, at).expect("it was met").clone();
-        let waiting = known.chain.outstanding.len() as u64;
+        let waiting = known.chain.live_from(known.chain.base).count() as u64;
         self.promise(waiting <= UPDATES_OUTSTANDING_MAX, || format!("M3: {waiting} under way"));
         for done in &update.done {
             let grant = self.book.grants[&done.effect.grant].clone();
@@ -109,7 +112,7 @@ impl World<'_> {
     }
 
     /// M7: what counts as applied was applied, and what does not never was.
-    fn weigh_settled(&mut self, update: &Decided, is_adopted: bool) {
+    fn weigh_settled(&mut self, update: &Decided) {
         let firm = self.firm_of(&update.tenant);
         let Some(at) = self.device_of(&update.container) else { return };
         let was_applied = self.devices[at].drawers[firm].path.contains(&update.after);
@@ -118,7 +121,7 @@ impl World<'_> {
             UpdateState::Confirmed => {
                 self.promise(was_applied, || format!("M7: {seq} is confirmed, and was not applied"))
             }
-            UpdateState::Dead if !is_adopted => {
+            UpdateState::Dead => {
                 self.promise(!was_applied, || format!("M7: {seq} is dead, and was applied"));
             }
             _ => {}
@@ -182,9 +185,15 @@ impl World<'_> {
     /// M6, U1, and that what follows something is free with it.
     fn judge_grants(&self) {
         for grant in self.book.grants.values() {
-            let own = self.book.updates.values().flat_map(|update| &update.done);
-            let own = own.filter(|done| done.effect.grant == grant.id);
-            let units: u64 = own.clone().map(|done| done.units).sum();
+            let of_it = |done: &&Done| done.effect.grant == grant.id;
+            let own = self.book.updates.values().flat_map(|update| &update.done).filter(of_it);
+            // One that was made anew under another key is the same.
+            let live = self.book.updates.values().filter(|one| one.state != UpdateState::Dead);
+            let brought = live.flat_map(|one| {
+                let place = (&one.container, one.after.seq);
+                one.done.iter().filter(of_it).map(move |done| (place, done.units))
+            });
+            let units: u64 = BTreeMap::from_iter(brought).into_values().sum();
             let sold = grant.terms.units();
             self.promise(units <= sold, || format!("U1: {units} of {sold} units were issued"));
             let is_out = grant.place.container().is_some();

@@ -14,9 +14,6 @@ use super::event::Event;
 use super::parties::FIRMS;
 use super::world::World;
 
-/// Whether a container gives back what was not written anew since a case was decided.
-const RELEASES_UNWRITTEN: bool = false;
-
 /// What a customer's program asks of the Gateway.
 #[derive(Clone)]
 pub(super) enum Ask {
@@ -97,7 +94,6 @@ impl World<'_> {
     /// What comes of a letter.
     pub(super) fn deliver(&mut self, letter: &Letter) -> Vec<Letter> {
         match letter {
-            Letter::Asks { firm, at, ask, .. } if self.is_left_out(*firm, *at, ask) => Vec::new(),
             Letter::Asks { firm, at, ask, context } => {
                 let files = self.asks(*firm, *at, ask, context);
                 let answer = files.map(|files| Letter::Brings { firm: *firm, at: *at, files });
@@ -109,13 +105,6 @@ impl World<'_> {
             }
             Letter::Brings { firm, at, files } => self.brings(*firm, *at, files),
         }
-    }
-
-    /// Left out as long as Central takes out what may not be there: a container that gives back
-    /// before its entries were written anew. Its chain would stand still.
-    fn is_left_out(&self, firm: usize, at: usize, ask: &Ask) -> bool {
-        let is_unwritten = self.known(firm, at).is_some_and(|known| known.rewrite);
-        is_unwritten && matches!(ask, Ask::Release { .. }) && !RELEASES_UNWRITTEN
     }
 
     /// The Gateway is asked. The files that it answers with, where it does.
@@ -198,6 +187,7 @@ impl World<'_> {
                 | ErrorCode::TicketClosed
                 | ErrorCode::LicenseAssigned
                 | ErrorCode::LicenseSuspendedHere
+                | ErrorCode::ModuleAlone
                 | ErrorCode::RecordMissing
                 | ErrorCode::RequestMalformed,
             ) => Event::TicketRefused,

@@ -50,19 +50,6 @@ const SEATS: usize = 7;
 /// The item with units.
 const METER: usize = 3;
 
-/// Whether items with modules are sold. Not as long as Central issues a module, by its ticket or by
-/// assigning it, into a container without the entry that it belongs to: no container takes that,
-/// and the chain stands still.
-const SELLS_MODULES: bool = false;
-
-/// Whether cases are decided over records that do not know all that was signed. Not as long as a
-/// repair then leaves an update open that the container has shown.
-const DECIDES_UNREPAIRED: bool = false;
-
-/// Whether a state is adopted beside which the signer has signed more. Not as long as it then signs
-/// nothing any more for that container.
-const ADOPTS_UNDER_WAY: bool = false;
-
 impl World<'_> {
     /// Products, items, and the first orders.
     pub(super) fn opens_shop(&mut self) {
@@ -112,17 +99,16 @@ impl World<'_> {
                 self.issues_elsewhere(at, firm);
             }
             19 if self.dice.one_in(3) => self.presses(firm),
-            _ if self.dice.one_in(3) => self.revokes(firm),
-            _ => self.withdraws_ticket(firm),
+            _ if self.dice.one_in(4) => self.withdraws_ticket(firm),
+            _ => self.goes_on_with_keys(firm),
         }
     }
 
     fn orders_something(&mut self, firm: usize) {
         self.orders += 1;
-        let sold = ITEMS.len() - usize::from(!SELLS_MODULES);
         let is_served = self.serves && self.dice.one_in(3);
         // What has units can be lost only once it came back, so it is sold more.
-        let paid = if self.dice.one_in(5) { METER } else { self.dice.below(sold) };
+        let paid = if self.dice.one_in(5) { METER } else { self.dice.below(ITEMS.len()) };
         let which = if is_served { SEATS } else { paid };
         let (sku, _, is_counted) = ITEMS[which];
         let quantity = if is_counted { 1 + self.dice.below(3) } else { 1 + self.dice.below(2) };
@@ -328,19 +314,11 @@ impl World<'_> {
 
     /// A person looks at a container that differs.
     pub(super) fn decides_case(&mut self, firm: usize, decision: Option<Decision>) -> bool {
-        if self.is_put_back[firm] && !DECIDES_UNREPAIRED {
-            return false;
-        }
         let tenant = FIRMS[firm];
         let is_open = |(of, case): &&(String, _)| of == tenant && is_undecided(case);
         let Some((_, case)) = self.book.cases.values().find(is_open).cloned() else { return false };
         let drawn = [Decision::Adopt, Decision::Block, Decision::Dismiss][self.dice.below(3)];
-        let (mut decision, why) = (decision.unwrap_or(drawn), Reason::default());
-        let at = self.device_of(&case.container).unwrap_or_default();
-        if !ADOPTS_UNDER_WAY && self.is_signed_ahead(firm, at, case.shown) {
-            decision = Decision::Block;
-            self.devices[at].drawers[firm].is_left = true;
-        }
+        let (decision, why) = (decision.unwrap_or(drawn), Reason::default());
         let done = self.call(tenant, |central| {
             let firm = central.firm(tenant)?;
             central.write(tenant, "admin", |work, _| {

@@ -6,7 +6,7 @@ use license_central::domain::refusal::{Outcome, Refusal};
 use super::disk::Fault;
 use super::event::Event;
 use super::machine::instance;
-use super::parties::{FIRMS, REVOKED};
+use super::parties::{FIRMS, REVOKED, ROTATED_AGAIN};
 use super::signer::{Accident, caps};
 use super::world::World;
 
@@ -109,14 +109,21 @@ impl World<'_> {
         (0..self.firms).for_each(|firm| self.signers.set_caps(firm, caps(None)));
     }
 
-    /// A firm revokes a container: with its new trust, its instances and its signer start again.
-    pub(super) fn revokes(&mut self, firm: usize) {
-        if self.devices.iter().all(|device| !device.is_revocable) || self.stages[firm] >= REVOKED {
+    /// A firm rotates its licensing key, or revokes a container: with its new trust, its instances
+    /// and its signer start again.
+    pub(super) fn goes_on_with_keys(&mut self, firm: usize) {
+        let next = self.stages[firm] + 1;
+        if next > ROTATED_AGAIN {
             return;
         }
-        self.stages[firm] = REVOKED;
-        self.note(Event::ContainerRevoked);
-        self.line(&format!("{}: revokes", FIRMS[firm]));
+        self.stages[firm] = next;
+        let is_met = self.devices.iter().any(|device| device.is_revocable);
+        match next {
+            REVOKED if is_met => self.note(Event::ContainerRevoked),
+            REVOKED => {}
+            _ => self.note(Event::KeyRotated),
+        }
+        self.line(&format!("{}: stage {next}", FIRMS[firm]));
         self.starts_signer(firm);
         (0..self.centrals.len()).for_each(|which| self.restarts(which));
     }

@@ -14,7 +14,7 @@ use license_central::signer::caps::{Caps, CapsFile, FIRST};
 use license_central::signer::journal::Medium;
 use license_central::signer::keeper::Keeper;
 use protocol::errors::{ErrorCode, Shown};
-use protocol::ids::RootFp;
+use protocol::ids::{KeyId, RootFp};
 use tempfile::TempDir;
 use vendor::ledger::Issued;
 
@@ -272,6 +272,10 @@ impl Signers {
 impl Signer for Line {
     fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown> {
         self.signers.ask(self.firm, |keeper| keeper.draft(wanted))
+    }
+
+    fn key_id(&self) -> Result<KeyId, Shown> {
+        self.signers.ask(self.firm, |keeper| keeper.key_id())
     }
 
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {

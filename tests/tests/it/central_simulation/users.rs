@@ -120,7 +120,7 @@ impl World<'_> {
         if !is_known || self.dice.one_in(2) {
             return;
         }
-        let (trust, signer) = &self.parties.firms[firm].stages[0];
+        let (trust, signer) = &self.parties.firms[firm].stages[self.stages[firm]];
         let item = ItemRef { product: ProductCode(ELSEWHERE), entry: EntryNumber(0) };
         let item = ProductItem { item, options: List::default() };
         let setting =

@@ -17,7 +17,7 @@ use super::event::Event;
 use super::issue::Journaled;
 use super::letters::Letter;
 use super::machine::{Machine, Share, instance};
-use super::parties::{BASE, DEVICES, FIRMS, Parties, REVOKED};
+use super::parties::{BASE, DEVICES, FIRMS, Parties, REVOKED, ROTATED};
 use super::restore::Saved;
 use super::seats::Holder;
 use super::signer::Signers;
@@ -102,7 +102,7 @@ impl<'a> World<'a> {
         let instances = 1 + usize::from(dice.one_in(3));
         let skews_ms: Vec<i64> = (0..instances).map(|_| draw_skew_ms(&mut dice, most_ms)).collect();
         let firms = 1 + usize::from(dice.one_in(4));
-        let stages = vec![BASE; FIRMS.len()];
+        let stages = FIRMS.iter().map(|_| [BASE, ROTATED][dice.below(2)]).collect::<Vec<_>>();
         let new =
             |skew_ms: &i64| instance(parties, (&disk, &signers), (&machine, *skew_ms), &stages);
         let centrals = skews_ms.iter().map(new).collect();

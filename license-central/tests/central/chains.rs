@@ -1,0 +1,80 @@
+//! A container's chain of updates goes on, whatever became of one of them.
+
+use license_central::domain::records::Place;
+use protocol::signed::Role;
+use serde_json::json;
+
+use crate::stage::Stage;
+use crate::trust::rotated;
+
+/// Another product in a container, on its way to it when the key is rotated.
+fn rotated_under_way() -> (Stage, crate::dongle::Dongle, String, Vec<u8>) {
+    let mut stage = Stage::new();
+    let (first, second, mut dongle) = (stage.ticket("1", 1), stage.ticket("2", 1), stage.dongle(1));
+    let got = stage.activate(&first, &mut dongle).ok(200);
+    assert_eq!(stage.apply(&got, &mut dongle, true), 1);
+    let old = Stage::updates(&stage.activate(&second, &mut dongle).ok(200)).remove(0);
+    stage.change_vendor(|vendor| rotated(vendor, Role::Licensing));
+    assert!(stage.reread().expect("it follows"));
+    assert!(stage.take_over().expect("it follows"));
+    (stage, dongle, second, old)
+}
+
+#[test]
+fn an_update_under_a_key_that_was_rotated_is_made_anew() {
+    let (stage, mut dongle, ticket, old) = rotated_under_way();
+    let got = stage.activate(&ticket, &mut dongle).ok(200);
+    assert_ne!(Stage::updates(&got), [old.clone()]);
+    assert_eq!(stage.apply(&got, &mut dongle, true), 1);
+    assert!(dongle.apply(&old).is_none(), "it has that number already");
+    assert_eq!((stage.journal().len(), stage.free(), stage.findings()), (3, 0, vec![]));
+}
+
+#[test]
+fn either_of_two_updates_of_a_number_may_be_the_one_that_is_applied() {
+    let (stage, mut dongle, ticket, old) = rotated_under_way();
+    // Both are out, and more behind the new one.
+    stage.activate(&ticket, &mut dongle).ok(200);
+    let third = stage.ticket("3", 1);
+    assert_eq!(Stage::updates(&stage.activate(&third, &mut dongle).ok(200)).len(), 2);
+    dongle.apply(&old).expect("a receipt that is lost");
+    // What followed the new one never arrives, and is issued again where it is asked for.
+    let got = stage.activate(&third, &mut dongle).ok(200);
+    assert_eq!(stage.apply(&got, &mut dongle, true), 1);
+    let held = stage.grants().iter().filter(|one| matches!(one.place, Place::Held { .. })).count();
+    assert_eq!((held, stage.free(), stage.findings()), (3, 0, vec![]));
+}
+
+#[test]
+fn a_module_goes_where_its_parent_is_and_leaves_with_it() {
+    let stage = Stage::new();
+    let put = |path: &str, body| stage.owner(("admin", "PUT", path), &body).ok(200);
+    put(
+        "/v1/products",
+        json!({
+            "code": 8, "name": "Plug-in", "terms": { "module-of": "7:0" },
+        }),
+    );
+    let parts = json!([{ "product": 8 }]);
+    put("/v1/items", json!({ "sku": "PLUG", "name": "Plug-in", "parts": parts }));
+    let order = json!({ "number": "9", "sku": "PLUG", "quantity": 1 });
+    let made = stage.owner(("sales", "POST", "/v1/orders"), &order).ok(201);
+    let module = made.body["code"].as_str().expect("a ticket").to_owned();
+    let (parent, mut dongle) = (stage.ticket("1", 2), stage.dongle(1));
+    // Alone it would stop the container's chain.
+    stage.activate(&module, &mut dongle).refused(409, "S0B94");
+    let got = stage.activate(&parent, &mut dongle).ok(200);
+    stage.apply(&got, &mut dongle, true);
+    let got = stage.activate(&module, &mut dongle).ok(200);
+    stage.apply(&got, &mut dongle, true);
+    assert!(dongle.holds(7) && dongle.holds(8));
+    // The parent is given back, and the module with it.
+    let got = stage.gateway("releases", &mut dongle, json!({ "products": [7] })).ok(200);
+    stage.apply(&got, &mut dongle, true);
+    assert!(!dongle.holds(7) && !dongle.holds(8));
+    assert_eq!((stage.free(), stage.findings()), (3, vec![]));
+    // Neither waits for what is not there.
+    let got = stage.activate(&parent, &mut dongle).ok(200);
+    stage.apply(&got, &mut dongle, true);
+    assert!(dongle.holds(7) && !dongle.holds(8));
+}
