@@ -19,7 +19,7 @@ pub(crate) use central::{
     ApiKeyVerb, AuditVerb, CaseVerb, CentralCommand, DecideArgs, DecisionArg, DeviceVerb,
     GrantVerb, ImportArgs, ImportVerb, ItemArgs, ItemVerb, ListArgs, OrderArgs, OrderVerb,
     ProductArgs, ProductVerb, ReportArgs, ReportKind, ServerArgs, ShopArgs, ShopVerb, TicketVerb,
-    WebhookVerb,
+    UserVerb, WebhookVerb,
 };
 pub(crate) use key::{
     DelegateArgs, JoinArgs, KeyCommand, PerpetuateArgs, RevokeArgs, RotateArgs, SplitArgs,

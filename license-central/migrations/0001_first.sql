@@ -15,6 +15,13 @@ CREATE TABLE api_key (
 );
 CREATE INDEX api_key_vendor ON api_key (tenant, vendor, id);
 
+CREATE TABLE api_user (
+    tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
+    vendor TEXT,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX api_user_vendor ON api_user (tenant, vendor, id);
+
 CREATE TABLE product (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (tenant, id)

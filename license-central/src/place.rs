@@ -27,7 +27,7 @@ use crate::clock::SystemClock;
 use crate::domain::central::Central;
 use crate::domain::env::{Env, Random, SystemRandom};
 use crate::domain::firm::{Firm, LocalSigner};
-use crate::domain::keys::{self, SYSTEM, Secret};
+use crate::domain::keys::{self, Rights, SYSTEM, Secret};
 use crate::domain::records::{self, RoleName};
 use crate::domain::refusal::Refusal;
 use crate::private;
@@ -131,7 +131,7 @@ fn first_records(central: &Central, args: &InitArgs, root_fp: &str) -> Result<St
             created_ms: env.now_ms,
         })?;
         work.note("vendor.create", &args.vendor, root_fp);
-        let owner = (args.vendor.as_str(), "owner", RoleName::Owner);
+        let owner = (args.vendor.as_str(), "owner", Rights::Role(RoleName::Owner));
         let (_, text) = keys::create(work, env, central.secret(), owner)?;
         Ok(text.to_string())
     })

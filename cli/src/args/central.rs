@@ -73,7 +73,10 @@ pub(crate) enum CentralCommand {
     /// Cases: containers that showed what nothing that was issued leads to
     #[command(subcommand)]
     Case(CaseVerb),
-    /// Keys of the API: for people and programs that administer
+    /// People who administer, each with any number of keys
+    #[command(subcommand)]
+    User(UserVerb),
+    /// Keys of the API: of users, and of programs that administer
     #[command(subcommand)]
     Key(ApiKeyVerb),
     /// What was done, by whom
@@ -516,6 +519,54 @@ pub(crate) enum DeviceVerb {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum UserVerb {
+    /// Add one; make keys for it then: central key add --user
+    Add {
+        /// The name
+        #[arg(long)]
+        name: String,
+        /// What the user may do
+        #[arg(long, value_enum)]
+        role: RoleArg,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List them
+    List(ListArgs),
+    /// Give a user another role, with all keys
+    Role {
+        /// Its id, usr_…
+        id: String,
+        /// What the user may do from now on
+        #[arg(value_enum)]
+        role: RoleArg,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Refuse all keys of a user from now on
+    Disable {
+        /// Its id, usr_…
+        id: String,
+        /// Do it without asking
+        #[arg(long)]
+        yes: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Let a user in again
+    Enable {
+        /// Its id, usr_…
+        id: String,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum ApiKeyVerb {
     /// Make a key, in a file that only you may read
     Add {
@@ -523,8 +574,11 @@ pub(crate) enum ApiKeyVerb {
         #[arg(long)]
         name: String,
         /// What it may do
-        #[arg(long, value_enum)]
-        role: RoleArg,
+        #[arg(long, value_enum, required_unless_present = "user", conflicts_with = "user")]
+        role: Option<RoleArg>,
+        /// Whose it is, usr_…: it may what the user may
+        #[arg(long, value_name = "ID")]
+        user: Option<String>,
         /// Where to write it
         #[arg(short, long, value_name = "FILE")]
         out: PathBuf,
@@ -547,7 +601,7 @@ pub(crate) enum ApiKeyVerb {
     },
 }
 
-/// What a key may do.
+/// What a user or a key may do.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum RoleArg {
     /// Everything, keys included
@@ -564,6 +618,13 @@ pub(crate) enum RoleArg {
     Billing,
     /// A shop or ERP: makes customers and orders
     Integration,
+}
+
+impl RoleArg {
+    /// As the server names it.
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
 }
 
 #[derive(Debug, Subcommand)]

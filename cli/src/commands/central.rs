@@ -2,6 +2,7 @@
 
 mod decide;
 mod import;
+mod people;
 mod report;
 pub(super) mod server;
 mod shop;
@@ -17,8 +18,8 @@ use vendor::{OptionArgs, Result, files};
 use zeroize::Zeroizing;
 
 use crate::args::{
-    ApiKeyVerb, AuditVerb, CentralCommand, ItemArgs, ItemVerb, ListArgs, OrderArgs, OrderVerb,
-    ProductArgs, ProductVerb, TicketVerb,
+    AuditVerb, CentralCommand, ItemArgs, ItemVerb, ListArgs, OrderArgs, OrderVerb, ProductArgs,
+    ProductVerb, TicketVerb,
 };
 use crate::online::Client;
 use crate::output::Output;
@@ -49,7 +50,8 @@ pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
         CentralCommand::Grant(verb) => decide::grant(verb, output),
         CentralCommand::Device(verb) => decide::device(verb, output),
         CentralCommand::Case(verb) => decide::case(verb, output),
-        CentralCommand::Key(verb) => key(verb, output),
+        CentralCommand::User(verb) => people::user(verb, output),
+        CentralCommand::Key(verb) => people::key(verb, output),
         CentralCommand::Report(args) => report::run(args, output),
         CentralCommand::Shop(verb) => shop::run(verb, output),
         CentralCommand::Webhook(verb) => webhook::run(verb, output),
@@ -242,40 +244,6 @@ fn ticket(verb: &TicketVerb, output: &Output) -> Result<()> {
             let new: Value = admin()?.post(&format!("/v1/tickets/{id}/code"), None, &json!({}))?;
             let text = format!("ticket {}\nit is told only once", word(&new, "code"));
             output.data("central-ticket-replace", new, text);
-            Ok(())
-        }
-    }
-}
-
-fn key(verb: &ApiKeyVerb, output: &Output) -> Result<()> {
-    match verb {
-        ApiKeyVerb::List(args) => list(("keys", "key-list"), args, output, &|row| {
-            let [id, name, role] = ["id", "name", "role"].map(|name| word(row, name));
-            let ended = if row["revoked_ms"].is_null() { "" } else { "revoked" };
-            format!("{id}  {role:<12} {name}  {ended}")
-        }),
-        ApiKeyVerb::Add { name, role, out, dry_run } => {
-            files::check_new(out)?;
-            let body = json!({ "name": name, "role": format!("{role:?}").to_lowercase() });
-            if *dry_run {
-                return told_only(&body, "central-key-add", "a key would be made", output);
-            }
-            let made: Value = admin()?.post("/v1/keys", None, &body)?;
-            let text = Zeroizing::new(format!("{}\n", word(&made, "key")));
-            files::write_private(out, text.as_bytes())?;
-            let (id, file) = (word(&made, "id"), out.display().to_string());
-            let data = json!({ "id": id, "file": file });
-            output.data("central-key-add", data, format!("{id} is in {file}"));
-            Ok(())
-        }
-        ApiKeyVerb::Revoke { id, yes, dry_run } => {
-            if *dry_run {
-                let text = format!("{id} would be worth nothing");
-                return told_only(&json!({ "id": id }), "central-key-revoke", &text, output);
-            }
-            output.confirm("whoever has this key will be refused: go on?", *yes)?;
-            let ended: Value = admin()?.post(&format!("/v1/keys/{id}/revoke"), None, &json!({}))?;
-            output.data("central-key-revoke", ended, format!("{id} is worth nothing now"));
             Ok(())
         }
     }

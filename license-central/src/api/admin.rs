@@ -57,6 +57,7 @@ pub fn router(app: App) -> Router {
         .routes(routes!(decide))
         .routes(routes!(list_audit))
         .merge(super::keys::routes())
+        .merge(super::users::routes())
         .merge(super::reports::routes())
         .merge(super::trust::routes())
         .merge(super::webhooks::routes())

@@ -3,7 +3,9 @@
 use super::serving::CredentialReply;
 use crate::domain::audit::Entry;
 use crate::domain::keys::KeyView;
-use crate::domain::records::{Case, Container, Customer, Grant, Item, Order, Product, Ticket};
+use crate::domain::records::{
+    Case, Container, Customer, Grant, Item, Order, Product, Ticket, User,
+};
 use crate::domain::webhooks::{Message, WebhookView};
 
 /// Names the columns of a type.
@@ -93,7 +95,8 @@ columns!(
     Entry,
     ["writer", "number", "at_ms", "tenant", "actor", "action", "object", "detail", "before",]
 );
-columns!(KeyView, ["id", "name", "role", "created_ms", "revoked_ms"]);
+columns!(KeyView, ["id", "name", "role", "user", "created_ms", "revoked_ms"]);
+columns!(User, ["id", "vendor", "name", "role", "created_ms", "disabled_ms"]);
 columns!(WebhookView, ["id", "url", "events", "rotating", "created_ms"]);
 columns!(
     Message,

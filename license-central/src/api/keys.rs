@@ -14,8 +14,9 @@ use super::problem::Problem;
 use super::{App, once, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::{Central, Reply};
-use crate::domain::keys::{self, KeyView, SYSTEM};
+use crate::domain::keys::{self, KeyView, Rights, SYSTEM};
 use crate::domain::records::RoleName;
+use crate::domain::refusal::Refusal;
 use crate::store::Page;
 
 /// The routes.
@@ -29,8 +30,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct NewKey {
     /// What it is for, for people.
     name: String,
-    /// What it may do.
-    role: RoleName,
+    /// What it may do; for a key of no user.
+    role: Option<RoleName>,
+    /// The user whose it is, and who may do with it what his role says.
+    user: Option<String>,
 }
 
 /// A new key.
@@ -69,10 +72,15 @@ async fn create_key(
     Body { bytes, value }: Body<NewKey>,
 ) -> Result<Reply, Problem> {
     allow(&who, Verb::Write, Object::Key)?;
+    let rights = match (value.role, value.user) {
+        (Some(role), None) => Rights::Role(role),
+        (None, Some(user)) => Rights::User(user),
+        _ => Err(Refusal::malformed("a key has a role, or a user"))?,
+    };
     app.run(move |central| {
         let once = once(&key, "keys", &bytes);
         central.write_once(SYSTEM, &who.id, once.as_ref(), |work, env| {
-            let new = (who.vendor.as_str(), value.name.as_str(), value.role);
+            let new = (who.vendor.as_str(), value.name.as_str(), rights.clone());
             let (made, text) = keys::create(work, env, central.secret(), new)?;
             let made = MadeKey { id: made.id, key: text.to_string() };
             Ok(reply(StatusCode::CREATED, &made))

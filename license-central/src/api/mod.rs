@@ -21,6 +21,7 @@ pub mod strict;
 mod table;
 pub mod time;
 pub mod trust;
+mod users;
 mod webhooks;
 
 use std::sync::Arc;

@@ -14,6 +14,8 @@ pub struct Principal {
     pub vendor: String,
     /// As what.
     pub role: RoleName,
+    /// The user whose key it is.
+    pub user: Option<String>,
 }
 
 /// What is done.
@@ -98,7 +100,7 @@ mod tests {
         let objects =
             [O::Catalog, O::Customer, O::Order, O::License, O::Container, O::Audit, O::Key];
         for ((role, name), expected) in ROLES.into_iter().zip(TABLE) {
-            let who = Principal { id: "key".into(), vendor: "v".into(), role };
+            let who = Principal { id: "key".into(), vendor: "v".into(), role, user: None };
             let cell = |object| {
                 let may =
                     |verb, letter| if allow(&who, verb, object).is_ok() { letter } else { '-' };

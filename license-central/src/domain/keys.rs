@@ -15,8 +15,9 @@ use zeroize::Zeroizing;
 
 use super::access::Principal;
 use super::env::Env;
-use super::records::{ApiKey, RoleName};
+use super::records::{ApiKey, RoleName, User};
 use super::refusal::{Outcome, Refusal};
+use super::users;
 use super::work::Work;
 use crate::store::{Filter, Page};
 
@@ -67,20 +68,34 @@ impl Secret {
 /// What answers are sealed for.
 const ANSWER: &[u8] = b"strongroom/answer/v1\0";
 
+/// What a key may do: what a role says, or the role that a user has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rights {
+    /// This, as long as it is not revoked.
+    Role(RoleName),
+    /// What the user of this id may.
+    User(String),
+}
+
 /// Makes a key. Its text is told once.
 pub fn create(
     work: &mut Work<'_>,
     env: &Env<'_>,
     secret: &Secret,
-    (vendor, name, role): (&str, &str, RoleName),
+    (vendor, name, rights): (&str, &str, Rights),
 ) -> Outcome<(ApiKey, Zeroizing<String>)> {
     super::catalog::check_name(name)?;
+    let (role, user) = match rights {
+        Rights::Role(role) => (role, None),
+        Rights::User(id) => (users::find(work, vendor, &id)?.record.role, Some(id)),
+    };
     let own = Zeroizing::new(hex(&env.bytes::<24>()));
     let key = ApiKey {
         id: env.id("key"),
         vendor: vendor.to_owned(),
         name: name.to_owned(),
         role,
+        user,
         secret_hash: secret.hash(&own),
         created_ms: env.now_ms,
         revoked_ms: None,
@@ -98,8 +113,10 @@ pub struct KeyView {
     pub id: String,
     /// What it is for, for people.
     pub name: String,
-    /// What it may do.
+    /// What it may do: now, where it is of a user.
     pub role: RoleName,
+    /// Whose it is, `usr_…`.
+    pub user: Option<String>,
     /// When it was made, milliseconds since 1970 UTC.
     pub created_ms: i64,
     /// When it ended, if it did.
@@ -107,16 +124,24 @@ pub struct KeyView {
 }
 
 impl KeyView {
-    fn of(key: ApiKey) -> Self {
-        let ApiKey { id, name, role, created_ms, revoked_ms, .. } = key;
-        KeyView { id, name, role, created_ms, revoked_ms }
+    fn of(work: &mut Work<'_>, key: ApiKey) -> Outcome<Self> {
+        let role = role(work, &key)?.unwrap_or(key.role);
+        let ApiKey { id, name, user, created_ms, revoked_ms, .. } = key;
+        Ok(KeyView { id, name, role, user, created_ms, revoked_ms })
     }
+}
+
+/// What a key may do now: nothing where its user is disabled.
+fn role(work: &mut Work<'_>, key: &ApiKey) -> Outcome<Option<RoleName>> {
+    let Some(user) = &key.user else { return Ok(Some(key.role)) };
+    let user = work.get::<User>(user)?.record;
+    Ok(user.disabled_ms.is_none().then_some(user.role))
 }
 
 /// The keys of a vendor. `work` is that of [`SYSTEM`], as for all that follow.
 pub fn list(work: &mut Work<'_>, vendor: &str, page: &Page<'_>) -> Outcome<Vec<KeyView>> {
     let found = work.list::<ApiKey>(&Filter::Is("vendor", vendor.into()), page)?;
-    Ok(found.into_iter().map(|key| KeyView::of(key.record)).collect())
+    found.into_iter().map(|key| KeyView::of(work, key.record)).collect()
 }
 
 /// Ends a key of `who`'s vendor. Nobody ends the key that he asks with: the last owner would be
@@ -132,7 +157,7 @@ pub fn revoke(work: &mut Work<'_>, env: &Env<'_>, who: &Principal, id: &str) -> 
         work.update(&key)?;
         work.note("key.revoke", id, format!("{} of {}", key.record.name, who.vendor));
     }
-    Ok(KeyView::of(key.record))
+    KeyView::of(work, key.record)
 }
 
 /// Whose key this is. `work` is that of [`SYSTEM`]. What is wrong with it is not told.
@@ -145,6 +170,7 @@ pub fn authenticate(work: &mut Work<'_>, secret: &Secret, text: &str) -> Outcome
         found.as_ref().map_or_else(|| hex(&sha256(b"none")), |key| key.record.secret_hash.clone());
     let equal = bool::from(secret.hash(own).as_bytes().ct_eq(expected.as_bytes()));
     let key = found.filter(|key| equal && key.record.revoked_ms.is_none()).ok_or_else(refused)?;
-    let ApiKey { id, vendor, role, .. } = key.record;
-    Ok(Principal { id, vendor, role })
+    let role = role(work, &key.record)?.ok_or_else(refused)?;
+    let ApiKey { id, vendor, user, .. } = key.record;
+    Ok(Principal { id, vendor, role, user })
 }

@@ -39,5 +39,6 @@ pub mod terms;
 pub mod ticket_code;
 pub mod time;
 pub mod trusted;
+pub mod users;
 pub mod webhooks;
 pub mod work;

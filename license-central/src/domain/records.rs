@@ -62,14 +62,34 @@ pub struct ApiKey {
     pub vendor: String,
     /// What it is for, for people.
     pub name: String,
-    /// What it may do.
+    /// What it may do; for the key of a user, what he might when it was made.
     pub role: RoleName,
+    /// Whose it is: he may what his role says, and nothing once he is disabled.
+    #[serde(default)]
+    pub user: Option<String>,
     /// Keyed hash of its secret part, hexadecimal.
     pub secret_hash: String,
     /// When it was made, milliseconds since 1970 UTC.
     pub created_ms: i64,
     /// When it ended, if it did.
     pub revoked_ms: Option<i64>,
+}
+
+/// A person who administers, with any number of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    /// `usr_…`
+    pub id: String,
+    /// The tenant.
+    pub vendor: String,
+    /// The name.
+    pub name: String,
+    /// What he or she may do.
+    pub role: RoleName,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// Since when all keys of the user are refused, if they are.
+    pub disabled_ms: Option<i64>,
 }
 
 /// A product.
@@ -478,6 +498,7 @@ macro_rules! record {
 
 record!(Vendor, VENDOR, own => own.id.clone(), [own.name.as_str()]);
 record!(ApiKey, API_KEY, own => own.id.clone(), [own.vendor.as_str()]);
+record!(User, USER, own => own.id.clone(), [own.vendor.as_str()]);
 record!(Product, PRODUCT, own => Product::id_of(own.code), []);
 record!(Item, ITEM, own => own.sku.clone(), []);
 record!(Customer, CUSTOMER, own => own.id.clone(), [own.reference.clone(), own.email.clone()]);

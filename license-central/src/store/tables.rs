@@ -20,6 +20,9 @@ pub static VENDOR: Table = Table { name: "vendor", columns: &[unique("name")] };
 /// Keys of the API and whose they are. Of no tenant, since they say which tenant it is.
 pub static API_KEY: Table = Table { name: "api_key", columns: &[text("vendor")] };
 
+/// People who administer. Of no tenant, like their keys.
+pub static USER: Table = Table { name: "api_user", columns: &[text("vendor")] };
+
 /// Products.
 pub static PRODUCT: Table = Table { name: "product", columns: &[] };
 
@@ -104,6 +107,7 @@ pub static SHOP_LINK: Table = Table { name: "shop_link", columns: &[] };
 pub static ALL: &[&Table] = &[
     &VENDOR,
     &API_KEY,
+    &USER,
     &PRODUCT,
     &ITEM,
     &CUSTOMER,

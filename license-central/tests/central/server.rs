@@ -10,7 +10,7 @@ use license_central::clock::SystemClock;
 use license_central::domain::central::Central;
 use license_central::domain::env::SystemRandom;
 use license_central::domain::firm::{Firm, LocalSigner};
-use license_central::domain::keys::{self, SYSTEM, Secret};
+use license_central::domain::keys::{self, Rights, SYSTEM, Secret};
 use license_central::domain::records::RoleName;
 use license_central::listen::{Bounds, Face, Gate};
 use license_central::store::MemoryStore;
@@ -113,7 +113,7 @@ impl Server {
     /// A key of this role for a vendor.
     pub(crate) fn key(&self, vendor: &str, role: RoleName) -> String {
         let made = self.central.write(SYSTEM, "test", |work, env| {
-            keys::create(work, env, self.central.secret(), (vendor, "test", role))
+            keys::create(work, env, self.central.secret(), (vendor, "test", Rights::Role(role)))
         });
         made.expect("a key").1.to_string()
     }

@@ -106,7 +106,11 @@ impl World {
             let made = server.with(&owner, ("admin", "POST", "/v1/shops"), &body).ok(201).body;
             made["id"].as_str().expect("an id").to_owned()
         });
+        let user = json!({ "name": "Ada", "role": "support" }).to_string();
+        let user = server.with(&owner, ("admin", "POST", "/v1/users"), &user).ok(201).body;
+        let user = user["id"].as_str().expect("an id").to_owned();
         let ids = vec![
+            ("{user}", user),
             ("{shop}", shop),
             ("{second-shop}", second_shop),
             ("{free}", free),

@@ -252,6 +252,45 @@ fn a_key_for_a_shop_may_order_and_nothing_else_until_it_is_revoked() {
 }
 
 #[test]
+fn a_user_may_with_every_key_what_the_role_says_until_disabled() {
+    let world = selling("--quantity 1");
+    let made = world.cli("central user add --name Ada --role owner --json").ok().data();
+    let id = made["id"].as_str().expect("an id").to_owned();
+    world.cli(&format!("central key add --name laptop --user {id} --out ada.key")).ok();
+    world.cli("central key add --name both --role admin --user usr_1 --out no.key").refused(2, &[]);
+    world.cli("central key add --name none --out no.key").refused(2, &["--role"]);
+    let unknown = "central key add --name none --user usr_none --out no.key";
+    world.cli(unknown).refused(3, &["usr_none"]);
+    let key = fs::read_to_string(world.path("ada.key")).expect("a key");
+    let as_ada = |line: &str| {
+        let program = crate::world::built("strongroom");
+        let args: Vec<&str> = line.split(' ').collect();
+        let mut command = world.command(&program, &args);
+        command.env("STRONGROOM_HOME", world.path("ada"));
+        command.env("STRONGROOM_CENTRAL_KEY", key.trim());
+        crate::world::run(&mut command, "")
+    };
+    let (admin, sales) = (world.face("admin"), world.face("sales"));
+    as_ada(&format!("central login --admin {admin} --sales {sales}")).ok();
+    as_ada("central key list").ok();
+    // Nobody changes himself: the last owner would be locked out.
+    as_ada(&format!("central user disable {id} --yes")).refused(2, &["another owner"]);
+    as_ada(&format!("central user role {id} auditor")).refused(2, &["another owner"]);
+    world.cli(&format!("central user role {id} auditor")).ok();
+    as_ada("central key list").refused(4, &["S0B0A"]);
+    as_ada("central audit list").ok();
+    world.cli(&format!("central user disable {id}")).refused(2, &["--yes"]);
+    world.cli(&format!("central user disable {id} --yes")).ok();
+    as_ada("central audit list").refused(4, &["S0B09"]);
+    world.cli(&format!("central user enable {id}")).ok();
+    as_ada("central audit list").ok();
+    let listed = world.cli("central user list").ok().stdout;
+    assert!(listed.contains("Ada") && listed.contains("auditor"), "{listed}");
+    let keys = world.cli("central key list").ok().stdout;
+    assert!(keys.contains(&id) && keys.contains("laptop"), "{keys}");
+}
+
+#[test]
 fn a_password_is_no_argument() {
     let world = World::new();
     for url in ["postgres://me:pass@localhost/x", "postgres://localhost/x?password=pass"] {

@@ -21,11 +21,12 @@ use crate::world::{Outcome, World, built, until};
 const NAMED_BY_VENDOR: [(&str, &str); 2] = [("LISTED", "lists"), ("ENDED", "final")];
 
 /// What a License Central drew, as it stands in the lines, and the file that it is kept in.
-const DRAWN: [(&str, &str); 9] = [
+const DRAWN: [(&str, &str); 10] = [
     ("SHOP", "shop.id"),
     ("HOOK", "hook.id"),
     ("MESSAGE", "message.id"),
     ("APIKEY", "api.key"),
+    ("USERID", "user.id"),
     ("TICKET", "ticket"),
     ("TICID", "ticket.id"),
     ("GRANT", "grant.id"),
@@ -88,6 +89,8 @@ fn world() -> World {
     for (file, field) in [("ticket", "code"), ("ticket.id", "ticket")] {
         fs::write(world.path(file), order[field].as_str().expect("a text")).expect("room");
     }
+    let user = "central user add --name Eve --role support --json";
+    kept("user.id", &world.cli(user).ok().data());
     let other = "central key add --name Other --role support --out other.key --json";
     let key = world.cli(other).ok().data();
     fs::write(world.path("api.key"), key["id"].as_str().expect("a text")).expect("room");
@@ -344,6 +347,11 @@ const DRY: &[(&str, Dry)] = &[
     ("central device block", Run("SERIAL --yes")),
     ("central case list", Without("reads")),
     ("central case decide", Run("CASE block --yes")),
+    ("central user list", Without("reads")),
+    ("central user add", Run("--name Ada --role admin")),
+    ("central user role", Run("USERID auditor")),
+    ("central user disable", Run("USERID --yes")),
+    ("central user enable", Run("USERID")),
     ("central key list", Without("reads")),
     ("central key add", Run("--name Shop --role integration --out shop.key")),
     ("central key revoke", Run("APIKEY --yes")),
@@ -500,7 +508,7 @@ fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
     }
     files.sort();
     let used = world.cli("license show 7 --json").stdout;
-    let lists = ["audit", "device", "key"]
+    let lists = ["audit", "device", "user", "key"]
         .map(|noun| world.cli(&format!("central {noun} list --json")).stdout);
     let messages = world.cli("central webhook messages --json").stdout;
     (files, world.state() + &used + &lists.concat() + &messages)
