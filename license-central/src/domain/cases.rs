@@ -66,8 +66,8 @@ pub fn decide(
     Ok(case.record)
 }
 
-/// Goes on from what the container showed, never back, where it differs from what is known. Which of its licenses it still has is not
-/// known: they stay where they are, and are written anew.
+/// Goes on from what the container showed, never back, where it differs from what is known. Which
+/// of its licenses it still has is not known: they stay where they are, and are written anew.
 fn adopt(
     work: &mut Work<'_>,
     firm: &Firm,

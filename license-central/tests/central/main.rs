@@ -4,9 +4,12 @@ mod api;
 mod audit;
 mod chains;
 mod dongle;
+mod faults;
 mod lists;
 mod many;
 mod place;
+#[path = "../../src/store/postgres.rs"]
+mod postgres;
 mod process;
 mod put_back;
 mod raw;

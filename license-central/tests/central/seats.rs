@@ -77,7 +77,7 @@ fn told(got: &Got) -> Value {
     body
 }
 
-fn session() -> String {
+pub(crate) fn session() -> String {
     Uuid::now_v7().to_string()
 }
 

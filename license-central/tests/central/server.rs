@@ -68,7 +68,8 @@ impl Server {
         Self::set_up(central, Setup::default())
     }
 
-    fn set_up(central: Arc<Central>, setup: Setup) -> Self {
+    /// The same, set up otherwise.
+    pub(crate) fn set_up(central: Arc<Central>, setup: Setup) -> Self {
         let runtime = Runtime::new().expect("threads");
         let app = App::with(central.clone(), setup.settings);
         let faces = [

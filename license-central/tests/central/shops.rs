@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::api::{ITEMS, PRODUCTS};
 use crate::server::{Got, Server};
 
-const WOO_ORDER: &str = include_str!("recorded/woocommerce-order.json");
+pub(crate) const WOO_ORDER: &str = include_str!("recorded/woocommerce-order.json");
 const WOO_SUBSCRIPTION: &str = include_str!("recorded/woocommerce-subscription.json");
 const WOO_RENEWAL: &str = include_str!("recorded/woocommerce-renewal.json");
 const SHOPIFY_ORDER: &str = include_str!("recorded/shopify-order.json");

@@ -38,23 +38,23 @@ const LISTS: [&str; 12] = [
 ];
 
 /// A row of the table.
-struct Row {
-    face: &'static str,
-    method: &'static str,
-    path: &'static str,
-    statuses: Vec<u16>,
-    body: &'static str,
+pub(crate) struct Row {
+    pub(crate) face: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) statuses: Vec<u16>,
+    pub(crate) body: &'static str,
 }
 
 /// A server that sells, with an order, its ticket and a customer.
-struct World {
-    server: Server,
-    owner: String,
-    ids: Vec<(&'static str, String)>,
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) owner: String,
+    pub(crate) ids: Vec<(&'static str, String)>,
     number: u32,
 }
 
-fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let lines = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let row = |line: &'static str| {
         let mut parts = line.splitn(3, '|');
@@ -69,7 +69,11 @@ fn rows() -> Vec<Row> {
 
 impl World {
     fn new() -> Self {
-        let server = Server::start();
+        World::on(Server::start())
+    }
+
+    /// Of a server on which nothing was done yet.
+    pub(crate) fn on(server: Server) -> Self {
         let owner = selling_on(&server);
         let hooks = [1, 2].map(|number| {
             let body = json!({ "url": format!("https://example.org/{number}") }).to_string();
@@ -134,16 +138,18 @@ impl World {
     /// Calls a row's route; the status.
     fn call(&mut self, row: &Row, key: Option<&str>, ids: &[(&str, String)]) -> u16 {
         self.number += 1;
-        let fill = |text: &str| {
-            let all = ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id));
-            all.replace("{n}", &self.number.to_string())
-        };
-        let (path, body) = (fill(row.path), fill(row.body));
+        let [path, body] = [row.path, row.body].map(|text| fill(text, ids, self.number));
         let bearer = key.map(|key| format!("Bearer {key}"));
         let headers: Vec<_> =
             bearer.as_deref().map(|bearer| ("authorization", bearer)).into_iter().collect();
         self.server.ask((row.face, row.method, &path), &headers, &body).status
     }
+}
+
+/// With ids in the place of their names, and this number.
+pub(crate) fn fill(text: &str, ids: &[(&str, String)], number: u32) -> String {
+    let all = ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id));
+    all.replace("{n}", &number.to_string())
 }
 
 /// A container of acme that is known, and a case of it.

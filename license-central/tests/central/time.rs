@@ -52,7 +52,7 @@ fn request(stage: &Stage, dongle: &mut Dongle) -> Vec<u8> {
     written(dongle, stage.root_fp(), &nonce.0)
 }
 
-fn written(dongle: &Dongle, firm: RootFp, nonce: &[u8]) -> Vec<u8> {
+pub(crate) fn written(dongle: &Dongle, firm: RootFp, nonce: &[u8]) -> Vec<u8> {
     let parts = [dongle.bench.certificate(), firm.bytes(), nonce];
     file::write(FileKind::TimeRequest, &parts)
 }

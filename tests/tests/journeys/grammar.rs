@@ -491,6 +491,8 @@ fn both(world: &World, file: &str, options: &str, code: i32, words: &str) {
 /// All files of the world with contents and modes, but for those that a running dongle writes by
 /// itself, and what can be seen of what it holds and was used for.
 fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
+    // First, since the server moves them on by itself.
+    let messages = world.cli("central webhook messages --json").stdout;
     let mut files = Vec::new();
     let mut folders = vec![world.path("")];
     while let Some(folder) = folders.pop() {
@@ -510,7 +512,6 @@ fn everything(world: &World) -> (Vec<(PathBuf, u32, Vec<u8>)>, String) {
     let used = world.cli("license show 7 --json").stdout;
     let lists = ["audit", "device", "user", "key"]
         .map(|noun| world.cli(&format!("central {noun} list --json")).stdout);
-    let messages = world.cli("central webhook messages --json").stdout;
     (files, world.state() + &used + &lists.concat() + &messages)
 }
 
