@@ -6,6 +6,7 @@ mod load;
 mod ours;
 mod peer;
 mod postgres;
+pub(crate) mod renewal;
 mod scaling;
 mod sign;
 
@@ -30,13 +31,15 @@ const US: (&str, f64) = ("us", 1e6);
 
 /// All rows.
 pub(crate) fn rows() -> Result<Vec<Row>> {
-    let ours = ours::Server::start(LICENSES)?;
+    let ours = ours::Server::start(LICENSES, ours::firm)?;
     let bare = bare::Server::start(LICENSES)?;
     let echo = bare::Server::echo()?;
     let mut rows = under_load(&ours, &bare, &echo)?;
     rows.push(alone(&ours, &echo)?);
     rows.push(beside_a_peer(&ours)?);
-    drop((ours, bare, echo));
+    drop((bare, echo));
+    rows.extend(suite_2(&ours)?);
+    drop(ours);
     rows.extend(postgres::rows()?);
     rows.extend(scaling::rows()?);
     rows.push(sign::row()?);
@@ -89,6 +92,42 @@ fn under_load(ours: &ours::Server, bare: &bare::Server, echo: &bare::Server) -> 
             Some(4.0),
             ("ms", 1e3),
             ("p99", "p50"),
+        ),
+    ])
+}
+
+/// Leases that P-256 and ML-DSA-65 both sign, against those of P-256 alone; and one signature for a
+/// commit against one for each lease.
+fn suite_2(ours: &ours::Server) -> Result<Vec<Row>> {
+    const FEWER: usize = REQUESTS / 4;
+    let hybrid = ours::Server::start(LICENSES, ours::hybrid_firm)?;
+    let each = ours::Server::start(LICENSES, ours::each_firm)?;
+    let against_other = |other: &ours::Server, count, bound| {
+        against(Some(bound), || {
+            let run = |server: &ours::Server| {
+                load::run(server.at, CONNECTIONS, count, &|number| server.checkout(number))
+            };
+            let pair = turns(|| run(&hybrid), || run(other))?;
+            Ok(Pair { ours_s: pair.0.wall_s, limit_s: pair.1.wall_s })
+        })
+    };
+    let (plain_bound, each_bound) = (1.0 / 0.85, 1.0 / 7.0);
+    let plain = against_other(ours, REQUESTS, plain_bound)?;
+    let each = against_other(&each, FEWER, each_bound)?;
+    Ok(vec![
+        Row::of_pairs(
+            "checkout signed under suite 2 / under suite 1",
+            &plain,
+            Some(plain_bound),
+            US,
+            ("P-256 and ML-DSA-65", "P-256"),
+        ),
+        Row::of_pairs(
+            "suite 2, one signature for a commit / for each lease",
+            &each,
+            Some(each_bound),
+            US,
+            ("for a commit", "for each"),
         ),
     ])
 }

@@ -76,7 +76,7 @@ fn run(args: &Args) -> Result<bool> {
 
 /// What is measured, by names.
 type Part = (&'static str, fn(&Machine) -> Result<Vec<Row>>);
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("start", |machine| start::rows(&World::new()?, machine)),
     ("crypto", |_| crypto::rows()),
     ("content", |_| content::rows()),
@@ -85,6 +85,7 @@ const PARTS: [Part; 8] = [
     ("engine", |_| engine::rows()),
     ("counted", |_| counted::rows()),
     ("central", |_| central::rows()),
+    ("renewal", |_| central::renewal::rows()),
 ];
 
 /// All parts, or only one.

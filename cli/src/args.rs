@@ -499,6 +499,14 @@ pub(crate) enum LicenseCommand {
     Data(DataArgs),
     /// Show what was booked for a vendor, send it, and forget what the vendor has
     Log(LogArgs),
+    /// Check a lease that a server gave with a seat, and show it
+    Lease {
+        /// The lease, as it stands in the server's answer
+        file: PathBuf,
+        /// The vendor's root, or the file with all roots and revocations
+        #[arg(long, value_name = "FILE")]
+        trust: PathBuf,
+    },
     /// Encrypt a block inside the container, for programs and for the vendor
     Encrypt(EncryptArgs),
     /// Decrypt a block inside the container

@@ -15,7 +15,10 @@ use protocol::objects::delegation::{Delegate, ScopeError};
 use protocol::objects::revocation::{Revocation, RevocationError};
 use protocol::objects::root::{Root, RootError};
 use protocol::objects::update::UpdateOp;
-use protocol::signed::{Header, Kind, Proof, Role, UnverifiedObject, verify_batch};
+use protocol::signed::{
+    HYBRID_SUITE, Header, HeaderError, Kind, ObjectError, Proof, Role, UnverifiedObject,
+    verify_batch,
+};
 
 use crate::engine::{Engine, store_failure};
 use crate::platform::{Clock, Platform};
@@ -148,7 +151,7 @@ impl<P: Platform> Engine<P> {
         self.staging = None;
         let malformed = ErrorCode::Malformed.failure();
         let (object, rest) =
-            UnverifiedObject::read(object, REVOCATION_BODY_LEN_MAX).map_err(|_| malformed)?;
+            UnverifiedObject::read(object, REVOCATION_BODY_LEN_MAX).map_err(unread)?;
         if !rest.is_empty() {
             return Err(malformed);
         }
@@ -333,6 +336,16 @@ impl<P: Platform> Engine<P> {
         let pending = self.pending.get_or_insert_with(none);
         pending.last_ms = last_ms;
         pending
+    }
+}
+
+/// The number for a signed object that cannot be read here.
+pub(crate) fn unread(error: ObjectError) -> Failure {
+    match error {
+        ObjectError::Header(HeaderError::Suite(HYBRID_SUITE)) => {
+            ErrorCode::SuiteForHosts.with(HYBRID_SUITE.into(), 0)
+        }
+        _ => ErrorCode::Malformed.failure(),
     }
 }
 

@@ -33,7 +33,7 @@ use crate::platform::{Clock, Keys, Parts, Platform, RECORD_LEN_MAX, RecordKey, S
 use crate::records::{self, Firm, FirmSlot, Revoked, Units};
 use crate::sealed::seal_key;
 use crate::steps::Statement;
-use crate::trust::{Authority, Known};
+use crate::trust::{Authority, Known, unread};
 use crate::usage_log::{Booking, append, read_log};
 
 /// An update on its way in.
@@ -144,8 +144,7 @@ impl<P: Platform> Engine<P> {
         // Whether this one is accepted or not, a commit that follows must not mean the one before.
         self.staging = None;
         let brought = self.take_brought(channel);
-        let (header, proof, rest) =
-            read_head(head).map_err(|_| nobody(ErrorCode::Malformed.failure()))?;
+        let (header, proof, rest) = read_head(head).map_err(|error| nobody(unread(error)))?;
         if !matches!(header.kind, Kind::Update | Kind::Recovery) || !rest.is_empty() {
             return Err(nobody(ErrorCode::Malformed.failure()));
         }

@@ -36,6 +36,13 @@ pub const ARTIFACT_BODY_LEN_MAX: usize = 16 * 1024;
 /// Bytes of an encoded proof.
 pub const PROOF_LEN_MAX: usize = 1024;
 
+/// Bytes of the body of a lease.
+pub const LEASE_BODY_LEN_MAX: usize = 64;
+
+/// Bytes of an encoded proof of suite 2: place and path in the tree, two signatures, the key.
+#[cfg(feature = "hybrid")]
+pub const HYBRID_PROOF_LEN_MAX: usize = 6 * 1024;
+
 /// Bytes of an object without its body.
 pub const HEAD_LEN_MAX: usize = 144 + 2 + PROOF_LEN_MAX;
 

@@ -11,11 +11,13 @@
 //! has the byte table.
 
 mod header;
+#[cfg(feature = "hybrid")]
+pub mod hybrid;
 mod object;
 mod proof;
 pub mod tree;
 
-pub use header::{HEADER_LEN, Header, HeaderError, Kind, Role};
+pub use header::{HEADER_LEN, HYBRID_SUITE, Header, HeaderError, Kind, Role, SUITE};
 pub use object::{Object, ObjectError, UnverifiedObject, read_head, write_object};
 pub use proof::{
     BatchProof, Proof, VerifyError, sign_batch, sign_threshold, tree_preimage, verify_batch,

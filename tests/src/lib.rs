@@ -5,11 +5,13 @@
 
 pub mod bench;
 pub mod costs;
+pub mod device;
 pub mod dice;
 pub mod folders;
 pub mod home;
 pub mod memory;
 pub mod mutate;
+pub mod postgres;
 pub mod samples;
 pub mod seen;
 pub mod trace;

@@ -5,7 +5,7 @@ use protocol::crypto::ecdsa::SigningKey;
 use protocol::ids::{KeyId, ProductCode};
 use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::revocation::{Revocation, RevocationBody};
-use protocol::objects::root::{NextBody, Root, RootBody};
+use protocol::objects::root::{NextBody, Root, RootBody, RootError, RootKey};
 use protocol::objects::update::{ProductRange, UpdateOp, write_ops};
 use protocol::signed::{Header, Kind, Role, UnverifiedObject, sign_batch, sign_threshold};
 
@@ -38,6 +38,24 @@ pub const SCOPE: Scope = Scope {
 };
 
 impl Vendor {
+    /// The same firm under its next root, which names these keys for a role.
+    pub fn naming(&self, role: Role, names: &[RootKey]) -> Result<Vendor, RootError> {
+        let keys: Vec<_> = self.keys.iter().map(|(role, key)| (*role, copy(key))).collect();
+        let mut roles = self.root.body.roles.clone().into_vec();
+        let own = roles.iter_mut().find(|keys| keys.role == role).expect("a role of a root");
+        own.keys = List::new(names.to_vec()).expect("a few keys");
+        let roles = List::new(roles).expect("as many as before");
+        let body = RootBody { roles, ..self.root.body.clone() };
+        let body = NextBody { body, min_epoch: self.root.min_epoch };
+        let object = self.root.write_next(&body, (NOW_S, 0), &[self.key(Role::Root)], &[7; 32]);
+        let object = object.expect("a small root");
+        let root = self.root.verify_next(&read(&object))?;
+        let mut later_roots = self.later_roots.clone();
+        later_roots.push(object);
+        let (firm_key, root_object) = (self.firm_key, self.root_object.clone());
+        Ok(Vendor { keys, firm_key, root, root_object, later_roots })
+    }
+
     /// The same firm under its next root, with new keys for `roles`.
     pub fn rotated(&self, roles: &[Role], min_epoch: u32, dice: &mut Dice) -> Vendor {
         let keys: Vec<_> = self

@@ -1,9 +1,10 @@
 //! A vendor's private keys: in files under a passphrase, and in a token ([`crate::token`]).
 //!
 //! ```text
-//! STRGKEYS version[1] salt[16] nonce[12] sealed     version 2: records of 39 bytes and a tag
+//! STRGKEYS version[1] salt[16] nonce[12] sealed     versions 2, 3: records of 39 bytes and a tag
 //! record = kind[1] a[4] b[2] secret[32]             0 signing key (a = role), 1 firm key,
-//!                                                   2 item key (a = product, b = generation)
+//!                                                   2 item key (a = product, b = generation),
+//!                                                   3 seed of a key of suite 2 (a = role)
 //! ```
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use argon2::Argon2;
 use protocol::codec::Fixed;
 use protocol::crypto::aead;
 use protocol::crypto::ecdsa::{Sign, SigningKey};
+use protocol::crypto::hybrid::HybridKey;
 use protocol::crypto::{Random, RandomFailed};
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{Generation, KeyId, ProductCode, RootFp};
@@ -23,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::directory::{KEYS_FILE, STORE_FILE};
 use crate::fast::FastKey;
 use crate::files;
+use crate::hybrid::HeldHybrid;
 use crate::passphrase::Passphrase;
 use crate::store::StoreFile;
 use crate::token::Token;
@@ -31,6 +34,8 @@ use crate::{Result, Shown};
 
 const MAGIC: &[u8; 8] = b"STRGKEYS";
 const VERSION: u8 = 2;
+/// With a record of kind 3, which a reader of version 2 would take for damage.
+const HYBRID_VERSION: u8 = 3;
 const SEALED_LEN_MAX: usize = 16 * 1024;
 const RECORD_LEN: usize = 39;
 const TAG_LEN: usize = 16;
@@ -77,6 +82,8 @@ pub enum Home {
 #[derive(Default)]
 pub struct KeyRing {
     signing: Vec<Held>,
+    /// Those of suite 2: no token has any.
+    hybrids: Vec<HeldHybrid>,
     /// The token that holds the others.
     token: Option<Token>,
     /// Item keys are derived from it, where the token does not hold it.
@@ -124,8 +131,22 @@ impl KeyRing {
         Ok(public)
     }
 
+    /// Draws a key of suite 2, which the sealed file holds, and returns what a root says for it.
+    pub fn draw_hybrid(&mut self, role: Role) -> Result<[u8; 33]> {
+        let held = HeldHybrid::draw(role)?;
+        let public = held.public();
+        self.hybrids.push(held);
+        Ok(public)
+    }
+
+    pub(crate) fn hybrids(&self) -> &[HeldHybrid] {
+        &self.hybrids
+    }
+
     /// Takes the signing keys of another file in.
     pub fn borrow(&mut self, other: KeyRing) {
+        let foreign = |held| HeldHybrid { foreign: true, ..held };
+        self.hybrids.extend(other.hybrids.into_iter().map(foreign));
         self.signing.extend(other.signing.into_iter().map(|held| Held { foreign: true, ..held }));
     }
 
@@ -211,6 +232,7 @@ impl KeyRing {
     /// Keeps own signing keys that are still of use.
     pub fn retain(&mut self, wanted: impl Fn(&[u8; 33]) -> bool) {
         self.signing.retain(|held| wanted(&held.public()));
+        self.hybrids.retain(|held| wanted(&held.public()));
         if let Some(token) = &mut self.token {
             token.retain(wanted);
         }
@@ -224,31 +246,46 @@ impl KeyRing {
     /// Takes the keys of `role` that are in memory out of the ring, own ones and those of other
     /// files, and says how many were own.
     pub(crate) fn take_role(&mut self, root: &RootBody, role: Role) -> (KeyRing, usize) {
-        let holds = |held: &Held| root.keys(role).any(|point| point.0 == held.public());
-        let mut signing: Vec<Held> = self.signing.extract_if(.., |held| holds(held)).collect();
-        let own = signing.iter().filter(|held| !held.foreign).count();
+        let holds = |public: [u8; 33]| root.keys(role).any(|name| name.0 == public);
+        let mut signing: Vec<Held> =
+            self.signing.extract_if(.., |held| holds(held.public())).collect();
+        let mut hybrids: Vec<HeldHybrid> =
+            self.hybrids.extract_if(.., |held| holds(held.public())).collect();
+        let own = signing.iter().filter(|held| !held.foreign).count()
+            + hybrids.iter().filter(|held| !held.foreign).count();
         signing.sort_by_key(Held::public);
         signing.dedup_by_key(|held| held.public());
         signing.iter_mut().for_each(|held| held.foreign = false);
-        (KeyRing { signing, ..KeyRing::default() }, own)
+        hybrids.sort_by_key(HeldHybrid::public);
+        hybrids.dedup_by_key(|held| held.public());
+        hybrids.iter_mut().for_each(|held| held.foreign = false);
+        (KeyRing { signing, hybrids, ..KeyRing::default() }, own)
     }
 
     /// Ids of the keys in memory.
     pub fn ids(&self) -> Vec<KeyId> {
-        self.signing.iter().map(Held::id).collect()
+        let hybrids = self.hybrids.iter().map(|held| held.key.id());
+        self.signing.iter().map(Held::id).chain(hybrids).collect()
     }
 
     /// Takes the keys with these public halves out, for a file of its own each.
     pub fn split_off(&mut self, publics: &[[u8; 33]]) -> Vec<(KeyId, KeyRing)> {
         let out = self.signing.extract_if(.., |held| publics.contains(&held.public()));
-        out.map(|held| (held.id(), KeyRing { signing: vec![held], ..KeyRing::default() })).collect()
+        let alone = |held: Held| (held.id(), KeyRing { signing: vec![held], ..KeyRing::default() });
+        let mut all: Vec<_> = out.map(alone).collect();
+        let out = self.hybrids.extract_if(.., |held| publics.contains(&held.public()));
+        all.extend(
+            out.map(|held| (held.key.id(), KeyRing { hybrids: vec![held], ..KeyRing::default() })),
+        );
+        all
     }
 
     /// Writes what a vendor directory holds of them: the sealed file, where there is something to
     /// seal, and where the rest is.
     pub fn write_home(&mut self, dir: &Path, passphrase: &Passphrase) -> Result<()> {
         let path = dir.join(KEYS_FILE);
-        let own = self.signing.iter().any(|held| !held.foreign);
+        let own = self.signing.iter().any(|held| !held.foreign)
+            || self.hybrids.iter().any(|held| !held.foreign);
         if own || self.firm_key.is_some() || !self.items.is_empty() || path.exists() {
             self.write(&path, passphrase)?;
         }
@@ -262,7 +299,11 @@ impl KeyRing {
 
     /// Writes the keys that are not in a token, readable by their owner only.
     pub fn write(&self, path: &Path, passphrase: &Passphrase) -> Result<()> {
-        let mut sealed = Sealed { version: VERSION, salt: [0; 16], nonce: [0; 12], sealed: vec![] };
+        let version = match self.hybrids.iter().any(|held| !held.foreign) {
+            true => HYBRID_VERSION,
+            false => VERSION,
+        };
+        let mut sealed = Sealed { version, salt: [0; 16], nonce: [0; 12], sealed: vec![] };
         fill(&mut sealed.salt)?;
         fill(&mut sealed.nonce)?;
         let mut plain = self.to_records();
@@ -289,7 +330,7 @@ impl KeyRing {
 
     /// Their records, as a file seals them.
     pub(crate) fn to_records(&self) -> Zeroizing<Vec<u8>> {
-        let count = self.signing.len() + self.items.len() + 1;
+        let count = self.signing.len() + self.hybrids.len() + self.items.len() + 1;
         let mut out = Zeroizing::new(Vec::with_capacity(count * RECORD_LEN));
         let mut put = |kind: u8, a: u32, b: u16, secret: &[u8; 32]| {
             out.push(kind);
@@ -299,6 +340,9 @@ impl KeyRing {
         };
         for held in self.signing.iter().filter(|held| !held.foreign) {
             put(0, held.role as u32, 0, &held.key.to_secret_bytes());
+        }
+        for held in self.hybrids.iter().filter(|held| !held.foreign) {
+            put(3, held.role as u32, 0, held.key.seed());
         }
         if let Some(key) = &self.firm_key {
             put(1, 0, 0, key);
@@ -326,8 +370,12 @@ fn from_records(plain: &[u8]) -> Option<KeyRing> {
         let b = u16::from_be_bytes(record[5..7].try_into().ok()?);
         let secret = secret(&record[7..])?;
         match (record[0], b) {
+            (3, 0) => {
+                let key = HybridKey::from_seed(&secret).ok()?;
+                ring.hybrids.push(HeldHybrid::own(role_of(a)?, key));
+            }
             (0, 0) => {
-                let role = Role::ALL.into_iter().find(|role| *role as u32 == a)?;
+                let role = role_of(a)?;
                 ring.signing.push(Held::own(role, SigningKey::from_bytes(&secret).ok()?));
             }
             (1, 0) if a == 0 && ring.firm_key.is_none() => ring.firm_key = Some(secret),
@@ -336,6 +384,10 @@ fn from_records(plain: &[u8]) -> Option<KeyRing> {
         }
     }
     Some(ring)
+}
+
+fn role_of(number: u32) -> Option<Role> {
+    Role::ALL.into_iter().find(|role| *role as u32 == number)
 }
 
 /// Version 1 held one key each for root, licensing and protect, then the firm key.
@@ -357,7 +409,7 @@ fn secret(bytes: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     Some(secret)
 }
 
-fn missing(role: Role, found: usize, needed: usize) -> Shown {
+pub(crate) fn missing(role: Role, found: usize, needed: usize) -> Shown {
     let role = role_name(role);
     Shown::not_found(
         format!("{found} private keys of the role {role} are here, {needed} must sign"),
@@ -387,14 +439,14 @@ impl Sealed {
         let damaged = || Shown::from(ErrorCode::Malformed.failure());
         let (version, rest) =
             file.strip_prefix(MAGIC).and_then(<[u8]>::split_first).ok_or_else(damaged)?;
-        if *version > VERSION {
+        if *version > HYBRID_VERSION {
             return Err(ErrorCode::NewerVersion.with((*version).into(), 0).into());
         }
         let (salt, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (nonce, sealed) = rest.split_first_chunk().ok_or_else(damaged)?;
         let whole = match *version {
             1 => sealed.len() == 4 * 32 + TAG_LEN,
-            2 => (TAG_LEN..=SEALED_LEN_MAX).contains(&sealed.len()),
+            VERSION | HYBRID_VERSION => (TAG_LEN..=SEALED_LEN_MAX).contains(&sealed.len()),
             _ => false,
         };
         if !whole {
@@ -409,7 +461,11 @@ impl Sealed {
     }
 
     fn aad(&self) -> &'static [u8] {
-        if self.version == 1 { MAGIC } else { b"STRGKEYS\x02" }
+        match self.version {
+            1 => MAGIC,
+            VERSION => b"STRGKEYS\x02",
+            _ => b"STRGKEYS\x03",
+        }
     }
 }
 
@@ -483,8 +539,17 @@ mod tests {
             [&[kind][..], &a.to_be_bytes(), &b.to_be_bytes(), &[5; 32]].concat()
         };
         assert!(from_records(&record(0, 1, 0)).is_some());
+        assert!(from_records(&record(3, 1, 0)).is_some());
         let twice = [record(1, 0, 0), record(1, 0, 0)].concat();
-        for wrong in [record(0, 99, 0), record(0, 1, 1), record(1, 1, 0), record(3, 0, 0), twice] {
+        for wrong in [
+            record(0, 99, 0),
+            record(0, 1, 1),
+            record(1, 1, 0),
+            record(3, 99, 0),
+            record(3, 1, 1),
+            record(4, 0, 0),
+            twice,
+        ] {
             assert!(from_records(&wrong).is_none(), "{wrong:?}");
         }
         assert!(from_records(&record(0, 1, 0)[1..]).is_none());

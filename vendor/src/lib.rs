@@ -35,6 +35,7 @@ mod delegate;
 mod directory;
 mod fast;
 pub mod files;
+mod hybrid;
 pub mod issue;
 mod issuer;
 pub mod keys;

@@ -8,8 +8,8 @@ use protocol::errors::ErrorCode;
 use protocol::ids::{ContainerId, KeyId};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::revocation::{FirmwareRange, Revocation, RevocationBody};
-use protocol::objects::root::{NextBody, RoleKeys, Root, RootBody};
-use protocol::signed::{Kind, Role};
+use protocol::objects::root::{NextBody, RoleKeys, Root, RootBody, named_key};
+use protocol::signed::{HYBRID_SUITE, Kind, Role, SUITE};
 
 use crate::clock;
 use crate::directory::{DELEGATION_FILE, ROOT_FILE, ROOTS_DIR, TRUST_FILE, Vendor};
@@ -29,8 +29,10 @@ pub struct Rotation {
     pub threshold: u8,
     /// Last second of the new root; 0 = no end.
     pub until_s: u64,
-    /// Where the keys go.
+    /// Where the keys go. One of suite 2 goes into a file.
     pub home: Home,
+    /// 2: one key of suite 2 beside them, for what hosts alone verify.
+    pub suite: u8,
 }
 
 /// The next revocations.
@@ -50,10 +52,20 @@ impl Rotation {
         role: Role,
         keys: Option<u8>,
         threshold: Option<u8>,
+        suite: Option<u8>,
         (until_s, home): (u64, Home),
     ) -> Result<Self> {
         let now = root.body.role(role);
-        let keys = keys.or(now.map(|now| now.keys.len() as u8)).unwrap_or(1);
+        let points = |now: &RoleKeys| {
+            let suites = now.keys.iter().filter_map(named_key).map(|(suite, _)| suite);
+            suites.filter(|suite| *suite == SUITE).count() as u8
+        };
+        let suite = suite.unwrap_or_else(|| root.body.host_suite(role));
+        if suite != SUITE && role != Role::Licensing {
+            let why = "suite 2 is for the role licensing: others sign what containers verify";
+            return Err(Shown::usage(why, "Leave --suite out."));
+        }
+        let keys = keys.or(now.map(points)).unwrap_or(1);
         let threshold = threshold.or(now.map(|now| now.threshold.min(keys))).unwrap_or(1);
         let refused = |why: &str| Err(Shown::usage(why, "Change --keys or --threshold."));
         if keys == 0 || usize::from(keys) > protocol::limits::ROLE_KEYS_MAX {
@@ -65,7 +77,14 @@ impl Rotation {
         if !role.has_threshold() && threshold != 1 {
             return refused("one key signs for this role, so its threshold is 1");
         }
-        Ok(Rotation { role, keys, threshold, until_s, home })
+        Ok(Rotation { role, keys, threshold, until_s, home, suite })
+    }
+}
+
+impl Rotation {
+    /// Whether a new key goes into a sealed file.
+    pub fn seals(&self) -> bool {
+        self.home == Home::File || self.suite == HYBRID_SUITE
     }
 }
 
@@ -84,7 +103,10 @@ impl Vendor {
         keys.signers(&self.root.body, Role::Root)?;
         let drawn: Result<Vec<[u8; 33]>> =
             (0..rotation.keys).map(|_| keys.draw(rotation.role, rotation.home)).collect();
-        let drawn = drawn?;
+        let mut drawn = drawn?;
+        if rotation.suite == HYBRID_SUITE {
+            drawn.push(keys.draw_hybrid(rotation.role)?);
+        }
         let body = self.next_body(rotation, &drawn)?;
         let signers = both(keys.signers(&self.root.body, Role::Root)?, &keys, &body.body)?;
         let times = (clock::now_s(), rotation.until_s);
@@ -130,7 +152,10 @@ impl Vendor {
     }
 
     fn next_body(&self, rotation: &Rotation, drawn: &[[u8; 33]]) -> Result<NextBody> {
-        let points = List::new(drawn.iter().copied().map(Fixed).collect()).unwrap_or_default();
+        let points = List::new(drawn.iter().copied().map(Fixed).collect());
+        let points = points.ok_or_else(|| {
+            Shown::usage("more keys than a role may have", "Change --keys, or --suite.")
+        })?;
         let new = RoleKeys { role: rotation.role, threshold: rotation.threshold, keys: points };
         let mut roles = self.root.body.roles.clone().into_vec();
         roles.retain(|role| role.role != rotation.role);

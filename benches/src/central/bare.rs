@@ -9,6 +9,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
+    ParsedPublicKey,
+};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
@@ -39,6 +44,12 @@ struct Taken {
     product: u32,
 }
 
+impl Taken {
+    fn of(asked: &Checkout) -> Self {
+        Taken { session: asked.session, product: asked.product }
+    }
+}
+
 struct Waiting {
     license: i64,
     session: uuid::Uuid,
@@ -49,6 +60,39 @@ struct Waiting {
 struct App {
     licenses: Arc<HashMap<String, i64>>,
     queue: Sender<Waiting>,
+    signed: Option<Signed>,
+}
+
+/// A signature of P-256 as a request may bring one, and its key, parsed once.
+#[derive(Clone)]
+struct Signed {
+    key: Arc<ParsedPublicKey>,
+    signature: Vec<u8>,
+}
+
+/// As many bytes as a context has that is signed.
+const MESSAGE: [u8; 256] = [0x5a; 256];
+
+impl Signed {
+    fn new() -> Result<Self> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        let signature = pair.sign(&SystemRandom::new(), &MESSAGE)?.as_ref().to_vec();
+        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key())?;
+        Ok(Signed { key: Arc::new(key), signature })
+    }
+
+    fn verify(&self) -> std::result::Result<(), StatusCode> {
+        let verified = self.key.verify_sig(std::hint::black_box(&MESSAGE), &self.signature);
+        verified.map_err(|_| StatusCode::FORBIDDEN)
+    }
+}
+
+/// Seconds of one verification.
+pub(super) fn verification_s(times: usize) -> Result<f64> {
+    let signed = Signed::new()?;
+    let all =
+        || (0..times).try_for_each(|_| signed.verify().map_err(|code| code.to_string().into()));
+    Ok(cpu_s(all)? / times as f64)
 }
 
 pub(super) struct Server {
@@ -61,20 +105,37 @@ pub(super) struct Server {
 impl Server {
     /// A thread that commits what waits, behind the web framework.
     pub(super) fn start(licenses: usize) -> Result<Self> {
+        Self::over(licenses, None)
+    }
+
+    fn over(licenses: usize, signed: Option<Signed>) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let database = filled(dir.path(), licenses)?;
         let (queue, waiting) = channel();
         std::thread::spawn(move || write_all(database, &waiting));
         let names = (0..licenses).map(|number| (name(number), number as i64)).collect();
-        let app = App { licenses: Arc::new(names), queue };
+        let app = App { licenses: Arc::new(names), queue, signed };
         serve(Router::new().route("/v1/acme/seats", post(checkout)).with_state(app), licenses, dir)
+    }
+
+    /// The same, and each request brings a signature that is verified.
+    pub(super) fn verifying(licenses: usize) -> Result<Self> {
+        Self::over(licenses, Some(Signed::new()?))
+    }
+
+    /// The web framework alone, and that.
+    pub(super) fn verifying_echo() -> Result<Self> {
+        let signed = Signed::new()?;
+        let echo = move |Json(asked): Json<Checkout>| {
+            let taken = signed.verify().map(|()| Taken::of(&asked));
+            async move { taken.map(Json) }
+        };
+        serve(Router::new().route("/v1/acme/seats", post(echo)), 1, tempfile::tempdir()?)
     }
 
     /// The web framework alone: reads the request and answers.
     pub(super) fn echo() -> Result<Self> {
-        let echo = |Json(asked): Json<Checkout>| async move {
-            Json(Taken { session: asked.session, product: asked.product })
-        };
+        let echo = |Json(asked): Json<Checkout>| async move { Json(Taken::of(&asked)) };
         serve(Router::new().route("/v1/acme/seats", post(echo)), 1, tempfile::tempdir()?)
     }
 
@@ -101,6 +162,7 @@ async fn checkout(
     headers: HeaderMap,
     Json(asked): Json<Checkout>,
 ) -> std::result::Result<Json<Taken>, StatusCode> {
+    app.signed.as_ref().map_or(Ok(()), Signed::verify)?;
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let name = bearer.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
     let license = *app.licenses.get(name).ok_or(StatusCode::UNAUTHORIZED)?;
@@ -108,7 +170,7 @@ async fn checkout(
     let sent = app.queue.send(Waiting { license, session: asked.session, done });
     sent.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     match told.await {
-        Ok(true) => Ok(Json(Taken { session: asked.session, product: asked.product })),
+        Ok(true) => Ok(Json(Taken::of(&asked))),
         _ => Err(StatusCode::CONFLICT),
     }
 }

@@ -9,7 +9,7 @@ use license_central::api::{App, gateway};
 use license_central::clock::SystemClock;
 use license_central::domain::central::Central;
 use license_central::domain::env::{Env, SystemRandom};
-use license_central::domain::firm::{Firm, LocalSigner};
+use license_central::domain::firm::{Firm, Leaf, LocalSigner, Signer, Wanted};
 use license_central::domain::keys::Secret;
 use license_central::domain::records::Grant;
 use license_central::domain::refusal::Outcome;
@@ -18,9 +18,11 @@ use license_central::domain::work::Work;
 use license_central::place::ServerSecrets;
 use license_central::store::SqlStore;
 use protocol::objects::root::Mode;
+use protocol::signed::Role;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use vendor::{Passphrase, Vendor};
+use vendor::ledger::Issued;
+use vendor::{Home, Passphrase, Rotation, Shown, Vendor};
 
 use super::load;
 use crate::Result;
@@ -35,12 +37,16 @@ pub(super) struct Server {
     _dir: tempfile::TempDir,
 }
 
+/// Makes a firm in a folder.
+pub(super) type Found = fn(&Path) -> Result<Arc<Firm>>;
+
 impl Server {
-    pub(super) fn start(licenses: usize) -> Result<Self> {
+    /// With the firm that `found` makes.
+    pub(super) fn start(licenses: usize, found: Found) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let store = SqlStore::sqlite(&dir.path().join("central.db"))?;
         store.migrate()?;
-        let firms = BTreeMap::from([("acme".to_owned(), firm(&dir.path().join("acme"))?)]);
+        let firms = BTreeMap::from([("acme".to_owned(), found(&dir.path().join("acme"))?)]);
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let secret = Secret::new([7; 32]);
         let central = Arc::new(Central::new(Arc::new(store), clock, random, secret, firms));
@@ -79,10 +85,72 @@ fn sell(work: &mut Work<'_>, env: &Env<'_>, central: &Central) -> Outcome<Vec<St
     Ok(credentials)
 }
 
+/// A firm that signs leases under suite 1.
 pub(super) fn firm(dir: &Path) -> Result<Arc<Firm>> {
-    let vendor = Vendor::init(dir, "Acme", 1, Mode::Test, None, &Passphrase::empty())
-        .map_err(|error| format!("{error:?}"))?;
-    let keys = vendor.keys(&ServerSecrets::new(None)).map_err(|error| format!("{error:?}"))?;
-    let signer = Box::new(LocalSigner::new(vendor.trust.clone(), keys));
-    Ok(Arc::new(Firm { trust: vendor.trust, signer }))
+    let (vendor, signer) = with_signer(dir)?;
+    Ok(firm_of(vendor, Box::new(signer)))
+}
+
+/// A vendor, and who signs for it.
+pub(super) fn with_signer(dir: &Path) -> Result<(Vendor, LocalSigner)> {
+    let vendor = init(dir)?;
+    let signer = signer(&vendor)?;
+    Ok((vendor, signer))
+}
+
+/// One that signs them under suite 2: P-256 and ML-DSA-65.
+pub(super) fn hybrid_firm(dir: &Path) -> Result<Arc<Firm>> {
+    let vendor = hybrid(dir)?;
+    let signer = Box::new(signer(&vendor)?);
+    Ok(firm_of(vendor, signer))
+}
+
+/// The same with a signature of its own for each lease.
+pub(super) fn each_firm(dir: &Path) -> Result<Arc<Firm>> {
+    let vendor = hybrid(dir)?;
+    let signer = Box::new(Each(signer(&vendor)?));
+    Ok(firm_of(vendor, signer))
+}
+
+pub(super) fn firm_of(vendor: Vendor, signer: Box<dyn Signer>) -> Arc<Firm> {
+    Arc::new(Firm { trust: vendor.trust, signer })
+}
+
+fn init(dir: &Path) -> Result<Vendor> {
+    Vendor::init(dir, "Acme", 1, Mode::Test, None, &Passphrase::empty()).map_err(told)
+}
+
+fn hybrid(dir: &Path) -> Result<Vendor> {
+    let vendor = init(dir)?;
+    let home = (0, Home::File);
+    let rotation = Rotation::of(&vendor.root, Role::Licensing, None, None, Some(2), home);
+    let keys = vendor.keys(&ServerSecrets::new(None)).map_err(told)?;
+    vendor.rotate(&rotation.map_err(told)?, keys, &Passphrase::empty(), None).map_err(told)
+}
+
+fn signer(vendor: &Vendor) -> Result<LocalSigner> {
+    let keys = vendor.keys(&ServerSecrets::new(None)).map_err(told)?;
+    Ok(LocalSigner::new(vendor.trust.clone(), keys))
+}
+
+pub(super) fn told(error: Shown) -> Box<dyn std::error::Error> {
+    format!("{error:?}").into()
+}
+
+/// A signer that shares no signature among the leases of a commit.
+struct Each(LocalSigner);
+
+impl Signer for Each {
+    fn draft(&self, wanted: &Wanted<'_>) -> std::result::Result<(Leaf, Issued), Shown> {
+        self.0.draft(wanted)
+    }
+
+    fn sign(&self, leaves: &[Leaf]) -> std::result::Result<Vec<Vec<u8>>, Shown> {
+        self.0.sign(leaves)
+    }
+
+    fn sign_leases(&self, leases: Vec<Leaf>) -> std::result::Result<Vec<Vec<u8>>, Shown> {
+        let alone = |lease| self.0.sign_leases(vec![lease]).map(|mut signed| signed.remove(0));
+        leases.into_iter().map(alone).collect()
+    }
 }

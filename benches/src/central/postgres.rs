@@ -77,13 +77,13 @@ const SINGLE: &str = "WITH counted AS (UPDATE bare_counter SET in_use = in_use +
     INSERT INTO bare_lease (counter, high, low) SELECT id, $2, $3 FROM counted";
 
 /// The narrow tables behind the database's own client.
-struct Bare {
+pub(super) struct Bare {
     clients: Vec<Client>,
     next: AtomicUsize,
 }
 
 impl Bare {
-    async fn connect(url: &str) -> Result<Self> {
+    pub(super) async fn connect(url: &str) -> Result<Self> {
         let mut clients = Vec::new();
         for _ in 0..16 {
             let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
@@ -113,7 +113,7 @@ impl Bare {
     }
 
     /// Seconds of one checkout in sets of 64, over two connections.
-    fn sets(&self, runtime: &Runtime) -> Result<f64> {
+    pub(super) fn sets(&self, runtime: &Runtime) -> Result<f64> {
         let work = |client| async move {
             let client: &Client = client;
             let set = client.prepare(SET).await?;
@@ -170,7 +170,7 @@ impl Bare {
 }
 
 /// A PostgreSQL of its own on a Unix socket, run by an ordinary user: it refuses root.
-struct Server {
+pub(super) struct Server {
     dir: tempfile::TempDir,
 }
 
@@ -180,7 +180,7 @@ const NOBODY: u32 = 65534;
 const BIN: &str = "/usr/lib/postgresql/15/bin";
 
 impl Server {
-    fn start() -> Result<Self> {
+    pub(super) fn start() -> Result<Self> {
         let server = Server { dir: tempfile::tempdir()? };
         std::os::unix::fs::chown(server.dir.path(), Some(NOBODY), Some(NOBODY))?;
         let init = ["-A", "trust", "-U", "strongroom", "-E", "UTF8", "--locale=C", "--no-sync"];
@@ -192,7 +192,7 @@ impl Server {
         Ok(server)
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("postgres://strongroom@localhost/postgres?host={}", self.dir.path().display())
     }
 

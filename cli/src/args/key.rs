@@ -53,6 +53,10 @@ pub(crate) struct RotateArgs {
     /// How many of them must sign (root, revocation, recovery)
     #[arg(long, value_name = "M")]
     pub(crate) threshold: Option<u8>,
+    /// Suite of what the role signs for hosts alone: 2 adds a key with ML-DSA-65 (licensing); as it
+    /// is if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) suite: Option<u8>,
     /// Last moment of the new root, for who knows the time
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,

@@ -2,6 +2,7 @@
 
 mod answers;
 mod data;
+mod lease;
 mod log;
 
 use container::Container;
@@ -27,6 +28,7 @@ pub(super) fn run(command: &LicenseCommand, args: &Args, output: &Output) -> Res
         }
         LicenseCommand::Data(command) => data::run(command, args, output),
         LicenseCommand::Log(command) => log::run(command, args, output),
+        LicenseCommand::Lease { file, trust } => lease::run(file, trust, output),
         LicenseCommand::Encrypt(command) => answers::encrypt(command, args, output),
         LicenseCommand::Decrypt(command) => answers::decrypt(command, args, output),
         LicenseCommand::Prove(command) => answers::prove(command, args, output),

@@ -232,4 +232,6 @@ impl Fate {
 }
 
 #[cfg(test)]
+mod renewals;
+#[cfg(test)]
 mod tests;

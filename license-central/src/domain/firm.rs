@@ -10,7 +10,7 @@ use protocol::objects::file::FileKind;
 use protocol::objects::root::Mode;
 use protocol::objects::statement::{ContextBody, next_state_hash};
 use protocol::objects::update::UpdateOp;
-use protocol::signed::{Header, Kind, UnverifiedObject, write_object};
+use protocol::signed::{Header, UnverifiedObject};
 use serde::{Deserialize, Serialize};
 use vendor::issue::{Change, Draft};
 use vendor::ledger::{Issued, Point};
@@ -253,15 +253,9 @@ impl Signer for LocalSigner {
     }
 
     fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
-        let mut headers: Vec<Header> = leases.iter().map(|lease| lease.header).collect();
-        if headers.iter().any(|header| header.kind != Kind::Lease) {
-            return Err(ErrorCode::SignerRefused.failure().into());
-        }
         let held = self.held();
-        let key = Issuer::of(&held.trust)?.key(&held.keys)?;
-        let proofs = held.keys.sign_batch(&mut headers, key)?;
-        let signed = headers.iter().zip(&proofs).zip(&leases);
-        Ok(signed.map(|((header, proof), one)| write_object(header, proof, &one.body)).collect())
+        let leases: Vec<_> = leases.iter().map(|one| (one.header, &one.body[..])).collect();
+        Issuer::of(&held.trust)?.sign_leases(&leases, &held.keys)
     }
 
     fn trusted(&self) -> Result<Option<TrustMark>, Shown> {

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 mod seats;
 
-use super::postgres::Postgres;
 use super::tables::{self, ANSWER, CUSTOMER, TICKET};
 use super::*;
+use strongroom_tests::postgres::Postgres;
 
 const A: &str = "firm-a";
 const B: &str = "firm-b";

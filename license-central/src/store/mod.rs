@@ -12,11 +12,6 @@ pub mod tables;
 
 #[cfg(test)]
 mod contract;
-#[cfg(test)]
-mod postgres;
-
-#[cfg(test)]
-pub(crate) use postgres::Postgres;
 
 use seats::{Counter, Seat, SeatChanges, SeatKey};
 

@@ -19,11 +19,11 @@ use license_central::store::{SqlStore, StoreError};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::postgres::Postgres;
 use crate::server::{Got, Server, Setup};
 use disk::Disk;
 use rows::{Known, Rows};
 use scenes::{Again, Scene};
+use strongroom_tests::postgres::Postgres;
 
 /// The time at which the test began, so that nothing lapses meanwhile.
 #[derive(Clone, Copy)]

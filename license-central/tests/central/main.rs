@@ -5,11 +5,12 @@ mod audit;
 mod chains;
 mod dongle;
 mod faults;
+mod instances;
+mod killed;
 mod lists;
+mod load;
 mod many;
 mod place;
-#[path = "../../src/store/postgres.rs"]
-mod postgres;
 mod process;
 mod put_back;
 mod raw;

@@ -24,6 +24,12 @@ pub(crate) struct Running {
     addresses: Value,
 }
 
+/// A signer that no server started. It ends when it is dropped.
+pub(crate) struct Signing {
+    child: Child,
+    socket: String,
+}
+
 /// What a server said until it ended.
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -41,10 +47,15 @@ fn program() -> Command {
 impl Place {
     /// A new one, in test mode.
     pub(crate) fn init() -> Self {
+        Place::init_on(&[])
+    }
+
+    /// The same, with a database that is named.
+    pub(crate) fn init_on(database: &[&str]) -> Self {
         let place = Place { dir: tempfile::tempdir().expect("a folder") };
         let mut command = program();
         command.args(["init", "--vendor", "acme", "--name", "Acme", "--test", "--data"]);
-        let done = command.arg(place.data()).output().expect("it runs");
+        let done = command.arg(place.data()).args(database).output().expect("it runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         place
     }
@@ -62,6 +73,26 @@ impl Place {
     /// A file of it, without blanks around.
     pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.data().join(name)).expect("text").trim().to_owned()
+    }
+
+    /// Records and journal agree.
+    pub(crate) fn check(&self, database: &[&str]) {
+        let mut command = program();
+        let done = command.arg("check").arg("--data").arg(self.data()).args(database).output();
+        let done = done.expect("it runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    }
+
+    /// Starts a signer for several servers.
+    pub(crate) fn signer(&self) -> Signing {
+        let mut command = program();
+        command.args(["signer", "--json", "--data"]).arg(self.data());
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
+        let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+        let socket = said["data"]["socket"].as_str().expect("a socket").to_owned();
+        Signing { child, socket }
     }
 
     fn serve(&self, args: &[&str]) -> Command {
@@ -117,6 +148,16 @@ impl Running {
         url.split_once("://").expect("an address").1.parse().expect("an address")
     }
 
+    /// Processes that it started.
+    pub(crate) fn child_ids(&self) -> Vec<i32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        let children = tasks.flatten().flat_map(|task| {
+            let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
+        });
+        children.collect()
+    }
+
     /// Ends it as an administrator does; what it said.
     pub(crate) fn end(mut self) -> Said {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("its id");
@@ -127,6 +168,21 @@ impl Running {
         text.push_str(&log.join().expect("no panic"));
         let code = self.child.wait().expect("its end").code();
         Said { code, text: format!("{}\n{text}", self.addresses) }
+    }
+}
+
+impl Signing {
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> String {
+        self.socket.clone()
+    }
+}
+
+impl Drop for Signing {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

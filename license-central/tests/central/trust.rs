@@ -47,7 +47,8 @@ impl Copies {
 /// Gives a role a new key.
 pub(crate) fn rotated(vendor: Vendor, role: Role) -> Vendor {
     let keys = vendor.keys(&NoSecrets).expect("its own keys");
-    let rotation = Rotation::of(&vendor.root, role, None, None, (0, Home::File)).expect("one key");
+    let rotation =
+        Rotation::of(&vendor.root, role, None, None, None, (0, Home::File)).expect("one key");
     vendor.rotate(&rotation, keys, &Passphrase::empty(), None).expect("the next root")
 }
 

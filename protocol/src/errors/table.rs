@@ -395,6 +395,10 @@ macro_rules! all_rows {
         "the proof of the user's key does not hold",
         "the key file was changed",
         "Name the right key file.";
+    SuiteForHosts = 0x041A, Message, Denied,
+        "this was signed under suite {a}, which hosts verify and containers do not",
+        "the vendor signed it with a key for leases, or somebody changed it on its way",
+        "Ask the vendor for an update that was signed under suite 1.";
     // updates: whom a vendor trusts
     RootOld = 0x0420, Message, Conflict,
         "the container knows the vendor's root of version {a}; this one has version {b}",

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::errors::{ErrorCode, Failure};
 use crate::ids::RootFp;
-use crate::signed::{HeaderError, ObjectError, UnverifiedObject};
+use crate::signed::{HYBRID_SUITE, HeaderError, ObjectError, UnverifiedObject};
 
 /// The first bytes of every file.
 pub const MAGIC: &[u8; 8] = b"STRGROOM";
@@ -177,6 +177,9 @@ pub fn finish(rest: &[u8]) -> Result<(), Failure> {
 /// The number for an object that could not be read.
 pub fn object_failure(error: ObjectError) -> Failure {
     match error {
+        ObjectError::Header(HeaderError::Suite(HYBRID_SUITE)) => {
+            ErrorCode::SuiteForHosts.with(HYBRID_SUITE.into(), 0)
+        }
         ObjectError::Header(HeaderError::Suite(version)) => {
             ErrorCode::NewerVersion.with(version.into(), 0)
         }

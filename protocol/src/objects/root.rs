@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError, Fixed, List, Text};
 use crate::crypto::ecdsa::{Sign, VerifyingKey};
+use crate::crypto::hash::sha256;
 use crate::ids::{FirmCode, KeyId, RootFp};
 use crate::limits::{
     FIRM_NAME_LEN_MAX, ROLE_KEYS_MAX, ROLES_MAX, ROOT_BODY_LEN_MAX, ROOT_KEYS_MAX,
 };
 use crate::signed::{
-    Header, Kind, ObjectError, Proof, Role, UnverifiedObject, VerifyError, sign_threshold,
-    verify_threshold, write_object,
+    HYBRID_SUITE, Header, Kind, ObjectError, Proof, Role, SUITE, UnverifiedObject, VerifyError,
+    sign_threshold, verify_threshold, write_object,
 };
 
 /// Whether a firm plays or sells. A test firm's licenses go into simulated containers only, a live
@@ -37,8 +38,32 @@ pub struct RoleKeys {
     pub role: Role,
     /// How many distinct keys must sign. 1 for roles that sign trees ([`Role::has_threshold`]).
     pub threshold: u8,
-    /// Compressed SEC 1 points, 33 bytes each.
-    pub keys: List<Fixed<33>, ROLE_KEYS_MAX>,
+    /// Compressed SEC 1 points, or hashes of hybrid keys.
+    pub keys: List<RootKey, ROLE_KEYS_MAX>,
+}
+
+/// What a root says for a key: a compressed point of P-256 (suite 1), or [`HYBRID_NAME`] and the
+/// SHA-256 of a key of suite 2. So the trusted root fixes the suite of each key.
+pub type RootKey = Fixed<33>;
+
+/// Begins the name of a key of suite 2. Points begin with 2 or 3.
+pub const HYBRID_NAME: u8 = 0x12;
+
+/// The name of a key of suite 2.
+pub fn hybrid_name(public: &[u8]) -> RootKey {
+    let mut name = [HYBRID_NAME; 33];
+    name[1..].copy_from_slice(&sha256(public));
+    Fixed(name)
+}
+
+/// The suite of the key that `name` stands for, and its id.
+pub fn named_key(name: &RootKey) -> Option<(u8, KeyId)> {
+    match name.0 {
+        [HYBRID_NAME, a, b, c, d, e, f, g, h, ..] => {
+            Some((HYBRID_SUITE, KeyId::new([a, b, c, d, e, f, g, h])))
+        }
+        point => VerifyingKey::from_bytes(&point).ok().map(|key| (SUITE, key.id())),
+    }
 }
 
 /// The body of a root v1, and the beginning of every later one.
@@ -164,7 +189,7 @@ impl Root {
     }
 
     /// Keys that hold `role`.
-    pub fn keys(&self, role: Role) -> impl Iterator<Item = &Fixed<33>> {
+    pub fn keys(&self, role: Role) -> impl Iterator<Item = &RootKey> {
         self.body.keys(role)
     }
 
@@ -220,6 +245,13 @@ impl RootBody {
     /// The key of `role` that `key_id` names.
     pub fn key(&self, role: Role, key_id: KeyId) -> Option<VerifyingKey> {
         self.verifying_keys(role).find(|key| key.id() == key_id)
+    }
+
+    /// The suite of what `role` signs for hosts alone: 2 as soon as it has a key of suite 2, and
+    /// then no other counts.
+    pub fn host_suite(&self, role: Role) -> u8 {
+        let is_hybrid = |name: &RootKey| name.0[0] == HYBRID_NAME;
+        if self.keys(role).any(is_hybrid) { HYBRID_SUITE } else { SUITE }
     }
 
     /// Checks that the threshold of `role`, the one of the header's kind, signed the header.
@@ -291,8 +323,17 @@ impl RoleKeys {
         if !distinct {
             return Err("a key is listed twice");
         }
-        if self.keys.iter().any(|key| VerifyingKey::from_bytes(&key.0).is_err()) {
+        let suites = || self.keys.iter().map(|name| named_key(name).map(|(suite, _)| suite));
+        if suites().any(|suite| suite.is_none()) {
             return Err("a key that is no point of the curve");
+        }
+        let hybrid = suites().any(|suite| suite == Some(HYBRID_SUITE));
+        // Other roles sign what containers verify, and nothing else.
+        if hybrid && self.role != Role::Licensing {
+            return Err("a key of suite 2 for a role other than licensing");
+        }
+        if hybrid && !suites().any(|suite| suite == Some(SUITE)) {
+            return Err("no key that containers verify beside those of suite 2");
         }
         Ok(())
     }

@@ -9,7 +9,11 @@ use crate::ids::{KeyId, RootFp};
 pub const HEADER_LEN: usize = 144;
 
 /// The suite that version byte 1 names: P-256, SHA-256, AES-256-GCM, postcard.
-pub(super) const SUITE: u8 = 1;
+pub const SUITE: u8 = 1;
+
+/// The suite that version byte 2 names: suite 1, and over a tree ML-DSA-65 beside P-256. Hosts
+/// verify it, containers do not.
+pub const HYBRID_SUITE: u8 = 2;
 
 /// What an object is. The number stands in the header; the label starts the preimage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -208,8 +212,8 @@ pub enum HeaderError {
     /// Fewer bytes than a header has.
     #[cfg_attr(feature = "std", error("cut short inside the header"))]
     Short,
-    /// A suite of a newer version.
-    #[cfg_attr(feature = "std", error("suite {0} is not known to this version"))]
+    /// Another suite than the one that is read: of a newer version, or the one for hosts.
+    #[cfg_attr(feature = "std", error("suite {0} is not taken here"))]
     Suite(u8),
     /// A kind or role of a newer version.
     #[cfg_attr(feature = "std", error("kind {kind} with role {role} is not known to this version"))]
@@ -246,9 +250,13 @@ impl Header {
 
     /// The 144 bytes.
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        self.to_bytes_in(SUITE)
+    }
+
+    pub(super) fn to_bytes_in(self, suite: u8) -> [u8; HEADER_LEN] {
         let mut out = [0; HEADER_LEN];
         let mut writer = Writer { out: &mut out, at: 0 };
-        writer.put(&[SUITE, self.kind as u8, self.role as u8, 0]);
+        writer.put(&[suite, self.kind as u8, self.role as u8, 0]);
         writer.put(self.root_fp.bytes());
         writer.put(self.key_id.bytes());
         writer.put(&self.target);
@@ -264,11 +272,17 @@ impl Header {
 
     /// Reads a header from the front of `bytes`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeaderError> {
+        Header::from_bytes_in(SUITE, bytes)
+    }
+
+    /// The same, of an object of one suite: the reader has it from the trusted key, and takes no
+    /// other.
+    pub(super) fn from_bytes_in(wanted: u8, bytes: &[u8]) -> Result<Self, HeaderError> {
         let bytes: &[u8; HEADER_LEN] =
             bytes.get(..HEADER_LEN).and_then(|b| b.try_into().ok()).ok_or(HeaderError::Short)?;
         let mut reader = Reader { bytes, at: 0 };
         let [suite, kind, role, reserved] = reader.take();
-        if suite != SUITE {
+        if suite != wanted {
             return Err(HeaderError::Suite(suite));
         }
         let (Some(kind), Some(role)) = (Kind::from_byte(kind), Role::from_byte(role)) else {
@@ -295,12 +309,16 @@ impl Header {
 
     /// What is signed, or hashed into a tree: label, 0, length of the header, header.
     pub fn preimage(&self) -> Vec<u8> {
+        self.preimage_in(SUITE)
+    }
+
+    pub(super) fn preimage_in(&self, suite: u8) -> Vec<u8> {
         let label = self.kind.label();
         let mut out = Vec::with_capacity(label.len() + 5 + HEADER_LEN);
         out.extend_from_slice(label);
         out.push(0);
         out.extend_from_slice(&(HEADER_LEN as u32).to_be_bytes());
-        out.extend_from_slice(&self.to_bytes());
+        out.extend_from_slice(&self.to_bytes_in(suite));
         out
     }
 

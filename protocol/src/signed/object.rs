@@ -72,11 +72,7 @@ impl<'a> UnverifiedObject<'a> {
     /// The body may have at most `body_len_max` bytes.
     pub fn read(bytes: &'a [u8], body_len_max: usize) -> Result<(Self, &'a [u8]), ObjectError> {
         let (header, proof, rest) = read_head(bytes)?;
-        let body_len = header.body_len as usize;
-        if body_len > body_len_max {
-            return Err(ObjectError::BodyLen { len: body_len, max: body_len_max });
-        }
-        let (body, rest) = take(rest, body_len)?;
+        let (body, rest) = header.take_body(rest, body_len_max)?;
         Ok((UnverifiedObject { header, proof, body }, rest))
     }
 
@@ -111,11 +107,28 @@ impl<'a> UnverifiedObject<'a> {
 
     /// The object, once a proof over the header held; the body's hash is compared here.
     pub(crate) fn checked(&self) -> Result<Object<'a>, ObjectError> {
-        let same: bool = sha256(self.body).ct_eq(&self.header.body_hash).into();
-        if !same {
-            return Err(ObjectError::BodyHash);
+        check_body(&self.header, self.body)
+    }
+}
+
+/// The object, if the body is the one that the header names.
+pub(super) fn check_body<'a>(header: &Header, body: &'a [u8]) -> Result<Object<'a>, ObjectError> {
+    let same: bool = sha256(body).ct_eq(&header.body_hash).into();
+    if same { Ok(Object { header: *header, body }) } else { Err(ObjectError::BodyHash) }
+}
+
+impl Header {
+    /// The body behind a proof, and what follows.
+    pub(super) fn take_body<'a>(
+        &self,
+        rest: &'a [u8],
+        body_len_max: usize,
+    ) -> Result<(&'a [u8], &'a [u8]), ObjectError> {
+        let len = self.body_len as usize;
+        if len > body_len_max {
+            return Err(ObjectError::BodyLen { len, max: body_len_max });
         }
-        Ok(Object { header: self.header, body: self.body })
+        take(rest, len)
     }
 }
 
@@ -123,11 +136,16 @@ impl<'a> UnverifiedObject<'a> {
 /// update whose body comes later, in chunks.
 pub fn read_head(bytes: &[u8]) -> Result<(Header, Proof, &[u8]), ObjectError> {
     let header = Header::from_bytes(bytes).map_err(ObjectError::Header)?;
-    let (len, rest) = take(&bytes[HEADER_LEN..], 2)?;
-    let proof_len = usize::from(u16::from_be_bytes([len[0], len[1]]));
-    let (proof, rest) = take(rest, proof_len)?;
+    let (proof, rest) = split(bytes)?;
     let proof = codec::decode(proof, PROOF_LEN_MAX).map_err(ObjectError::Proof)?;
     Ok((header, proof, rest))
+}
+
+/// The proof behind the header that `bytes` begin with, and what follows.
+pub(super) fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), ObjectError> {
+    let (_, rest) = take(bytes, HEADER_LEN)?;
+    let (len, rest) = take(rest, 2)?;
+    take(rest, usize::from(u16::from_be_bytes([len[0], len[1]])))
 }
 
 fn take(bytes: &[u8], len: usize) -> Result<(&[u8], &[u8]), ObjectError> {
@@ -138,12 +156,16 @@ fn take(bytes: &[u8], len: usize) -> Result<(&[u8], &[u8]), ObjectError> {
 
 /// The bytes of an object.
 pub fn write_object(header: &Header, proof: &Proof, body: &[u8]) -> Vec<u8> {
-    let proof = codec::encode(proof);
+    frame(&header.to_bytes(), &codec::encode(proof), body)
+}
+
+/// A header, the length of its proof, the proof and the body. A proof is at most 64 KiB by its
+/// types.
+pub(super) fn frame(header: &[u8; HEADER_LEN], proof: &[u8], body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_LEN + 2 + proof.len() + body.len());
-    out.extend_from_slice(&header.to_bytes());
-    // A proof is at most PROOF_LEN_MAX bytes by its types.
+    out.extend_from_slice(header);
     out.extend_from_slice(&(proof.len() as u16).to_be_bytes());
-    out.extend_from_slice(&proof);
+    out.extend_from_slice(proof);
     out.extend_from_slice(body);
     out
 }

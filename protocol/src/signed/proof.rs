@@ -66,12 +66,21 @@ pub enum VerifyError {
 /// What a role's key signs for a tree: label, 0, length, then suite, role, zero bytes, firm, key,
 /// size, root hash. A key that signs trees signs nothing else, not even for a tree of one leaf.
 pub fn tree_preimage(header: &Header, tree_size: u32, root_hash: &tree::Hash) -> Vec<u8> {
+    tree_preimage_in(SUITE, header, tree_size, root_hash)
+}
+
+pub(super) fn tree_preimage_in(
+    suite: u8,
+    header: &Header,
+    tree_size: u32,
+    root_hash: &tree::Hash,
+) -> Vec<u8> {
     const FIELDS_LEN: u32 = 4 + 16 + 8 + 4 + 32;
     let mut out = Vec::with_capacity(tree::LABEL.len() + 5 + FIELDS_LEN as usize);
     out.extend_from_slice(tree::LABEL);
     out.push(0);
     out.extend_from_slice(&FIELDS_LEN.to_be_bytes());
-    out.extend_from_slice(&[SUITE, header.role as u8, 0, 0]);
+    out.extend_from_slice(&[suite, header.role as u8, 0, 0]);
     out.extend_from_slice(header.root_fp.bytes());
     out.extend_from_slice(header.key_id.bytes());
     out.extend_from_slice(&tree_size.to_be_bytes());
@@ -87,25 +96,48 @@ pub fn sign_batch(
     key: &(impl Sign + ?Sized),
     entropy: &[u8; 32],
 ) -> Option<Vec<Proof>> {
+    let planted = plant(SUITE, headers, key.verifying_key().id())?;
+    let signature = Fixed(ecdsa::sign(key, &planted.preimage, entropy).ok()?);
+    let proof = |Place { tree_size, index, path }| {
+        Proof::Batch(BatchProof { tree_size, index, path, signature })
+    };
+    Some(planted.places.into_iter().map(proof).collect())
+}
+
+/// A tree that waits for its signature.
+pub(super) struct Planted {
+    /// What is signed.
+    pub(super) preimage: Vec<u8>,
+    /// Where the leaves are, in their order.
+    pub(super) places: Vec<Place>,
+}
+
+/// Where a leaf is in its tree.
+pub(super) struct Place {
+    pub(super) tree_size: u32,
+    pub(super) index: u32,
+    pub(super) path: List<Fixed<32>, TREE_DEPTH_MAX>,
+}
+
+/// Makes the tree of `headers` in a suite, and sets their key id.
+pub(super) fn plant(suite: u8, headers: &mut [Header], key_id: KeyId) -> Option<Planted> {
     let first = *headers.first()?;
-    let key_id = key.verifying_key().id();
     let alike = |header: &Header| header.role == first.role && header.root_fp == first.root_fp;
     if !headers.iter().all(alike) || headers.len() > 1 << TREE_DEPTH_MAX {
         return None;
     }
     headers.iter_mut().for_each(|header| header.key_id = key_id);
     let leaves: Vec<tree::Hash> =
-        headers.iter().map(|header| tree::leaf_hash(&header.preimage())).collect();
+        headers.iter().map(|header| tree::leaf_hash(&header.preimage_in(suite))).collect();
     let (root, paths) = tree::build(&leaves)?;
     let tree_size = u32::try_from(headers.len()).ok()?;
-    let preimage = tree_preimage(&headers[0], tree_size, &root);
-    let signature = Fixed(ecdsa::sign(key, &preimage, entropy).ok()?);
-    let proof = |(index, path): (usize, Vec<tree::Hash>)| {
+    let preimage = tree_preimage_in(suite, &headers[0], tree_size, &root);
+    let place = |(index, path): (usize, Vec<tree::Hash>)| {
         let path = List::new(path.into_iter().map(Fixed).collect())?;
-        let index = u32::try_from(index).ok()?;
-        Some(Proof::Batch(BatchProof { tree_size, index, path, signature }))
+        Some(Place { tree_size, index: u32::try_from(index).ok()?, path })
     };
-    paths.into_iter().enumerate().map(proof).collect()
+    let places = paths.into_iter().enumerate().map(place).collect::<Option<_>>()?;
+    Some(Planted { preimage, places })
 }
 
 /// Checks that `header` lies in a tree signed by `key`. The key comes from a trusted root, with its
@@ -123,12 +155,21 @@ pub fn verify_batch(
     if header.key_id != key.id() {
         return Err(VerifyError::OtherKey);
     }
-    let path: Vec<tree::Hash> = batch.path.iter().map(|hash| hash.0).collect();
-    let leaf = tree::leaf_hash(&header.preimage());
-    let root =
-        tree::root_from_path(leaf, batch.index, batch.tree_size, &path).ok_or(VerifyError::Path)?;
-    ecdsa::verify(key, &tree_preimage(header, batch.tree_size, &root), &batch.signature.0)
-        .map_err(|_| VerifyError::Signature)
+    let signed = signed_tree(SUITE, header, (batch.tree_size, batch.index), &batch.path)?;
+    ecdsa::verify(key, &signed, &batch.signature.0).map_err(|_| VerifyError::Signature)
+}
+
+/// What was signed if `header` has this place (size of the tree, index) and path.
+pub(super) fn signed_tree(
+    suite: u8,
+    header: &Header,
+    (tree_size, index): (u32, u32),
+    path: &[Fixed<32>],
+) -> Result<Vec<u8>, VerifyError> {
+    let path: Vec<tree::Hash> = path.iter().map(|hash| hash.0).collect();
+    let leaf = tree::leaf_hash(&header.preimage_in(suite));
+    let root = tree::root_from_path(leaf, index, tree_size, &path).ok_or(VerifyError::Path)?;
+    Ok(tree_preimage_in(suite, header, tree_size, &root))
 }
 
 /// Checks a container's own signature over `header`.

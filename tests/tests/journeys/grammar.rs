@@ -62,6 +62,7 @@ fn world() -> World {
     world.plug("usb", "rtc");
     fs::write(world.path("plain"), "what is protected").expect("room");
     fs::write(world.path("pin"), "1234").expect("room");
+    fs::write(world.path("lease"), crate::leases::lease(&world, "acme")).expect("room");
     fs::write(world.path("customers.csv"), "name,reference\nAnna,C1\n").expect("room");
     fs::write(world.path("orders.csv"), "number,sku\n5000,ED-1\n").expect("room");
     fs::create_dir_all(world.path("home")).expect("a folder");
@@ -294,6 +295,7 @@ const DRY: &[(&str, Dry)] = &[
     ("license show", Without("reads")),
     ("license why", Without("reads")),
     ("license data", Run("7 user --write plain")),
+    ("license lease", Without("reads")),
     ("license log", Run("-o log")),
     ("vendor log", Run("log --vendor acme -o ack")),
     ("vendor key split", Run("--vendor acme --role log --shares 2 --threshold 2 --out kept --yes")),

@@ -18,6 +18,7 @@ mod entries;
 mod first_run;
 mod grammar;
 mod key_stores;
+mod leases;
 mod live;
 mod malformed;
 mod options;

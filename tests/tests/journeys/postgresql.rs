@@ -1,15 +1,12 @@
 //! The flows of License Central once more, over PostgreSQL: one server for all of them, and a
 //! database for each.
 
-#[path = "../../../license-central/src/store/postgres.rs"]
-mod server;
-
 use std::cell::RefCell;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use server::Postgres;
+use strongroom_tests::postgres::Postgres;
 
 /// The server, as long as some test uses it.
 static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());

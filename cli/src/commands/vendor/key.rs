@@ -10,9 +10,9 @@ use protocol::objects::delegation::Scope;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::Version;
 use protocol::objects::revocation::FirmwareRange;
-use protocol::objects::root::RoleKeys;
+use protocol::objects::root::{RoleKeys, named_key};
 use protocol::objects::update::ProductRange;
-use protocol::signed::Role;
+use protocol::signed::{HYBRID_SUITE, Role, SUITE};
 use serde_json::{Value, json};
 use vendor::store::TokenPlace;
 use vendor::trust::{Part, delegation_text, revocation_lines, role_name};
@@ -46,9 +46,12 @@ fn list(dir: &Path, output: &Output) -> Result<()> {
         let ids = key_ids(role);
         let shown = ids.iter().map(|id| mark(*id, &revoked)).collect::<Vec<_>>().join(", ");
         let name = role_name(role.role);
-        text.push_str(&format!("\n  {name:<11} {} of {}: {shown}", role.threshold, ids.len()));
+        let suite = root.body.host_suite(role.role);
+        let hosts = if suite == SUITE { "" } else { "; leases in suite 2" };
+        let count = ids.len();
+        text.push_str(&format!("\n  {name:<11} {} of {count}: {shown}{hosts}", role.threshold));
         roles.push(json!({
-            "role": name, "threshold": role.threshold,
+            "role": name, "threshold": role.threshold, "suite": suite,
             "keys": ids.iter().map(KeyId::to_string).collect::<Vec<_>>(),
         }));
     }
@@ -93,8 +96,7 @@ fn token_text(place: &TokenPlace) -> String {
 }
 
 fn key_ids(role: &RoleKeys) -> Vec<KeyId> {
-    let keys = role.keys.iter().filter_map(|key| VerifyingKey::from_bytes(&key.0).ok());
-    keys.map(|key| key.id()).collect()
+    role.keys.iter().filter_map(named_key).map(|(_, id)| id).collect()
 }
 
 fn mark(id: KeyId, revoked: &[KeyId]) -> String {
@@ -125,7 +127,7 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
     let until_s = end_of(args.expires.as_deref())?;
     let home = home(&vendor, args)?;
     let times = (until_s, home);
-    let rotation = Rotation::of(&vendor.root, role, args.keys, args.threshold, times)?;
+    let rotation = Rotation::of(&vendor.root, role, args.keys, args.threshold, args.suite, times)?;
     let (text, mut data) = rotation_text(&vendor, &rotation, args.out.as_deref())?;
     data["dry_run"] = json!(args.dry_run);
     if args.dry_run {
@@ -134,7 +136,7 @@ fn rotate(args: &RotateArgs, output: &Output) -> Result<()> {
     }
     output.say(&text);
     output.confirm("make this root? It cannot be taken back", args.yes)?;
-    let passphrase = vendor.passphrase(&args.store, home == Home::File)?;
+    let passphrase = vendor.passphrase(&args.store, rotation.seals())?;
     let mut keys = vendor.keys_under(&args.store, &passphrase)?;
     if let Some(token) = secrets::named_token(&args.new, &args.store, vendor.root.body.mode)? {
         keys.attach(token);
@@ -200,6 +202,17 @@ fn rotation_text(
         (None, Home::File) => "the vendor directory".into(),
     };
     text.push_str(&format!("\n  new private keys go to {place}"));
+    let (before, after) = (root.body.host_suite(role), rotation.suite);
+    if after == HYBRID_SUITE {
+        text.push_str(
+            "\n  and one of suite 2 (P-256 and ML-DSA-65), which signs leases, to a file",
+        );
+    }
+    if before != after {
+        text.push_str(&format!(
+            "\n  LEASES ARE OF SUITE {after} from then on: give hosts the new roots first"
+        ));
+    }
     if role == Role::Licensing {
         for part in vendor.delegations()?.iter().filter_map(|trust| trust.delegations.last()) {
             let line = delegation(part, &[]).0;
@@ -216,6 +229,7 @@ fn rotation_text(
         "role": role_name(role), "old_version": root.version, "new_version": root.version + 1,
         "old_keys": old.iter().map(KeyId::to_string).collect::<Vec<_>>(),
         "count": rotation.keys, "threshold": rotation.threshold, "until": rotation.until_s,
+        "suite": after,
     });
     Ok((text, data))
 }
@@ -287,7 +301,8 @@ fn revoke(args: &RevokeArgs, output: &Output) -> Result<()> {
     let mut text = format!("revocations, epoch {}{}", next.epoch, ends(next.until_s));
     changes.iter().for_each(|change| text.push_str(&format!("\n  {change}")));
     if !vendor.root.body.roles.iter().any(|role| {
-        role.role == Role::Licensing && key_ids(role).iter().any(|id| !next.body.keys.contains(id))
+        let issues = |(suite, id): (u8, KeyId)| suite == SUITE && !next.body.keys.contains(&id);
+        role.role == Role::Licensing && role.keys.iter().filter_map(named_key).any(issues)
     }) {
         text.push_str(
             "\n  NO KEY IS LEFT that issues: strongroom vendor key rotate --role licensing",

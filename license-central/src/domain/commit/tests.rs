@@ -7,8 +7,9 @@ use std::sync::atomic::AtomicU32;
 use protocol::errors::ErrorCode;
 
 use super::super::audit::{Entry, first_break};
-use super::super::central::Central;
+use super::super::central::{Central, Clock};
 use super::super::env::SystemRandom;
+use super::super::firm::Firm;
 use super::super::keys::Secret;
 use super::super::records::Customer;
 use super::super::work::Work;
@@ -17,13 +18,15 @@ use crate::clock::SystemClock;
 use crate::store::seats::{Counter, Seat, SeatChanges, SeatKey};
 use crate::store::{Filter, MemoryStore, Page, Row, Table, Transaction, Write};
 
-const TENANT: &str = "acme";
-const CALLERS: usize = 64;
+pub(super) const TENANT: &str = "acme";
+pub(super) const CALLERS: usize = 64;
 
-/// Counts commits. The first one waits for the barrier, so that all others come meanwhile.
+/// Counts commits and statements. The first commit waits for the barrier, so that all others come
+/// meanwhile.
 struct Counting {
-    store: MemoryStore,
+    store: Box<dyn Store>,
     commits: Arc<AtomicU32>,
+    statements: Arc<AtomicU32>,
     first: Arc<Barrier>,
     /// How the commit of this number fails.
     fails: Option<(u32, StoreError)>,
@@ -33,6 +36,7 @@ struct Open {
     open: Box<dyn OpenTransaction>,
     writes: bool,
     commits: Arc<AtomicU32>,
+    statements: Arc<AtomicU32>,
     first: Arc<Barrier>,
     fails: Option<(u32, StoreError)>,
 }
@@ -41,7 +45,8 @@ impl Store for Counting {
     fn begin(&self, purpose: Purpose) -> Result<Box<dyn OpenTransaction>, StoreError> {
         let (commits, first) = (self.commits.clone(), self.first.clone());
         let (open, writes) = (self.store.begin(purpose)?, purpose == Purpose::Write);
-        Ok(Box::new(Open { open, writes, commits, first, fails: self.fails.clone() }))
+        let (statements, fails) = (self.statements.clone(), self.fails.clone());
+        Ok(Box::new(Open { open, writes, commits, statements, first, fails }))
     }
 }
 
@@ -62,6 +67,13 @@ impl OpenTransaction for Open {
     }
 }
 
+impl Open {
+    /// What was written is a statement for each row.
+    fn count(&self, statements: usize) {
+        self.statements.fetch_add(statements as u32, Ordering::SeqCst);
+    }
+}
+
 impl Transaction for Open {
     fn get(
         &mut self,
@@ -69,6 +81,7 @@ impl Transaction for Open {
         table: &'static Table,
         id: &str,
     ) -> Result<Option<Row>, StoreError> {
+        self.count(1);
         self.open.get(tenant, table, id)
     }
 
@@ -79,14 +92,17 @@ impl Transaction for Open {
         filter: &Filter,
         page: &Page<'_>,
     ) -> Result<Vec<Row>, StoreError> {
+        self.count(1);
         self.open.find(tenant, table, filter, page)
     }
 
     fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.count(writes.len());
         self.open.apply(writes)
     }
 
     fn load(&mut self, rows: &[Write]) -> Result<(), StoreError> {
+        self.count(rows.len());
         self.open.load(rows)
     }
 
@@ -96,46 +112,63 @@ impl Transaction for Open {
         table: &'static Table,
         ids: &[String],
     ) -> Result<(), StoreError> {
+        self.count(ids.len());
         self.open.remove(tenant, table, ids)
     }
 
     fn counters(&mut self, ids: &[i64]) -> Result<Vec<Counter>, StoreError> {
+        self.count(1);
         self.open.counters(ids)
     }
 
     fn seats(&mut self, keys: &[SeatKey]) -> Result<Vec<Seat>, StoreError> {
+        self.count(1);
         self.open.seats(keys)
     }
 
     fn due_seats(&mut self, now_ms: i64, limit: i64) -> Result<Vec<Seat>, StoreError> {
+        self.count(1);
         self.open.due_seats(now_ms, limit)
     }
 
     fn change_seats(&mut self, changes: &SeatChanges) -> Result<(), StoreError> {
+        self.count(1);
         self.open.change_seats(changes)
     }
 }
 
 /// A Central whose first commit waits until the callers behind it wait too.
-struct World {
-    central: Central,
+pub(super) struct World {
+    pub(super) central: Central,
     commits: Arc<AtomicU32>,
+    pub(super) statements: Arc<AtomicU32>,
     first: Arc<Barrier>,
 }
 
 impl World {
     fn new(fails: Option<(u32, StoreError)>) -> Self {
+        let store = Box::new(MemoryStore::default());
+        World::over(store, fails, Arc::new(SystemClock), BTreeMap::new())
+    }
+
+    pub(super) fn over(
+        store: Box<dyn Store>,
+        fails: Option<(u32, StoreError)>,
+        clock: Arc<dyn Clock>,
+        firms: BTreeMap<String, Arc<Firm>>,
+    ) -> Self {
         let (commits, first) = (Arc::<AtomicU32>::default(), Arc::new(Barrier::new(2)));
-        let store = MemoryStore::default();
-        let store = Counting { store, commits: commits.clone(), first: first.clone(), fails };
-        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-        let secret = Secret::new([7; 32]);
-        let central = Central::new(Arc::new(store), clock, random, secret, BTreeMap::new());
-        World { central, commits, first }
+        let statements = Arc::<AtomicU32>::default();
+        let counted = (commits.clone(), statements.clone(), first.clone());
+        let store =
+            Counting { store, commits: counted.0, statements: counted.1, first: counted.2, fails };
+        let (random, secret) = (Arc::new(SystemRandom), Secret::new([7; 32]));
+        let central = Central::new(Arc::new(store), clock, random, secret, firms);
+        World { central, commits, statements, first }
     }
 
     /// One caller, and 64 that come while it commits: what they got, by their numbers.
-    fn meet<T: Send>(&self, call: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    pub(super) fn meet<T: Send>(&self, call: impl Fn(usize) -> T + Sync) -> Vec<T> {
         std::thread::scope(|scope| {
             let first = scope.spawn(|| add(&self.central, "first", None));
             self.first.wait();
@@ -151,7 +184,7 @@ impl World {
         })
     }
 
-    fn commits(&self) -> u32 {
+    pub(super) fn commits(&self) -> u32 {
         self.commits.load(Ordering::SeqCst)
     }
 

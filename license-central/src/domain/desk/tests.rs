@@ -7,8 +7,9 @@ use protocol::codec::{self, Fixed};
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::objects::lease::LeaseBody;
 use protocol::objects::root::Mode;
+use protocol::signed::hybrid::UnverifiedHybrid;
 use protocol::signed::{Role, UnverifiedObject};
-use vendor::{Passphrase, Vendor};
+use vendor::{Home, Passphrase, Rotation, Vendor};
 
 use super::super::env::SystemRandom;
 use super::super::firm::{Firm, LocalSigner};
@@ -16,7 +17,8 @@ use super::super::seats::{Wish, first_break};
 use super::*;
 use crate::place::ServerSecrets;
 use crate::store::seats::{Counter, SeatKey};
-use crate::store::{MemoryStore, Postgres, SqlStore};
+use crate::store::{MemoryStore, SqlStore};
+use strongroom_tests::postgres::Postgres;
 
 pub(super) const NOW_MS: i64 = 1_800_000_000_000;
 /// Behind this a seat is free that nobody keeps: time-out and grace.
@@ -237,7 +239,10 @@ fn those_who_ask_meanwhile_are_one_commit() {
 }
 
 fn firm(dir: &std::path::Path) -> Arc<Firm> {
-    let vendor = Vendor::init(dir, "Acme", 1, Mode::Test, None, &Passphrase::empty()).unwrap();
+    firm_of(Vendor::init(dir, "Acme", 1, Mode::Test, None, &Passphrase::empty()).unwrap())
+}
+
+fn firm_of(vendor: Vendor) -> Arc<Firm> {
     let keys = vendor.keys(&ServerSecrets::new(None)).unwrap();
     let signer = Box::new(LocalSigner::new(vendor.trust.clone(), keys));
     Arc::new(Firm { trust: vendor.trust, signer })
@@ -281,4 +286,29 @@ fn leases_of_a_commit_have_one_signature_and_each_holds_alone() {
     assert_eq!(signatures.len(), 1);
     let back = desk.commit(&[self::asked(1, 0, 1, Wish::Return)]).remove(0).unwrap();
     assert_eq!(back.lease, None);
+}
+
+#[test]
+fn leases_are_of_suite_2_where_the_root_says_so_and_a_commit_has_one_signature() {
+    let store = Arc::new(MemoryStore::default());
+    open_counters(&*store, &[counter(1, 70)]);
+    let dir = tempfile::tempdir().unwrap();
+    let own = Passphrase::empty();
+    let path = dir.path().join("acme");
+    let vendor = Vendor::init(&path, "Acme", 1, Mode::Test, None, &own).unwrap();
+    let (role, home) = (Role::Licensing, (0, Home::File));
+    let rotation = Rotation::of(&vendor.root, role, None, None, Some(2), home).unwrap();
+    let keys = vendor.keys(&ServerSecrets::new(None)).unwrap();
+    let firm = firm_of(vendor.rotate(&rotation, keys, &own, None).unwrap());
+    let desk = desk(store, NOW_MS, BTreeMap::from([(TENANT.to_owned(), firm.clone())]));
+    let asked: Vec<Asked> = (0..64).map(|number| take(1, number)).collect();
+    let mut signatures = std::collections::BTreeSet::new();
+    for answer in desk.commit(&asked) {
+        let bytes = answer.unwrap().lease.unwrap();
+        let lease = firm.trust.verify_lease(&bytes, NOW_MS.cast_unsigned() / 1000).unwrap();
+        assert_eq!((lease.suite, lease.body.seats), (2, 1));
+        let (object, _) = UnverifiedHybrid::read(&bytes, 100).unwrap();
+        signatures.insert((object.proof().p256.0, object.proof().ml_dsa.to_vec()));
+    }
+    assert_eq!(signatures.len(), 1);
 }

@@ -217,6 +217,18 @@ macro_rules! server_rows {
         "this needs the credential of seats",
         "none was sent, or it is wrong, or it was revoked",
         "Send it: Authorization: Bearer crd_…. A new one comes from the ticket or from the vendor.";
+    LeaseRefused = 0x0B48, Message, Tamper,
+        "the lease was not signed by the vendor",
+        "it was changed on its way, somebody else made it, or its key was revoked or replaced",
+        "Ask the server for the seat again: send the last request once more.";
+    LeaseSuite = 0x0B49, Message, Tamper,
+        "the lease was signed under suite {a}; the vendor's newest root here wants suite {b}",
+        "the vendor changed the suite, or somebody took a half of the signature away",
+        "Fetch the vendor's newest roots, and ask the server for the seat again.";
+    LeaseOver = 0x0B4A, License, Denied,
+        "the lease ended at {a:time}; now it is {b:time}",
+        "no heartbeat was sent in time, or the seat was given back",
+        "Take a seat again, under a new session.";
     ClockSetBack = 0x0B90, Vendor, Network,
         "no time is certified: the signer's clock says {a:time}, and it certified {b:time} before",
         "the clock of the signer's machine was put back, or was ahead before",

@@ -96,7 +96,8 @@ impl Party {
 fn rotated(vendor: Vendor) -> Vendor {
     let (keys, none) = (vendor.keys(&NoSecret).expect("its own keys"), Passphrase::empty());
     let home = (0, Home::File);
-    let rotation = Rotation::of(&vendor.root, Role::Licensing, None, None, home).expect("one key");
+    let rotation =
+        Rotation::of(&vendor.root, Role::Licensing, None, None, None, home).expect("one key");
     vendor.rotate(&rotation, keys, &none, None).expect("the next root")
 }
 

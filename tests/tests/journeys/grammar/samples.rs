@@ -113,6 +113,8 @@ pub(super) const SAMPLES: &[(&str, &str)] = &[
     ("license data", "7 user"),
     ("license data", "7 user -o data"),
     ("license data", "!7 protected"),
+    ("license lease", "lease --trust acme/root.strgroom"),
+    ("license lease", "!plain --trust acme/root.strgroom"),
     ("license log", ""),
     ("license log", "-o log --dry-run"),
     ("license log", "-o log"),

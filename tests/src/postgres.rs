@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A PostgreSQL of its own, on a Unix socket, run by an ordinary user: it refuses root.
-pub(crate) struct Postgres {
+pub struct Postgres {
     dir: tempfile::TempDir,
 }
 
@@ -16,14 +16,15 @@ const NOBODY: u32 = 65534;
 const POSTGRES_BIN: &str = "/usr/lib/postgresql/15/bin";
 
 impl Postgres {
-    pub(crate) fn start() -> Self {
+    /// One that runs.
+    pub fn start() -> Self {
         let postgres = Self::init();
         postgres.run_with("-c listen_addresses=");
         postgres
     }
 
     /// One that does not run yet.
-    pub(crate) fn init() -> Self {
+    pub fn init() -> Self {
         let postgres = Postgres { dir: tempfile::tempdir().unwrap() };
         chown(postgres.dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         let init = ["-A", "trust", "-U", "strongroom", "-E", "UTF8", "--locale=C", "--no-sync"];
@@ -32,19 +33,19 @@ impl Postgres {
     }
 
     /// Runs it with more options.
-    pub(crate) fn run_with(&self, options: &str) {
+    pub fn run_with(&self, options: &str) {
         let options = format!("-k {} -c max_connections=40 {options}", self.dir().display());
         let log = self.dir().join("log");
         self.run("pg_ctl", &["-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
     }
 
     /// Its folder.
-    pub(crate) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     /// Its URL.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("postgres://strongroom@localhost/postgres?host={}", self.dir.path().display())
     }
 
