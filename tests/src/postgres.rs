@@ -15,6 +15,12 @@ const NOBODY: u32 = 65534;
 /// Where Debian has what is not on everybody's path.
 const POSTGRES_BIN: &str = "/usr/lib/postgresql/15/bin";
 
+/// At once: what it has is thrown away.
+const STOP: &[&str] = &["-m", "immediate", "stop"];
+
+/// Seconds until a start has failed: on a machine with much else to do it takes long.
+const START_S: &str = "600";
+
 impl Postgres {
     /// One that runs.
     pub fn start() -> Self {
@@ -36,7 +42,15 @@ impl Postgres {
     pub fn run_with(&self, options: &str) {
         let options = format!("-k {} -c max_connections=40 {options}", self.dir().display());
         let log = self.dir().join("log");
-        self.run("pg_ctl", &["-w", "-l", log.to_str().unwrap(), "-o", &options, "start"]);
+        self.run(
+            "pg_ctl",
+            &["-w", "-t", START_S, "-l", log.to_str().unwrap(), "-o", &options, "start"],
+        );
+    }
+
+    /// Stops it; [`Postgres::run_with`] runs it again.
+    pub fn stop(&self) {
+        self.run("pg_ctl", STOP);
     }
 
     /// Its folder.
@@ -50,18 +64,23 @@ impl Postgres {
     }
 
     fn run(&self, program: &str, args: &[&str]) {
+        let ended = self.command(program, args).status().expect("PostgreSQL 15 is installed");
+        assert!(ended.success(), "{program} {args:?}: {ended}");
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(Path::new(POSTGRES_BIN).join(program));
         command.arg("-D").arg(self.dir.path().join("data")).args(args);
         command.uid(NOBODY).gid(NOBODY).current_dir(self.dir.path());
         // Its server would keep the pipes of this test open.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let ended = command.status().expect("PostgreSQL 15 is installed");
-        assert!(ended.success(), "{program} {args:?}: {ended}");
+        command
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        self.run("pg_ctl", &["-m", "immediate", "stop"]);
+        // It may have failed to start, or be stopped already.
+        let _ = self.command("pg_ctl", STOP).status();
     }
 }

@@ -17,6 +17,7 @@ use license_central::domain::serving::{self, SeatTerms};
 use license_central::domain::work::Work;
 use license_central::place::ServerSecrets;
 use license_central::store::SqlStore;
+use protocol::ids::KeyId;
 use protocol::objects::root::Mode;
 use protocol::signed::Role;
 use tokio::net::TcpListener;
@@ -143,6 +144,10 @@ struct Each(LocalSigner);
 impl Signer for Each {
     fn draft(&self, wanted: &Wanted<'_>) -> std::result::Result<(Leaf, Issued), Shown> {
         self.0.draft(wanted)
+    }
+
+    fn key_id(&self) -> std::result::Result<KeyId, Shown> {
+        self.0.key_id()
     }
 
     fn sign(&self, leaves: &[Leaf]) -> std::result::Result<Vec<Vec<u8>>, Shown> {

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Database, Row as _};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::checkpoint::Checkpoints;
@@ -107,12 +108,12 @@ impl SqlStore {
             .busy_timeout(Duration::from_secs(5));
         let checkpoints = Checkpoints::new();
         let pools = runtime.block_on(async {
-            let writes = SqlitePoolOptions::new().max_connections(1);
+            let writes = whole(SqlitePoolOptions::new().max_connections(1));
             // Whoever commits does not move the log.
             let committing = options.clone().pragma("wal_autocheckpoint", "0");
             let writes = writes.connect_with(committing).await?;
             let options = options.create_if_missing(false);
-            let reads = SqlitePoolOptions::new().max_connections(READERS);
+            let reads = whole(SqlitePoolOptions::new().max_connections(READERS));
             let reads = reads.connect_with(options.clone()).await?;
             let moving = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
             tokio::spawn(checkpoints.clone().run(path.to_owned(), moving));
@@ -125,7 +126,7 @@ impl SqlStore {
     /// Connects to the PostgreSQL database of this URL.
     pub fn postgres(url: &str) -> Result<Self, StoreError> {
         let runtime = runtime()?;
-        let pool = PgPoolOptions::new().max_connections(READERS + 4);
+        let pool = whole(PgPoolOptions::new().max_connections(READERS + 4));
         let pool = runtime.block_on(pool.connect(url)).map_err(|error| refused("", &error))?;
         Ok(SqlStore { runtime, pools: Pools::Postgres(pool), checkpoints: None })
     }
@@ -435,6 +436,15 @@ fn update(table: &Table) -> String {
 /// The statements of a migration.
 fn statements(text: &str) -> impl Iterator<Item = &str> {
     text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
+}
+
+/// Closes a connection whose transaction could neither be committed nor undone, as on a full disk:
+/// no other could begin on it.
+fn whole<D: Database>(options: PoolOptions<D>) -> PoolOptions<D> {
+    options.before_acquire(|connection, _| {
+        let is_whole = !connection.is_in_transaction();
+        Box::pin(async move { Ok(is_whole) })
+    })
 }
 
 /// One thread, which waits for the database's answers.

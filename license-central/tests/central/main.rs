@@ -10,6 +10,7 @@ mod killed;
 mod lists;
 mod load;
 mod many;
+mod outages;
 mod place;
 mod process;
 mod put_back;

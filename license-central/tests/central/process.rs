@@ -52,7 +52,12 @@ impl Place {
 
     /// The same, with a database that is named.
     pub(crate) fn init_on(database: &[&str]) -> Self {
-        let place = Place { dir: tempfile::tempdir().expect("a folder") };
+        Place::init_in(tempfile::tempdir().expect("a folder"), database)
+    }
+
+    /// The same in this folder.
+    pub(crate) fn init_in(dir: TempDir, database: &[&str]) -> Self {
+        let place = Place { dir };
         let mut command = program();
         command.args(["init", "--vendor", "acme", "--name", "Acme", "--test", "--data"]);
         let done = command.arg(place.data()).args(database).output().expect("it runs");

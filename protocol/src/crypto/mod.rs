@@ -1,8 +1,8 @@
 //! Cryptography: thin, strict wrappers over RustCrypto, the channel, and sealing to a container.
 //!
 //! Nothing here needs a heap, reads a clock or draws randomness by itself. P-256, AES-256-GCM and
-//! SHA-256 are the whole of suite 1; a version byte elsewhere names it, nothing negotiates it. Suite
-//! 2, which only hosts have, adds ML-DSA-65 to signatures over trees (feature `hybrid`).
+//! SHA-256 are the whole of suite 1; a version byte elsewhere names it, nothing negotiates it.
+//! Suite 2, which only hosts have, adds ML-DSA-65 to signatures over trees (feature `hybrid`).
 
 pub mod aead;
 pub mod channel;

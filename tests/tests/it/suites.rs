@@ -230,11 +230,11 @@ fn sec_s02_a_container_takes_nothing_of_suite_2() {
     let mut headers = [next.header];
     let proofs = sign_hybrid_batch(&mut headers, &key, key.p256(), &[7; 32]).expect("one leaf");
     let mut head = write_hybrid(&headers[0], &proofs[0], &[]);
+    let swapped = [&[HYBRID_SUITE], &next.head()[1..]].concat();
+    assert_eq!(refused(&swapped), Some(ErrorCode::SuiteForHosts));
     // As much of it as a command holds.
     head.truncate(1024);
     assert_eq!(refused(&head), Some(ErrorCode::SuiteForHosts));
-    let swapped = [&[HYBRID_SUITE], &next.head()[1..]].concat();
-    assert_eq!(refused(&swapped), Some(ErrorCode::SuiteForHosts));
     // The half that the container could verify, in the form that it takes.
     let HybridProof { tree_size, index, path, p256, .. } = proofs[0].clone();
     let half = Proof::Batch(BatchProof { tree_size, index, path, signature: p256 });
