@@ -65,7 +65,8 @@ impl Postgres {
 
     fn run(&self, program: &str, args: &[&str]) {
         let ended = self.command(program, args).status().expect("PostgreSQL 15 is installed");
-        assert!(ended.success(), "{program} {args:?}: {ended}");
+        let log = std::fs::read_to_string(self.dir().join("log")).unwrap_or_default();
+        assert!(ended.success(), "{program} {args:?}: {ended}\n{log}");
     }
 
     fn command(&self, program: &str, args: &[&str]) -> Command {

@@ -90,7 +90,10 @@ columns!(
         "certificate",
     ]
 );
-columns!(Case, ["id", "container", "shown", "known", "decision", "created_ms", "evidence"]);
+columns!(
+    Case,
+    ["id", "container", "shown", "state", "known", "decision", "created_ms", "evidence"]
+);
 columns!(
     Entry,
     ["writer", "number", "at_ms", "tenant", "actor", "action", "object", "detail", "before",]

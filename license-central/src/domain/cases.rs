@@ -4,6 +4,8 @@
 use protocol::errors::ErrorCode;
 use protocol::ids::hex;
 
+use vendor::ledger::Point;
+
 use super::activation::Context;
 use super::chain;
 use super::env::Env;
@@ -26,6 +28,7 @@ pub fn open(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<()
         id: env.id("cas"),
         container: id.clone(),
         shown: context.statement.header.seq,
+        state: hex(&context.statement.point().state),
         known: container.record.chain.base.seq,
         evidence: hex(&context.file),
         created_ms: env.now_ms,
@@ -88,6 +91,15 @@ fn adopt(
     container.record.chain.adopt(shown)?;
     container.record.adopted = Some(case.id.clone());
     chain::drop_outstanding(work, &case.container)
+}
+
+/// Whether a person decided that a container was in this state.
+pub(super) fn was_adopted(work: &mut Work<'_>, container: &str, shown: Point) -> Outcome<bool> {
+    let cases = work.all::<Case>(&Filter::Is("container", container.into()))?;
+    Ok(cases.iter().map(|case| &case.record).any(|case| {
+        case.decision == Some(Decision::Adopt)
+            && (case.shown, &case.state) == (shown.seq, &hex(&shown.state))
+    }))
 }
 
 /// Open cases of a container.

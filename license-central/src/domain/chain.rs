@@ -18,8 +18,8 @@ use super::records::{
     UpdateState,
 };
 use super::refusal::{Outcome, Refusal};
-use super::standing;
 use super::work::{Stored, Work};
+use super::{cases, standing};
 use crate::store::Filter;
 
 /// A change of a container, and what it does to a grant.
@@ -171,8 +171,11 @@ pub fn was_proved(work: &mut Work<'_>, container: &Container, shown: Point) -> O
     if shown == container.origin {
         return Ok(true);
     }
-    let update = work.find::<IssuedUpdate>(&id_of(&container.id, shown))?;
     let is_earlier = shown.seq < container.chain.base.seq;
+    if is_earlier && cases::was_adopted(work, &container.id, shown)? {
+        return Ok(true);
+    }
+    let update = work.find::<IssuedUpdate>(&id_of(&container.id, shown))?;
     Ok(update.is_some_and(|update| match update.record.state {
         UpdateState::Confirmed => true,
         UpdateState::Unknown => is_earlier,

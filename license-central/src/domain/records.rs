@@ -361,6 +361,9 @@ pub struct Case {
     pub container: String,
     /// Number that it showed.
     pub shown: u64,
+    /// The state that it showed there, hexadecimal.
+    #[serde(default)]
+    pub state: String,
     /// The last number that it had proved.
     pub known: u64,
     /// The context file that it sent, hexadecimal: signed by it, so it can be shown to others.

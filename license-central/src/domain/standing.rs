@@ -250,6 +250,19 @@ pub fn leave(work: &mut Work<'_>, grant: &mut Stored<Grant>) -> Outcome<()> {
     Ok(())
 }
 
+/// Ties what was to take the place of a license to it again, where that is in a container after
+/// all: an order replaced it while the records did not know.
+pub fn tie_followers(work: &mut Work<'_>, grant: &Grant) -> Outcome<()> {
+    let Some(follower) = &grant.followed_by else { return Ok(()) };
+    for mut next in work.all::<Grant>(&Filter::Is("ticket", follower.as_str().into()))? {
+        if next.record.device == grant.device && next.record.place == Place::Pool {
+            next.record.follows = Some(grant.ticket.clone());
+            work.update(&next)?;
+        }
+    }
+    Ok(())
+}
+
 fn check(why: &Reason) -> Outcome<()> {
     let fits =
         why.reason.chars().count() <= REASON_LEN_MAX && !why.reason.chars().any(char::is_control);

@@ -90,9 +90,7 @@ impl Kind {
 struct Last {
     number: u64,
     container: String,
-    /// Its number there.
-    seq: u64,
-    /// It, and those of the same number that do the same under another key.
+    /// It, and those that it was made anew as, under other keys.
     updates: Vec<String>,
     epoch: u32,
     is_set: bool,
@@ -105,6 +103,8 @@ struct Last {
 struct Run {
     report: Report,
     journaled: BTreeSet<String>,
+    /// By container, number and body: the first update that does this.
+    first: BTreeMap<([u8; 16], u64, [u8; 32]), String>,
     last: BTreeMap<String, Last>,
 }
 
@@ -174,7 +174,19 @@ impl Run {
             if let Some(why) = unexplained(work, claim)? {
                 self.find(Kind::Unexplained, number, update, why);
             }
-            self.note(entry.number, told, claim, update)?;
+        }
+        let header = &told.leaf.header;
+        let first = self.first.entry((header.target, header.seq, header.body_hash));
+        let first = first.or_insert_with(|| update.to_owned()).clone();
+        for claim in &entry.claims {
+            if first == *update {
+                self.note(entry.number, told, claim, update)?;
+            } else if let Some(last) = self.last.get_mut(&claim.grant)
+                && last.updates.contains(&first)
+            {
+                // Under another key, and at its place among the others.
+                last.updates.push(update.to_owned());
+            }
         }
         Ok(())
     }
@@ -189,11 +201,8 @@ impl Run {
             (Some(before), None) => before.lapse_s,
             (None, now) => now.flatten(),
         };
-        let (container, seq) = (told.container(), told.leaf.header.seq);
-        let same = before.filter(|last| (&last.container, last.seq) == (&container, seq));
-        let mut updates = same.map(|last| last.updates.clone()).unwrap_or_default();
-        updates.push(update.to_owned());
-        let last = Last { number, container, seq, updates, epoch, is_set, lapse_s };
+        let (container, updates) = (told.container(), vec![update.to_owned()]);
+        let last = Last { number, container, updates, epoch, is_set, lapse_s };
         self.last.insert(claim.grant.clone(), last);
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::domain::records::{
     UpdateState,
 };
 use crate::domain::refusal::{Outcome, Refusal};
+use crate::domain::standing;
 use crate::domain::terms::Terms;
 use crate::domain::work::{Stored, Work};
 
@@ -250,7 +251,8 @@ fn place(
     let ends_s = own.options.as_ref().map(|options| options.expires_s()).transpose()?.flatten();
     own.until_s = own.until_s.max(ends_s.filter(|_| own.until_s.is_some()));
     work.note("grant.place", &grant.record.id, grant.record.place.name());
-    work.update(&grant)
+    work.update(&grant)?;
+    standing::tie_followers(work, &grant.record)
 }
 
 /// What of a grant's terms still counts when it is in a container: whether it has units.

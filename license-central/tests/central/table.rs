@@ -175,6 +175,7 @@ fn container(server: &Server) -> (String, String) {
             id: env.id("cas"),
             container: container.id.clone(),
             shown: 2,
+            state: "00".into(),
             known: 0,
             evidence: String::new(),
             created_ms: env.now_ms,

@@ -41,6 +41,8 @@ impl World<'_> {
     /// Puts the records back, and starts everything over them.
     pub(super) fn puts_back(&mut self) {
         let Some(saved) = self.saved.take() else { return };
+        // What a signer wrote down and nobody heard of was decided before.
+        (0..self.firms).for_each(|firm| self.starts_signer(firm));
         let disk = Disk::new();
         let held = restore::preview(&saved.path).expect("our own backup");
         let done = restore::run(&*disk, &saved.path, &held);
