@@ -11,7 +11,9 @@ use crate::domain::agreement::{is_known, mark};
 use crate::domain::central::Central;
 use crate::domain::chain::update_id;
 use crate::domain::journal::{Claim, Entry, Head, Told};
-use crate::domain::records::{Container, Grant, IssuedUpdate, Order, Place, Ticket, UpdateState};
+use crate::domain::records::{
+    Container, EffectKind, Grant, IssuedUpdate, Order, Place, Ticket, UpdateState,
+};
 use crate::domain::refusal::{Outcome, Refusal};
 use crate::domain::terms::Options;
 use crate::domain::work::Work;
@@ -242,8 +244,12 @@ impl Run {
     }
 }
 
-/// The options that an update gives the entry of a claim; none where it takes it away.
+/// The options that an update gives the entry of a claim; none where it takes it away, also if
+/// another license gets its number by the same update.
 pub(super) fn options_of(ops: &[UpdateOp], claim: &Claim) -> Option<Options> {
+    if claim.kind == EffectKind::Release {
+        return None;
+    }
     ops.iter().find_map(|op| match op {
         UpdateOp::SetItem(item) if item.item.product.0 == claim.product => {
             (item.item.entry.0 == claim.entry).then(|| Options::of(item))

@@ -17,8 +17,8 @@ use crate::domain::chain::update_id;
 use crate::domain::journal::{Claim, Entry, Head, JournalMark, Told};
 use crate::domain::keys::SYSTEM;
 use crate::domain::records::{
-    Container, ContainerState, Effect, Grant, Home, HomeKind, IssuedUpdate, Place, Standing,
-    UpdateState,
+    Container, ContainerState, Effect, EffectKind, Grant, Home, HomeKind, IssuedUpdate, Place,
+    Standing, UpdateState,
 };
 use crate::domain::refusal::{Outcome, Refusal};
 use crate::domain::standing;
@@ -264,6 +264,9 @@ fn terms_of(ops: &[UpdateOp], claim: &Claim) -> Outcome<Terms> {
 
 /// Units that come into an entry.
 fn units_of(ops: &[UpdateOp], claim: &Claim) -> u64 {
+    if claim.kind == EffectKind::Release {
+        return 0;
+    }
     let own = |op: &UpdateOp| match op {
         UpdateOp::Units { item, change: UnitsChange::Add(units) } => {
             let is_own = (item.product.0, item.entry.0) == (claim.product, claim.entry);
