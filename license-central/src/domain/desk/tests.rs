@@ -119,7 +119,8 @@ fn sec_f3_in_memory_no_seat_is_given_twice_also_after_a_restart() {
     for event in store.seat_log() {
         writers.entry(event.writer).or_default().push(event);
     }
-    assert_eq!(writers.len(), 3);
+    // One of the two may have come too late for every seat.
+    assert!((2..=3).contains(&writers.len()), "{}", writers.len());
     assert!(writers.values().all(|events| first_break(events).is_none()));
 }
 
