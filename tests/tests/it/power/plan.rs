@@ -227,7 +227,10 @@ impl World {
                 // The first operation is done and must be undone.
                 let gone = ItemRef { product: ProductCode(99), entry: EntryNumber(0) };
                 let item = entry(ItemRef { product: ProductCode(0), ..gone }, 0, dice);
-                let ops = [UpdateOp::SetItem(item), UpdateOp::RemoveItem(gone)];
+                let ops = [
+                    UpdateOp::SetItem(item),
+                    UpdateOp::RemoveKey { product: gone.product, generation: Generation(9) },
+                ];
                 ("refused: second operation", vendor.update(&place, &ops).commands())
             }
             4 => {
