@@ -3,7 +3,6 @@
 
 use protocol::errors::ErrorCode;
 use protocol::ids::hex;
-
 use vendor::ledger::Point;
 
 use super::activation::Context;

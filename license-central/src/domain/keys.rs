@@ -125,17 +125,17 @@ pub struct KeyView {
 
 impl KeyView {
     fn of(work: &mut Work<'_>, key: ApiKey) -> Outcome<Self> {
-        let role = role(work, &key)?.unwrap_or(key.role);
+        let role = rights(work, &key)?.0;
         let ApiKey { id, name, user, created_ms, revoked_ms, .. } = key;
         Ok(KeyView { id, name, role, user, created_ms, revoked_ms })
     }
 }
 
-/// What a key may do now: nothing where its user is disabled.
-fn role(work: &mut Work<'_>, key: &ApiKey) -> Outcome<Option<RoleName>> {
-    let Some(user) = &key.user else { return Ok(Some(key.role)) };
+/// What a key may do now, and whether it ended with its user.
+fn rights(work: &mut Work<'_>, key: &ApiKey) -> Outcome<(RoleName, bool)> {
+    let Some(user) = &key.user else { return Ok((key.role, false)) };
     let user = work.get::<User>(user)?.record;
-    Ok(user.disabled_ms.is_none().then_some(user.role))
+    Ok((user.role, user.disabled_ms.is_some()))
 }
 
 /// The keys of a vendor. `work` is that of [`SYSTEM`], as for all that follow.
@@ -170,7 +170,10 @@ pub fn authenticate(work: &mut Work<'_>, secret: &Secret, text: &str) -> Outcome
         found.as_ref().map_or_else(|| hex(&sha256(b"none")), |key| key.record.secret_hash.clone());
     let equal = bool::from(secret.hash(own).as_bytes().ct_eq(expected.as_bytes()));
     let key = found.filter(|key| equal && key.record.revoked_ms.is_none()).ok_or_else(refused)?;
-    let role = role(work, &key.record)?.ok_or_else(refused)?;
+    let (role, is_over) = rights(work, &key.record)?;
+    if is_over {
+        return Err(refused());
+    }
     let ApiKey { id, vendor, user, .. } = key.record;
     Ok(Principal { id, vendor, role, user })
 }

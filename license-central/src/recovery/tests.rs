@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use protocol::errors::ErrorCode;
+use strongroom_tests::postgres::Postgres;
 use tempfile::TempDir;
 
 use super::{backup, restore};
 use crate::domain::keys::SYSTEM;
 use crate::store::tables::{self, ANSWER, CUSTOMER, TICKET};
 use crate::store::{Filter, MemoryStore, Page, Purpose, Row, SqlStore, Store, Table, Value, Write};
-use strongroom_tests::postgres::Postgres;
 
 const TENANTS: [&str; 3] = [SYSTEM, "firm-a", "firm-b"];
 

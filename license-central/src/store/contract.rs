@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 mod seats;
+use strongroom_tests::postgres::Postgres;
 
 use super::tables::{self, ANSWER, CUSTOMER, TICKET};
 use super::*;
-use strongroom_tests::postgres::Postgres;
 
 const A: &str = "firm-a";
 const B: &str = "firm-b";

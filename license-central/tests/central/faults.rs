@@ -17,13 +17,13 @@ use license_central::domain::firm::Firm;
 use license_central::domain::keys::Secret;
 use license_central::store::{SqlStore, StoreError};
 use serde_json::Value;
+use strongroom_tests::postgres::Postgres;
 use tempfile::TempDir;
 
 use crate::server::{Got, Server, Setup};
 use disk::Disk;
 use rows::{Known, Rows};
 use scenes::{Again, Scene};
-use strongroom_tests::postgres::Postgres;
 
 /// The time at which the test began, so that nothing lapses meanwhile.
 #[derive(Clone, Copy)]

@@ -2,10 +2,10 @@
 //! on, and nothing that was answered is lost or there twice.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use strongroom_tests::postgres::Postgres;
 
 use crate::load::{At, Client, Shop};
 use crate::process::Place;
-use strongroom_tests::postgres::Postgres;
 
 /// Clients at a time, each of all instances.
 const CLIENTS: usize = 6;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use strongroom_tests::dice::Dice;
+use strongroom_tests::postgres::Postgres;
 
 use crate::load::{At, Client, Shop};
 use crate::process::{Place, Running};
-use strongroom_tests::postgres::Postgres;
 
 /// Clients at a time.
 const CLIENTS: usize = 3;

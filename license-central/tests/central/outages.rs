@@ -15,13 +15,13 @@ use license_central::domain::central::Central;
 use license_central::domain::env::SystemRandom;
 use license_central::domain::keys::Secret;
 use license_central::store::SqlStore;
+use strongroom_tests::postgres::Postgres;
 
 use crate::api::{ORDERS, order, orders, selling_on};
 use crate::load::{At, Client, Shop};
 use crate::process::{Place, Running};
 use crate::raw::Answer;
 use crate::server::{Server, Setup};
-use strongroom_tests::postgres::Postgres;
 
 /// Tries until something is so again, and those that a test makes to find it wrong.
 const TRIES: usize = 20_000;

@@ -9,6 +9,7 @@ use protocol::objects::lease::LeaseBody;
 use protocol::objects::root::Mode;
 use protocol::signed::hybrid::UnverifiedHybrid;
 use protocol::signed::{Role, UnverifiedObject};
+use strongroom_tests::postgres::Postgres;
 use vendor::{Home, Passphrase, Rotation, Vendor};
 
 use super::super::env::SystemRandom;
@@ -18,7 +19,6 @@ use super::*;
 use crate::place::ServerSecrets;
 use crate::store::seats::{Counter, SeatKey};
 use crate::store::{MemoryStore, SqlStore};
-use strongroom_tests::postgres::Postgres;
 
 pub(super) const NOW_MS: i64 = 1_800_000_000_000;
 /// Behind this a seat is free that nobody keeps: time-out and grace.
