@@ -260,8 +260,8 @@ pub fn release(
     }
     let mut planned = Vec::new();
     for known in chain::entries(work, &container.record.id)? {
-        // As it is now: a module leaves with its parent.
-        let grant = work.get::<Grant>(&known.record.id)?;
+        // A module may have left with its parent.
+        let grant = work.latest(known)?;
         let is_meant = products.is_empty() || products.contains(&grant.record.product);
         let Place::Held { entry, .. } = grant.record.place else { continue };
         if is_meant {

@@ -62,35 +62,34 @@ pub fn settle(work: &mut Work<'_>, container: &mut Stored<Container>, shown: Poi
     let applied = path(&known.outstanding, shown);
     let waiting: BTreeSet<Point> =
         container.record.chain.outstanding.iter().map(|issued| issued.after).collect();
-    // Effects that are not ruled out, by the number of their update: one that was made anew under
-    // another key has the same ones.
-    let mut kept: Vec<(u64, Effect)> = Vec::new();
-    let mut dead = Vec::new();
-    for issued in &known.outstanding {
+    // Effects by the number of their update: one that was made anew under another key has the same
+    // ones, and they are ruled out where all of them are.
+    let (mut kept, mut dead): (Vec<(u64, Effect)>, Vec<(u64, Effect)>) = Default::default();
+    for issued in known.outstanding.iter().filter(|issued| !waiting.contains(&issued.after)) {
         let mut update = work.get::<IssuedUpdate>(&update_id(&container.record.id, issued))?;
         let is_applied = applied.contains(&issued.after);
-        let effects = update.record.effects.clone().into_iter();
-        let effects = effects.map(|effect| (issued.after.seq, effect));
-        if waiting.contains(&issued.after) {
-            kept.extend(effects);
-            continue;
-        }
         update.record.state = if is_applied { UpdateState::Confirmed } else { UpdateState::Dead };
-        if is_applied {
-            for (_, effect) in effects.clone() {
+        for effect in update.record.effects.clone() {
+            if is_applied {
                 conclude(work, &container.record.id, &effect, true)?;
             }
-            kept.extend(effects);
-        } else {
-            dead.extend(effects);
+            let of = if is_applied { &mut kept } else { &mut dead };
+            of.push((issued.after.seq, effect));
         }
         work.note("update.settle", &update.record.id, update.record.state.name());
         work.update(&update)?;
     }
-    for (seq, effect) in dead {
-        if !kept.contains(&(seq, effect.clone())) {
-            conclude(work, &container.record.id, &effect, false)?;
-            kept.push((seq, effect));
+    if dead.is_empty() {
+        return Ok(());
+    }
+    for issued in &container.record.chain.outstanding {
+        let update = work.get::<IssuedUpdate>(&update_id(&container.record.id, issued))?.record;
+        kept.extend(update.effects.into_iter().map(|effect| (issued.after.seq, effect)));
+    }
+    for ruled_out in dead {
+        if !kept.contains(&ruled_out) {
+            conclude(work, &container.record.id, &ruled_out.1, false)?;
+            kept.push(ruled_out);
         }
     }
     Ok(())

@@ -40,12 +40,12 @@ pub fn waiting(
 ) -> Outcome<Vec<Planned>> {
     let may = if container.state == ContainerState::Active { may } else { May::GiveBack };
     let mut planned = Vec::new();
-    for id in parents_first(chain::entries(work, &container.id)?)? {
+    for known in parents_first(chain::entries(work, &container.id)?)? {
         if planned.len() >= CHANGES_MAX {
             return Ok(planned);
         }
-        // As it is now: a module leaves with its parent.
-        let grant = work.get::<Grant>(&id)?;
+        // A module may have left with its parent.
+        let grant = work.latest(known)?;
         let Place::Held { entry, .. } = grant.record.place else { continue };
         let goes = grant.record.is_leaving()
             || container.state == ContainerState::Blocked
@@ -65,8 +65,7 @@ pub fn waiting(
     }
     if may == May::Get {
         let assigned = Filter::Is("assigned", container.serial.as_str().into());
-        for id in parents_first(work.all::<Grant>(&assigned)?)? {
-            let grant = work.get::<Grant>(&id)?;
+        for grant in parents_first(work.all::<Grant>(&assigned)?)? {
             if grant.record.is_free_for(&container.serial) && planned.len() < CHANGES_MAX {
                 planned.extend(install(work, env, container, grant)?);
             }
@@ -75,12 +74,12 @@ pub fn waiting(
     Ok(planned)
 }
 
-/// The ids of grants, in an order in which no module comes before its parent.
-fn parents_first(grants: Vec<Stored<Grant>>) -> Outcome<Vec<String>> {
+/// Grants in an order in which no module comes before its parent.
+fn parents_first(grants: Vec<Stored<Grant>>) -> Outcome<Vec<Stored<Grant>>> {
     let (mut parents, mut modules) = (Vec::new(), Vec::new());
-    for Stored { record: grant, .. } in grants {
-        let is_module = grant.module_of()?.is_some() || grant.terms.is_module();
-        if is_module { modules.push(grant.id) } else { parents.push(grant.id) }
+    for grant in grants {
+        let is_module = grant.record.terms.is_module() || grant.record.module_of()?.is_some();
+        if is_module { modules.push(grant) } else { parents.push(grant) }
     }
     parents.extend(modules);
     Ok(parents)
@@ -159,8 +158,7 @@ fn successors(
         return Ok(Vec::new());
     }
     let mut planned = Vec::new();
-    for id in parents_first(work.all::<Grant>(&Filter::Is("ticket", new.into()))?)? {
-        let grant = work.get::<Grant>(&id)?;
+    for grant in parents_first(work.all::<Grant>(&Filter::Is("ticket", new.into()))?)? {
         // Still tied to the old one, whose leaving by this update is not proved yet.
         let is_next = grant.record.device == device
             && grant.record.place == Place::Pool
@@ -180,8 +178,7 @@ pub fn install_all(
     grants: Vec<Stored<Grant>>,
 ) -> Outcome<Vec<Planned>> {
     let mut planned = Vec::new();
-    for id in parents_first(grants)? {
-        let grant = work.get::<Grant>(&id)?;
+    for grant in parents_first(grants)? {
         let product = grant.record.product;
         let installed = install(work, env, container, grant)?;
         let alone = || ErrorCode::ModuleAlone.with(product.into(), 0);

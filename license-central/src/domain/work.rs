@@ -91,6 +91,12 @@ impl<'a> Work<'a> {
         found.ok_or_else(|| Refusal::missing(format!("{} {id:?}", R::TABLE.name.replace('_', " "))))
     }
 
+    /// A record that was read before, as this step has left it by now.
+    pub fn latest<R: Record>(&self, known: Stored<R>) -> Outcome<Stored<R>> {
+        let changed = self.changed.get(&(R::TABLE.name, known.record.id()));
+        Ok(changed.map(|write| read(&write.row)).transpose()?.unwrap_or(known))
+    }
+
     /// Records in the order of their ids. Those that this step changed count as they will be.
     pub fn list<R: Record>(&mut self, filter: &Filter, page: &Page<'_>) -> Outcome<Vec<Stored<R>>> {
         let table = R::TABLE;
