@@ -53,7 +53,8 @@ pub fn waiting(
         if goes {
             let follower = grant.record.followed_by.clone().filter(|_| may == May::Get);
             let (ticket, device) = (grant.record.ticket.clone(), grant.record.device);
-            planned.extend(take_out(work, container, (grant, entry))?);
+            // Its modules come later, and have no parent then.
+            planned.push(remove(work, container, (grant, entry))?);
             if let Some(follower) = follower {
                 planned.extend(successors(work, env, container, (&ticket, &follower, device))?);
             }

@@ -73,7 +73,22 @@ fn a_module_goes_where_its_parent_is_and_leaves_with_it() {
     stage.apply(&got, &mut dongle, true);
     assert!(!dongle.holds(7) && !dongle.holds(8));
     assert_eq!((stage.free(), stage.findings()), (3, vec![]));
-    // Neither waits for what is not there.
+    // They move together.
+    for ticket in [&parent, &module] {
+        let got = stage.activate(ticket, &mut dongle).ok(200);
+        stage.apply(&got, &mut dongle, true);
+    }
+    let mut other = stage.dongle(2);
+    stage.gateway("collections", &mut other, json!({})).ok(200);
+    let shown = format!("/v1/containers/{}", other.id());
+    let shown = stage.owner(("admin", "GET", &shown), &json!({})).ok(200).body;
+    let moved = json!({ "products": [7], "to": shown["container"]["serial"] });
+    let got = stage.gateway("moves", &mut dongle, moved).ok(200);
+    stage.apply(&got, &mut dongle, true);
+    let got = stage.gateway("collections", &mut other, json!({})).ok(200);
+    stage.apply(&got, &mut other, true);
+    assert!(other.holds(7) && other.holds(8) && !dongle.holds(8));
+    // None waits for what is not there.
     let got = stage.activate(&parent, &mut dongle).ok(200);
     stage.apply(&got, &mut dongle, true);
     assert!(dongle.holds(7) && !dongle.holds(8));
