@@ -64,7 +64,8 @@ pub fn settle(work: &mut Work<'_>, container: &mut Stored<Container>, shown: Poi
         container.record.chain.outstanding.iter().map(|issued| issued.after).collect();
     // Effects by the number of their update: one that was made anew under another key has the same
     // ones, and they are ruled out where all of them are.
-    let (mut kept, mut dead): (Vec<(u64, Effect)>, Vec<(u64, Effect)>) = Default::default();
+    let mut kept: Vec<(u64, Effect)> = Vec::new();
+    let mut dead = Vec::new();
     for issued in known.outstanding.iter().filter(|issued| !waiting.contains(&issued.after)) {
         let mut update = work.get::<IssuedUpdate>(&update_id(&container.record.id, issued))?;
         let is_applied = applied.contains(&issued.after);
