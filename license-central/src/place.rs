@@ -174,7 +174,7 @@ pub struct Directories {
 impl Directories {
     fn firm(&self, id: &str, path: &Path) -> Result<Firm, Shown> {
         let signer = RemoteSigner { link: self.link.clone(), vendor: id.to_owned() };
-        Ok(Firm { trust: Vendor::open(path)?.trust, signer: Box::new(signer) })
+        Ok(Firm::new(Vendor::open(path)?.trust, Box::new(signer)))
     }
 
     /// Takes over what the directories say now: roots, revocations, and at the signer keys. What is

@@ -40,7 +40,7 @@ pub const PROOF_LEN_MAX: usize = 1024;
 pub const LEASE_BODY_LEN_MAX: usize = 64;
 
 /// Bytes of an encoded proof of suite 2: place and path in the tree, two signatures, the key.
-#[cfg(feature = "hybrid")]
+#[cfg(feature = "aws-lc")]
 pub const HYBRID_PROOF_LEN_MAX: usize = 6 * 1024;
 
 /// Bytes of an object without its body.

@@ -11,7 +11,7 @@
 //! has the byte table.
 
 mod header;
-#[cfg(feature = "hybrid")]
+#[cfg(feature = "aws-lc")]
 pub mod hybrid;
 mod object;
 mod proof;

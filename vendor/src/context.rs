@@ -8,17 +8,17 @@ use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::crypto::hash::sha256;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::RootFp;
-use protocol::limits::{DEVICE_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX};
+use protocol::limits::STATEMENT_BODY_LEN_MAX;
 use protocol::objects::configuration::{Configured, read_configuration};
 use protocol::objects::device::Device;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::Mode;
 use protocol::objects::statement::ContextBody;
-use protocol::objects::test_root;
 use protocol::signed::{Header, Kind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::certificates::certified;
 use crate::files;
 use crate::ledger::Point;
 use crate::{Result, Shown};
@@ -100,9 +100,8 @@ pub fn verify<B: DeserializeOwned + Serialize>(
         _ => (Kind::Context, ErrorCode::ContextRefused.failure()),
     };
     let rest = file::expect(bytes, kind)?;
-    let (certificate, rest) = file::next_object(rest, DEVICE_BODY_LEN_MAX)?;
+    let (device, rest) = certified(rest, mode)?;
     let (statement, rest) = file::next_object(rest, STATEMENT_BODY_LEN_MAX)?;
-    let device = certified(&certificate, mode)?;
     let key = VerifyingKey::from_bytes(&device.body.identity_key.0).map_err(|_| refused)?;
     let header = *statement.header();
     let fits = header.kind == object_kind
@@ -114,16 +113,4 @@ pub fn verify<B: DeserializeOwned + Serialize>(
     let object = statement.verify_container(&key).map_err(|_| refused)?;
     let body = codec::decode(object.body, STATEMENT_BODY_LEN_MAX).map_err(|_| refused)?;
     Ok((VerifiedStatement { device, header, body }, rest))
-}
-
-/// A simulated container counts for a test vendor only; no maker of real ones is known to this
-/// version.
-pub fn certified(
-    certificate: &protocol::signed::UnverifiedObject<'_>,
-    mode: Mode,
-) -> std::result::Result<Device, Failure> {
-    let refused = ErrorCode::CertificateRefused.failure();
-    let test_root = test_root::root().ok_or(refused)?;
-    let device = Device::verify(certificate, &test_root).map_err(|_| refused)?;
-    if mode == Mode::Test { Ok(device) } else { Err(ErrorCode::TestContainer.failure()) }
 }

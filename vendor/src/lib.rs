@@ -28,6 +28,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod certificates;
 pub mod clock;
 pub mod context;
 pub mod data;
@@ -53,9 +54,8 @@ pub mod trust;
 pub mod upkeep;
 pub mod usage;
 
-pub use context::{
-    VerifiedStatement, certified, parse_statement, read_inventory, read_statement, verify,
-};
+pub use certificates::certified;
+pub use context::{VerifiedStatement, parse_statement, read_inventory, read_statement, verify};
 pub use data::{DataInput, field as data_field, read as read_data};
 pub use delegate::Grant;
 pub use directory::{ROOT_FILE, Vendor, read_root};

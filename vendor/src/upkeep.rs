@@ -3,7 +3,6 @@
 use protocol::codec;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ContainerId, RootFp};
-use protocol::limits::DEVICE_BODY_LEN_MAX;
 use protocol::objects::device::Device;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::Mode;
@@ -12,7 +11,8 @@ use protocol::objects::usage::{LoggedEntry, UsageHeadBody, read_entries};
 use protocol::signed::{Header, Kind};
 
 use crate::Result;
-use crate::context::{VerifiedStatement, certified, verify};
+use crate::certificates::certified;
+use crate::context::{VerifiedStatement, verify};
 use crate::issuer::Issuer;
 use crate::keys::KeyRing;
 use crate::ledger::Point;
@@ -31,8 +31,7 @@ pub fn read_time_request(
     mode: Mode,
 ) -> std::result::Result<(Device, [u8; 32]), Failure> {
     let rest = file::expect(bytes, FileKind::TimeRequest)?;
-    let (certificate, rest) = file::next_object(rest, DEVICE_BODY_LEN_MAX)?;
-    let device = certified(&certificate, mode)?;
+    let (device, rest) = certified(rest, mode)?;
     let request = rest.try_into().map_err(|_| ErrorCode::Malformed.failure())?;
     let (asked, nonce) = file::split_time_request(request);
     if asked == root_fp { Ok((device, nonce)) } else { Err(ErrorCode::ContextRefused.failure()) }

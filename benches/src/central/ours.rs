@@ -114,7 +114,7 @@ pub(super) fn each_firm(dir: &Path) -> Result<Arc<Firm>> {
 }
 
 pub(super) fn firm_of(vendor: Vendor, signer: Box<dyn Signer>) -> Arc<Firm> {
-    Arc::new(Firm { trust: vendor.trust, signer })
+    Arc::new(Firm::new(vendor.trust, signer))
 }
 
 fn init(dir: &Path) -> Result<Vendor> {

@@ -138,7 +138,7 @@ impl Central {
         if leaves.is_empty() {
             return Ok(Vec::new());
         }
-        let sign = |leaves: &[Leaf]| self.shown(tenant, || Ok(firm.signer.sign(leaves)?));
+        let sign = |leaves: &[Leaf]| self.shown(tenant, || Ok(firm.sign(leaves)?));
         let objects = match sign(&leaves) {
             Err(refused) if refused.is(ErrorCode::KeyGone) => {
                 // The key was rotated after they were decided.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::anchors::Head;
 use super::audit::Chain;
 use super::refusal::{Outcome, Refusal};
-use crate::store::{OpenTransaction, Purpose, Store, StoreError, retry};
+use crate::store::{Gathered, OpenTransaction, Purpose, Store, StoreError, retry};
 
 /// Steps that one commit takes.
 const STEPS_MAX: usize = 256;
@@ -112,7 +112,7 @@ impl Group {
         let batch = match &mut turn.batch {
             Some(batch) => batch,
             none => none.insert(Batch {
-                open: retry(|| self.store.begin(Purpose::Write))?,
+                open: self.begin()?,
                 chain: turn.chain.clone(),
                 steps: 0,
                 fate: Arc::default(),
@@ -159,11 +159,11 @@ impl Group {
         for again in (0..TAKEN_TRIES).rev() {
             let mut told = None;
             let ran = retry(|| {
-                let mut open = self.store.begin(Purpose::Write)?;
-                match step(&mut *open, &turn.chain) {
+                let mut open = Gathered::new(self.store.begin(Purpose::Write)?);
+                match step(&mut open, &turn.chain) {
                     Err(Refusal::Store(error)) => return Err(error),
                     Err(refused) => told = Some(refused),
-                    Ok(done) => return open.commit().map(|()| Some(done)),
+                    Ok(done) => return Box::new(open).commit().map(|()| Some(done)),
                 }
                 Ok(None)
             });
@@ -182,6 +182,11 @@ impl Group {
             }
         }
         Err(Refusal::Store(StoreError::Conflict))
+    }
+
+    fn begin(&self) -> Result<Box<dyn OpenTransaction>, StoreError> {
+        let open = retry(|| self.store.begin(Purpose::Write))?;
+        Ok(Box::new(Gathered::new(open)))
     }
 
     /// Ends the batch that is open, if one is, and tells its steps: commits it, or undoes it for

@@ -4,13 +4,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::errors::{ErrorCode, Failure, Shown};
 use protocol::ids::{ContainerId, KeyId, RootFp};
-use protocol::limits::DEVICE_BODY_LEN_MAX;
 use protocol::objects::device::Device;
 use protocol::objects::file::FileKind;
 use protocol::objects::root::Mode;
 use protocol::objects::statement::{ContextBody, next_state_hash};
 use protocol::objects::update::UpdateOp;
-use protocol::signed::{Header, UnverifiedObject};
+use protocol::signed::Header;
 use serde::{Deserialize, Serialize};
 use vendor::issue::{Change, Draft};
 use vendor::ledger::{Issued, Point};
@@ -18,6 +17,7 @@ use vendor::trust::Trust;
 use vendor::{Issuer, KeyRing, VerifiedStatement, certified, verify};
 
 use super::journal::{Claim, Head, Part};
+use super::signing::Signing;
 use super::trusted::TrustMark;
 
 /// What is to be issued to one container.
@@ -108,9 +108,23 @@ pub struct Firm {
     pub trust: Trust,
     /// Who signs.
     pub signer: Box<dyn Signer>,
+    signing: Signing,
 }
 
 impl Firm {
+    /// Of these roots and revocations, with this signer.
+    pub fn new(trust: Trust, signer: Box<dyn Signer>) -> Self {
+        Firm { trust, signer, signing: Signing::default() }
+    }
+
+    /// Signs leaves, together with those of others that wait: the objects, in the same order.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
+        self.signing.sign(&*self.signer, leaves)
+    }
+
     /// Fingerprint and mode.
     pub fn identity(&self) -> Result<(RootFp, Mode), Failure> {
         let root = self.trust.root.as_ref().ok_or(ErrorCode::RootRefused.failure())?;
@@ -265,7 +279,5 @@ impl Signer for LocalSigner {
 
 /// The container of a certificate, which must hold.
 pub fn device(certificate: &[u8], mode: Mode) -> Result<Device, Failure> {
-    let refused = |_| ErrorCode::CertificateRefused.failure();
-    let (object, _) = UnverifiedObject::read(certificate, DEVICE_BODY_LEN_MAX).map_err(refused)?;
-    certified(&object, mode)
+    certified(certificate, mode).map(|(device, _)| device)
 }

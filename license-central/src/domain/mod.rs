@@ -34,6 +34,7 @@ pub mod restore;
 pub mod seats;
 pub mod serving;
 pub mod shops;
+pub mod signing;
 pub mod standing;
 pub mod terms;
 pub mod ticket_code;

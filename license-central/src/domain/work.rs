@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::refusal::{Outcome, Refusal};
 use crate::store::seats::{Counter, SeatChanges};
-use crate::store::{Filter, Page, Row, StoreError, Table, Transaction, Value, Write};
+use crate::store::{Filter, Page, Row, StoreError, Table, Transaction, Value, Write, overlaid};
 
 /// What is kept in a table.
 pub trait Record: Serialize + DeserializeOwned {
@@ -101,15 +101,10 @@ impl<'a> Work<'a> {
     pub fn list<R: Record>(&mut self, filter: &Filter, page: &Page<'_>) -> Outcome<Vec<Stored<R>>> {
         let table = R::TABLE;
         let own = self.changed.values().filter(|write| write.table.name == table.name);
-        let own: Vec<Row> = own.map(|write| write.row.clone()).collect();
-        // What was changed may fit no more, and others must fill its place.
+        let own: Vec<&Row> = own.map(|write| &write.row).collect();
         let wide = Page { limit: page.limit.saturating_add(own.len()), ..*page };
-        let mut rows = self.open.find(self.tenant, table, filter, &wide)?;
-        rows.retain(|row| !own.iter().any(|changed| changed.id == row.id));
-        let is_behind = |row: &Row| page.after.is_none_or(|after| row.id.as_str() > after);
-        rows.extend(own.into_iter().filter(|row| filter.takes(table, row) && is_behind(row)));
-        rows.sort_by(|a, b| a.id.cmp(&b.id));
-        rows.truncate(page.limit);
+        let rows = self.open.find(self.tenant, table, filter, &wide)?;
+        let rows = overlaid(rows, own, table, filter, page);
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use sqlx::sqlite::SqlitePool;
-use tokio::sync::Notify;
+use rusqlite::Connection;
 
 /// Commits between two looks at the log's length.
 const COMMITS: u32 = 16;
@@ -21,43 +21,61 @@ const LOG_LEN_MAX: u64 = 32 << 20;
 #[derive(Clone)]
 pub(super) struct Checkpoints {
     commits: Arc<AtomicU32>,
-    wake: Arc<Notify>,
+    wake: SyncSender<()>,
 }
 
 impl Checkpoints {
-    pub(super) fn new() -> Self {
-        Checkpoints { commits: Arc::default(), wake: Arc::default() }
+    /// Begins a thread that works until nobody can commit any more.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn start(
+        database: PathBuf,
+        connect: impl Fn() -> rusqlite::Result<Connection> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (wake, wakes) = sync_channel(1);
+        let named = std::thread::Builder::new().name("checkpoints".into());
+        named.spawn(move || run(&log_of(&database), &connect, &wakes))?;
+        Ok(Checkpoints { commits: Arc::default(), wake })
     }
 
     /// Something was committed.
     pub(super) fn committed(&self) {
         if self.commits.fetch_add(1, Ordering::Relaxed).is_multiple_of(COMMITS) {
-            self.wake.notify_one();
+            // One that is under way already looks again.
+            let _ = self.wake.try_send(());
         }
     }
+}
 
-    /// Works until the runtime ends.
-    pub(super) async fn run(self, database: PathBuf, pool: SqlitePool) {
-        let log = log_of(&database);
-        loop {
-            self.wake.notified().await;
-            let long = |max| std::fs::metadata(&log).is_ok_and(|data| data.len() > max);
-            if !long(LOG_LEN) {
-                continue;
+fn run(log: &Path, connect: &dyn Fn() -> rusqlite::Result<Connection>, wakes: &Receiver<()>) {
+    let mut connection = None;
+    for () in wakes {
+        let long = |max| std::fs::metadata(log).is_ok_and(|data| data.len() > max);
+        if !long(LOG_LEN) {
+            continue;
+        }
+        let moved = match connection.take().map_or_else(connect, Ok) {
+            Err(error) => Err(error),
+            Ok(own) => {
+                let moved = checkpoint(&own, "PASSIVE").and_then(|()| match long(LOG_LEN_MAX) {
+                    true => checkpoint(&own, "TRUNCATE"),
+                    false => Ok(()),
+                });
+                connection = Some(own);
+                moved
             }
-            // What fails now is done at another time: nothing is lost by a longer log.
-            let moved = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&pool).await;
-            let moved = match moved {
-                Ok(_) if long(LOG_LEN_MAX) => {
-                    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&pool).await
-                }
-                moved => moved,
-            };
-            if let Err(error) = moved {
-                tracing::warn!(%error, "the database's log was not moved into its file");
-            }
+        };
+        if let Err(error) = moved {
+            // Nothing is lost by a longer log.
+            tracing::warn!(%error, "the database's log was not moved into its file");
         }
     }
+}
+
+fn checkpoint(connection: &Connection, how: &str) -> rusqlite::Result<()> {
+    // It answers how far it came.
+    connection.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |_| Ok(()))
 }
 
 fn log_of(database: &Path) -> PathBuf {

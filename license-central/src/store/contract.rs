@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+mod many;
 mod seats;
 use strongroom_tests::postgres::Postgres;
 
@@ -204,6 +205,8 @@ fn contract(store: Arc<dyn Store>) {
     a_conflict_is_tried_again(&*store);
     rows_of_another_store_keep_their_versions(&*store);
     what_is_deleted_is_gone(&*store);
+    many::many_rows_are_written_as_one_by_one(&*store);
+    many::what_is_gathered_is_seen_and_written_at_the_end(&*store);
     writers_are_as_if_one_came_after_the_other(store);
 }
 

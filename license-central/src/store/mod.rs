@@ -4,10 +4,13 @@
 //! is a sequence; a server calls it from threads that may wait.
 
 mod checkpoint;
+mod gathered;
 mod memory;
+mod postgres;
 pub mod seats;
 mod seats_sql;
 mod sql;
+mod sqlite;
 pub mod tables;
 
 #[cfg(test)]
@@ -15,6 +18,7 @@ mod contract;
 
 use seats::{Counter, Seat, SeatChanges, SeatKey};
 
+pub(crate) use gathered::Gathered;
 pub use memory::{Fault, MemoryStore};
 pub use sql::SqlStore;
 
@@ -72,7 +76,7 @@ pub struct Row {
 }
 
 /// Which rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Filter {
     /// All.
     All,
@@ -253,6 +257,45 @@ impl Filter {
             }
         }
     }
+}
+
+/// Rows that were found, as they are with `own` changes: some fit no more, and others fill their
+/// place. `rows` is as long as the page and the changes together.
+pub(crate) fn overlaid(
+    mut rows: Vec<Row>,
+    own: Vec<&Row>,
+    table: &Table,
+    filter: &Filter,
+    page: &Page<'_>,
+) -> Vec<Row> {
+    if !own.is_empty() {
+        rows.retain(|row| !own.iter().any(|changed| changed.id == row.id));
+        let is_behind = |row: &&&Row| page.after.is_none_or(|after| row.id.as_str() > after);
+        let fits = own.iter().filter(is_behind).filter(|row| filter.takes(table, row));
+        rows.extend(fits.map(|row| Row::clone(row)));
+        rows.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+    rows.truncate(page.limit);
+    rows
+}
+
+/// Most rows that one statement writes.
+const TOGETHER_MAX: usize = 64;
+
+/// Writes as statements take them: those of one table that are all new, or all changes. In few
+/// lengths, since a database knows statements by their text.
+pub(crate) fn together(writes: &[Write]) -> impl Iterator<Item = &[Write]> {
+    let is_new = |write: &Write| write.row.version == 1;
+    let alike =
+        move |a: &Write, b: &Write| std::ptr::eq(a.table, b.table) && is_new(a) == is_new(b);
+    writes.chunk_by(alike).flat_map(|mut run| {
+        std::iter::from_fn(move || {
+            let len = 1 << run.len().min(TOGETHER_MAX).checked_ilog2()?;
+            let (first, rest) = run.split_at(len);
+            run = rest;
+            Some(first)
+        })
+    })
 }
 
 impl From<&str> for Value {

@@ -4,11 +4,9 @@
 //! A set is the table `k` of numbers. PostgreSQL gets its columns as arrays; SQLite as rows, filled
 //! up with empty ones to a power of two, so that few texts are prepared.
 
-use sqlx::{AssertSqlSafe, Row as _};
-
 use super::seats::{Counter, Seat, SeatChanges, SeatEvent, SeatKey, SeatState};
-use super::sql::{Open, Session, refused};
-use super::{Purpose, StoreError};
+use super::sql::{Open, Param, Session};
+use super::{Purpose, StoreError, Value};
 
 /// Rows that one statement of SQLite takes.
 const ROWS_MAX: usize = 256;
@@ -176,27 +174,16 @@ impl Session {
     }
 
     fn run(&mut self, statement: &Statement, set: &[i64]) -> Result<u64, StoreError> {
-        let (handle, open) = self.parts()?;
-        let width = statement.columns.len();
-        let done = handle.block_on(async {
-            match open {
-                Open::Sqlite(open) => {
-                    let mut done = 0;
-                    for part in set.chunks(ROWS_MAX * width) {
-                        let query = sqlx::query(AssertSqlSafe(statement.sqlite(part.len())));
-                        let query = padded(part, width).fold(query, |query, own| query.bind(own));
-                        done += query.execute(&mut **open).await?.rows_affected();
-                    }
-                    sqlx::Result::Ok(done)
-                }
-                Open::Postgres(open) => {
-                    let query = sqlx::query(AssertSqlSafe(statement.postgres("")));
-                    let query = columns(set, width).fold(query, |query, own| query.bind(own));
-                    Ok(query.execute(&mut **open).await?.rows_affected())
-                }
+        let (table, width) = (statement.table, statement.columns.len());
+        match &mut self.open {
+            Open::Sqlite(open) => set.chunks(ROWS_MAX * width).try_fold(0, |done, part| {
+                let text = statement.sqlite(part.len());
+                Ok(done + open.execute(table, &text, &padded(part, width))?)
+            }),
+            Open::Postgres(open) => {
+                open.execute(table, &statement.postgres(""), &columns(set, width))
             }
-        });
-        done.map_err(|error| refused(statement.table, &error))
+        }
     }
 
     fn rows<const N: usize>(
@@ -209,30 +196,20 @@ impl Session {
         }
         // What only reads sees one state anyway.
         let lock = if self.purpose == Purpose::Read { "" } else { statement.lock };
-        let (handle, open) = self.parts()?;
-        let width = statement.columns.len();
-        let read = handle.block_on(async {
-            match open {
-                Open::Sqlite(open) => {
-                    let mut rows = Vec::new();
-                    for part in set.chunks(ROWS_MAX * width) {
-                        let query = sqlx::query(AssertSqlSafe(statement.sqlite(part.len())));
-                        let query = padded(part, width).fold(query, |query, own| query.bind(own));
-                        for row in query.fetch_all(&mut **open).await? {
-                            rows.push(numbers(|at| row.try_get(at))?);
-                        }
-                    }
-                    sqlx::Result::Ok(rows)
-                }
-                Open::Postgres(open) => {
-                    let query = sqlx::query(AssertSqlSafe(statement.postgres(lock)));
-                    let query = columns(set, width).fold(query, |query, own| query.bind(own));
-                    let rows = query.fetch_all(&mut **open).await?;
-                    rows.iter().map(|row| numbers(|at| row.try_get(at))).collect()
+        let (table, width) = (statement.table, statement.columns.len());
+        let mut rows = Vec::new();
+        match &mut self.open {
+            Open::Sqlite(open) => {
+                for part in set.chunks(ROWS_MAX * width) {
+                    let text = statement.sqlite(part.len());
+                    rows.extend(open.query(table, &text, &padded(part, width))?);
                 }
             }
-        });
-        read.map_err(|error| refused(statement.table, &error))
+            Open::Postgres(open) => {
+                rows = open.query(table, &statement.postgres(lock), &columns(set, width))?;
+            }
+        }
+        rows.iter().map(|row| numbers(table, row)).collect()
     }
 }
 
@@ -258,22 +235,25 @@ impl Statement {
 }
 
 /// The set, filled up with empty rows as [`Statement::sqlite`] has them.
-fn padded(set: &[i64], width: usize) -> impl Iterator<Item = Option<i64>> {
+fn padded(set: &[i64], width: usize) -> Vec<Param<'static>> {
     let all = (set.len() / width).next_power_of_two() * width;
-    (0..all).map(|at| set.get(at).copied())
+    (0..all).map(|at| Param::Number(set.get(at).copied())).collect()
 }
 
 /// The set by columns.
-fn columns(set: &[i64], width: usize) -> impl Iterator<Item = Vec<i64>> {
-    (0..width).map(move |column| set.iter().skip(column).step_by(width).copied().collect())
+fn columns(set: &[i64], width: usize) -> Vec<Param<'static>> {
+    let column = |at| Param::Numbers(set.iter().skip(at).step_by(width).copied().collect());
+    (0..width).map(column).collect()
 }
 
-fn numbers<const N: usize>(get: impl Fn(usize) -> sqlx::Result<i64>) -> sqlx::Result<[i64; N]> {
-    let mut row = [0; N];
-    for (at, number) in row.iter_mut().enumerate() {
-        *number = get(at)?;
-    }
-    Ok(row)
+fn numbers<const N: usize>(table: &'static str, row: &[Value]) -> Result<[i64; N], StoreError> {
+    let number = |value: &Value| match value {
+        Value::Number(number) => Some(*number),
+        _ => None,
+    };
+    let numbers: Option<Vec<i64>> = row.iter().map(number).collect();
+    let damaged = || StoreError::Damaged { table, why: "a column without its number".into() };
+    numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(damaged)
 }
 
 fn seat(row: [i64; 9]) -> Result<Seat, StoreError> {

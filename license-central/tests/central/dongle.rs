@@ -46,6 +46,23 @@ impl Dongle {
         }
     }
 
+    /// Units that all licenses of this product ever got.
+    pub(crate) fn units(&mut self, product: u32) -> u64 {
+        let (firm, mut after, mut granted) = (self.firm, None, 0);
+        loop {
+            let Reply::Items(items) = self.bench.command(Command::Items { firm, after }) else {
+                return granted;
+            };
+            let Some(last) = items.last() else { return granted };
+            after = Some(last.item);
+            for item in items.iter().filter(|item| item.item.product.0 == product) {
+                let state = self.bench.command(Command::ItemState { firm, item: item.item });
+                let Reply::ItemState(state) = state else { panic!("an entry without a state") };
+                granted += state.units.map_or(0, |units| units.granted);
+            }
+        }
+    }
+
     /// Takes the roots and revocations of an answer.
     pub(crate) fn learn(&mut self, file: &Value) {
         let bytes = BASE64.decode(file.as_str().expect("a file")).expect("base64");

@@ -19,6 +19,11 @@ use crate::seats::session;
 /// Seats of the license that all take.
 const SEATS: usize = 40;
 
+/// Units of one order of them, and orders of them that one client makes: a dongle has room for so
+/// many licenses.
+const UNITS: u64 = 10;
+const FILLS_MAX: usize = 16;
+
 /// What all clients of a vendor share.
 #[derive(Clone)]
 pub(crate) struct Shop {
@@ -45,6 +50,8 @@ enum Wish {
     Take(usize),
     Keep(usize),
     Return(usize),
+    /// The order of units of this number, into the dongle.
+    Fill(usize),
     /// A license into the dongle.
     Activate,
     /// The same out of it.
@@ -73,6 +80,9 @@ pub(crate) struct Client {
     ticket: String,
     license: String,
     receipt: Option<String>,
+    /// Orders of units that were sent, and those whose units are in the dongle.
+    fills: usize,
+    filled: usize,
     /// Orders that were looked at again.
     known: usize,
     /// What was sent and not answered.
@@ -141,6 +151,14 @@ impl Shop {
         at.must("PUT /v1/products", owner, &json!({ "code": 7, "name": "Editor" }));
         let item = json!({ "sku": "ED-1", "name": "Editor", "parts": [{ "product": 7 }] });
         at.must("PUT /v1/items", owner, &item);
+        at.must("PUT /v1/products", owner, &json!({ "code": 8, "name": "Credits" }));
+        let terms = json!({ "units": UNITS });
+        let part = json!({ "product": 8, "terms": terms });
+        at.must(
+            "PUT /v1/items",
+            owner,
+            &json!({ "sku": "UN-1", "name": "Credits", "parts": [part] }),
+        );
         let order = json!({ "number": "seats", "sku": "ED-1", "terms": { "quantity": SEATS } });
         let ticket = at.must("POST /v1/orders", owner, &order);
         let shown = format!("GET /v1/tickets/{}", text(&ticket["ticket"]));
@@ -193,6 +211,8 @@ impl Client {
             ticket: text(&made["code"]),
             license: text(&shown["licenses"][0]["grant"]),
             receipt: None,
+            fills: 0,
+            filled: 0,
             known: 0,
             doubt: None,
             answered: 0,
@@ -201,7 +221,7 @@ impl Client {
 
     /// Orders that it sent, its own first one included.
     pub(crate) fn orders(&self) -> usize {
-        self.orders.len() + 1
+        self.orders.len() + self.fills + 1
     }
 
     fn held(&self) -> usize {
@@ -232,7 +252,7 @@ impl Client {
             let all: Vec<usize> = (0..own.seats.len()).filter(|at| own.seats[*at].held).collect();
             all[own.dice.below(all.len())]
         };
-        match self.dice.below(8) {
+        match self.dice.below(9) {
             0 | 1 => {
                 self.orders.push(None);
                 Wish::Order(self.orders.len() - 1)
@@ -240,6 +260,10 @@ impl Client {
             2 | 3 if held(&&*self).is_some() => Wish::Keep(some(self)),
             4 if held(&&*self).is_some() => Wish::Return(some(self)),
             5 | 6 => self.of_license(),
+            7 if self.receipt.is_none() && self.fills < FILLS_MAX => {
+                self.fills += 1;
+                Wish::Fill(self.fills)
+            }
             _ => {
                 self.seats.push(Seat { session: session(), n: 0, held: false });
                 Wish::Take(self.seats.len() - 1)
@@ -262,8 +286,9 @@ impl Client {
             Wish::Take(place) => self.take(at, place),
             Wish::Keep(place) => self.turn(at, place, "heartbeat"),
             Wish::Return(place) => self.turn(at, place, "return"),
-            Wish::Activate => self.deliver(at, "activations"),
-            Wish::Release => self.deliver(at, "releases"),
+            Wish::Fill(number) => self.fill(at, number),
+            Wish::Activate => self.deliver(at, "activations", json!({ "ticket": self.ticket })),
+            Wish::Release => self.deliver(at, "releases", json!({ "products": [7] })),
             Wish::Receipt => self.prove(at),
         }
     }
@@ -299,11 +324,21 @@ impl Client {
         true
     }
 
-    fn deliver(&mut self, at: At, what: &str) -> bool {
-        let mut body = json!({ "context": BASE64.encode(self.dongle.context()) });
-        if what == "activations" {
-            body["ticket"] = self.ticket.as_str().into();
-        }
+    /// Orders units and has them put into the dongle.
+    fn fill(&mut self, at: At, number: usize) -> bool {
+        let own = format!("{} units {number}", self.id);
+        let order = json!({ "number": own, "sku": "UN-1" });
+        let Some(got) = at.ask("POST /v1/orders", &self.shop.owner, &own, &order) else {
+            return false;
+        };
+        assert_eq!(got.status, 201, "{got:?}");
+        let done = self.deliver(at, "activations", json!({ "ticket": got.json()["code"] }));
+        self.filled += usize::from(done);
+        done
+    }
+
+    fn deliver(&mut self, at: At, what: &str, mut body: Value) -> bool {
+        body["context"] = BASE64.encode(self.dongle.context()).into();
         let line = format!("POST /v1/acme/{what}");
         let Some(got) = at.ask(&line, &self.shop.owner, "", &body) else { return false };
         assert_eq!(got.status, 200, "{got:?}");
@@ -311,7 +346,6 @@ impl Client {
         assert_eq!(updates.len(), 1, "one update that waits: {got:?}");
         let file = BASE64.decode(updates[0]["file"].as_str().expect("a file")).expect("base64");
         let receipt = self.dongle.apply(&file).expect("an update that follows");
-        assert_eq!(self.dongle.holds(7), what == "activations");
         self.receipt = Some(BASE64.encode(receipt));
         true
     }
@@ -341,6 +375,15 @@ impl Client {
         if self.receipt.is_some() {
             assert!(self.prove(at[0]));
         }
+        assert_eq!(self.dongle.units(8), UNITS * self.filled as u64, "units lost, or there twice");
+        let path = format!("GET /v1/containers/{}", self.dongle.id());
+        let container = at[0].ask(&path, &self.shop.owner, "", &Value::Null).expect("an answer");
+        let licenses = container.json()["licenses"].as_array().cloned().unwrap_or_default();
+        let is_filled = |own: &&Value| {
+            (&own["grant"]["product"], &own["grant"]["place"]["state"])
+                == (&8.into(), &"held".into())
+        };
+        assert_eq!(licenses.iter().filter(is_filled).count(), self.filled, "{container:?}");
         let path = format!("GET /v1/grants/{}", self.license);
         let place = at[0].must(&path, &self.shop.owner, &Value::Null);
         let expected = if self.dongle.holds(7) { "held" } else { "pool" };

@@ -193,5 +193,5 @@ fn firm(dir: &TempDir) -> Firm {
     let made = Vendor::open(&path).expect("a vendor");
     let keys = made.keys(&Nothing).expect("its keys");
     let signer = Box::new(LocalSigner::new(made.trust.clone(), keys));
-    Firm { trust: made.trust, signer }
+    Firm::new(made.trust, signer)
 }

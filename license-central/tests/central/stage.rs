@@ -174,14 +174,14 @@ impl Stage {
 
     pub(crate) fn take_over_by(&self, trust: Trust) -> Result<bool, Shown> {
         let signer = Box::new(Shared(self.running().keeper.clone()));
-        let taken = self.running().server.central.take_over("acme", Firm { trust, signer });
+        let taken = self.running().server.central.take_over("acme", Firm::new(trust, signer));
         taken.map_err(Refusal::shown)
     }
 
     /// Another server over the same records starts with this.
     pub(crate) fn note_trust(&self, trust: Trust) -> Result<bool, Shown> {
         let signer = Box::new(Shared(self.running().keeper.clone()));
-        let firms = BTreeMap::from([("acme".to_owned(), Arc::new(Firm { trust, signer }))]);
+        let firms = BTreeMap::from([("acme".to_owned(), Arc::new(Firm::new(trust, signer)))]);
         self.central_with(firms).note_trust("acme").map_err(Refusal::shown)
     }
 
@@ -189,7 +189,7 @@ impl Stage {
     pub(crate) fn start(&mut self) {
         let keeper = Arc::new(self.open_keeper().expect("a journal"));
         let signer = Box::new(Shared(keeper.clone()));
-        let firm = Arc::new(Firm { trust: self.vendor.trust.clone(), signer });
+        let firm = Arc::new(Firm::new(self.vendor.trust.clone(), signer));
         let firms = BTreeMap::from([("acme".to_owned(), firm)]);
         let server = Server::over(Arc::new(self.central_with(firms)));
         let owner = server.key("acme", RoleName::Owner);

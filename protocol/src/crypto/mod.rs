@@ -10,7 +10,7 @@ pub mod ecdh;
 pub mod ecdsa;
 pub mod hash;
 pub mod hpke;
-#[cfg(feature = "hybrid")]
+#[cfg(feature = "aws-lc")]
 pub mod hybrid;
 pub mod kdf;
 pub mod mac;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::Fixed;
 use crate::ids::ProductCode;
-#[cfg(feature = "hybrid")]
+#[cfg(feature = "aws-lc")]
 use crate::{
     codec,
     errors::{ErrorCode, Failure},
@@ -29,7 +29,7 @@ pub struct LeaseBody {
 }
 
 /// A lease that holds, and the suite that it was signed under.
-#[cfg(feature = "hybrid")]
+#[cfg(feature = "aws-lc")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifiedLease {
     /// Its header.
@@ -46,7 +46,7 @@ pub struct VerifiedLease {
 ///
 /// # Errors
 /// It is no lease, is of the other suite, or is not signed by the firm.
-#[cfg(feature = "hybrid")]
+#[cfg(feature = "aws-lc")]
 pub fn verify(
     root: &Root,
     delegate: Option<&Delegate>,

@@ -81,7 +81,7 @@ fn firm(dir: &Path, clock: Arc<dyn Clock>, fsyncs: Arc<AtomicU32>) -> Arc<Firm> 
     let medium = (&*journal, counted);
     let keeper = Keeper::open_on(signer, vendor.root.root_fp, medium, caps, clock).unwrap();
     keeper.agree(keeper.head().unwrap()).unwrap();
-    Arc::new(Firm { trust: vendor.trust, signer: Box::new(keeper) })
+    Arc::new(Firm::new(vendor.trust, Box::new(keeper)))
 }
 
 /// Pages in the log, and how many of them end a commit. Each of those is one fsync.
@@ -134,7 +134,7 @@ fn renew(central: &Central, context: &Context) {
 }
 
 #[test]
-fn a_renewal_costs_a_commit_that_it_shares_and_an_entry_of_the_journal() {
+fn a_renewal_shares_its_commit_and_its_signature() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("central.db");
     let clock = Arc::new(Set(AtomicI64::new(1_800_000_000_000)));
@@ -151,6 +151,10 @@ fn a_renewal_costs_a_commit_that_it_shares_and_an_entry_of_the_journal() {
         activate(&central, &firm, &devices);
     }
     clock.0.fetch_add(29 * DAY_MS, Ordering::SeqCst);
+    // The log begins anew: what is left of an old one would be counted.
+    let emptied = rusqlite::Connection::open(&path).unwrap();
+    emptied.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(emptied);
     let store = Box::new(SqlStore::sqlite(&path).unwrap());
     let world = World::over(store, None, clock, firms);
     let contexts: Vec<Context> =
@@ -171,8 +175,8 @@ fn a_renewal_costs_a_commit_that_it_shares_and_an_entry_of_the_journal() {
     println!("figure: a renewal writes {each:.2} pages of SQLite's log, {CALLERS} in a commit");
     println!("figure: {fsyncs} fsyncs of the database for two commits, {noted} of the journal");
     assert_eq!((world.commits(), fsyncs), (2, 2));
-    // The signer is asked for each by itself.
-    assert_eq!(noted, CALLERS as u32);
+    // Those that come while the signer is at work go to it together: how many is a matter of time.
+    assert!((1..=CALLERS as u32).contains(&noted), "{noted}");
     // Alone: one of each.
     let alone = applied(&world.central, &firm, &devices[CALLERS]);
     let (_, ends_before) = log(&path);
@@ -180,6 +184,6 @@ fn a_renewal_costs_a_commit_that_it_shares_and_an_entry_of_the_journal() {
     let (_, ends) = log(&path);
     let noted_alone = journal.load(Ordering::SeqCst) - journal_before - noted;
     assert_eq!((ends - ends_before, noted_alone), (1, 1));
-    assert!(statements <= 16.0, "{statements}");
+    assert!(statements <= 7.0, "{statements}");
     assert!(each <= 3.5, "{each}");
 }

@@ -16,7 +16,7 @@ use super::super::work::Work;
 use super::*;
 use crate::clock::SystemClock;
 use crate::store::seats::{Counter, Seat, SeatChanges, SeatKey};
-use crate::store::{Filter, MemoryStore, Page, Row, Table, Transaction, Write};
+use crate::store::{Filter, MemoryStore, Page, Row, Table, Transaction, Write, together};
 
 pub(super) const TENANT: &str = "acme";
 pub(super) const CALLERS: usize = 64;
@@ -68,7 +68,6 @@ impl OpenTransaction for Open {
 }
 
 impl Open {
-    /// What was written is a statement for each row.
     fn count(&self, statements: usize) {
         self.statements.fetch_add(statements as u32, Ordering::SeqCst);
     }
@@ -97,7 +96,7 @@ impl Transaction for Open {
     }
 
     fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        self.count(writes.len());
+        self.count(together(writes).count());
         self.open.apply(writes)
     }
 

@@ -246,7 +246,7 @@ fn firm(dir: &std::path::Path) -> Arc<Firm> {
 fn firm_of(vendor: Vendor) -> Arc<Firm> {
     let keys = vendor.keys(&ServerSecrets::new(None)).unwrap();
     let signer = Box::new(LocalSigner::new(vendor.trust.clone(), keys));
-    Arc::new(Firm { trust: vendor.trust, signer })
+    Arc::new(Firm::new(vendor.trust, signer))
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
+use std::time::Duration;
 
 use license_central::store::tables;
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection, raw_sql};
 use tokio::runtime::Runtime;
 
@@ -19,44 +19,26 @@ const SEATS: [(&str, &[&str]); 3] = [
 ];
 
 /// A connection of its own.
-pub(crate) struct Rows {
-    runtime: Runtime,
-    to: To,
-}
-
-enum To {
-    Sqlite(Box<SqliteConnection>),
-    Postgres(Box<PgConnection>),
-}
-
-/// Does the same on either.
-macro_rules! on_each {
-    ($rows:expr, $connection:ident => $do:expr) => {{
-        let Rows { runtime, to } = $rows;
-        runtime.block_on(async {
-            match to {
-                To::Sqlite($connection) => $do,
-                To::Postgres($connection) => $do,
-            }
-        })
-    }};
+pub(crate) enum Rows {
+    Sqlite(rusqlite::Connection),
+    Postgres(Runtime, Box<PgConnection>),
 }
 
 impl Rows {
     /// Of the embedded database in this file.
     pub(crate) fn sqlite(path: &Path) -> Self {
-        let runtime = Runtime::new().expect("threads");
+        let open = rusqlite::Connection::open(path).expect("a database");
         // What it writes need not survive this machine.
-        let options = SqliteConnectOptions::new().filename(path).pragma("synchronous", "OFF");
-        let to = runtime.block_on(SqliteConnection::connect_with(&options)).expect("a database");
-        Rows { runtime, to: To::Sqlite(Box::new(to)) }
+        open.pragma_update(None, "synchronous", "OFF").expect("SQL");
+        open.busy_timeout(Duration::from_secs(5)).expect("SQL");
+        Rows::Sqlite(open)
     }
 
     /// Of the PostgreSQL at this URL.
     pub(crate) fn postgres(url: &str) -> Self {
         let runtime = Runtime::new().expect("threads");
-        let to = runtime.block_on(PgConnection::connect(url)).expect("a database");
-        Rows { runtime, to: To::Postgres(Box::new(to)) }
+        let open = runtime.block_on(PgConnection::connect(url)).expect("a database");
+        Rows::Postgres(runtime, Box::new(open))
     }
 
     /// Keeps a copy of all.
@@ -77,17 +59,30 @@ impl Rows {
     }
 
     fn run(&mut self, text: String) {
-        let text = AssertSqlSafe(text);
-        on_each!(self, to => raw_sql(text).execute(&mut **to).await.map(drop)).expect("SQL");
+        match self {
+            Rows::Sqlite(open) => open.execute_batch(&text).expect("SQL"),
+            Rows::Postgres(runtime, open) => {
+                let ran = runtime.block_on(raw_sql(AssertSqlSafe(text)).execute(&mut **open));
+                ran.map(drop).expect("SQL");
+            }
+        }
     }
 
     /// One line for each row, in an order that is the same for the same rows.
     pub(crate) fn lines(&mut self) -> Vec<String> {
-        let text = AssertSqlSafe(everything());
-        let read = on_each!(self, to => {
-            sqlx::query_scalar::<_, String>(text).fetch_all(&mut **to).await
-        });
-        let mut lines = read.expect("rows");
+        let text = everything();
+        let mut lines: Vec<String> = match self {
+            Rows::Sqlite(open) => {
+                let mut found = open.prepare(&text).expect("SQL");
+                let lines = found.query_map([], |row| row.get(0)).expect("rows");
+                lines.collect::<Result<_, _>>().expect("rows")
+            }
+            Rows::Postgres(runtime, open) => {
+                let text = AssertSqlSafe(text);
+                let read = sqlx::query_scalar::<_, String>(text).fetch_all(&mut **open);
+                runtime.block_on(read).expect("rows")
+            }
+        };
         lines.iter_mut().filter(|line| line.starts_with("audit ")).for_each(unchain);
         lines.sort_unstable();
         lines

@@ -114,7 +114,7 @@ pub(crate) fn firm(dir: &TempDir, clock: Fixed) -> (Arc<Firm>, RootFp) {
     let root_fp = made.root.root_fp;
     let times = Keeper::open(local(), root_fp, &journal, caps, Arc::new(clock)).expect("a journal");
     let signer = Box::new(Forgetful { local: local(), times });
-    (Arc::new(Firm { trust: made.trust, signer }), root_fp)
+    (Arc::new(Firm::new(made.trust, signer)), root_fp)
 }
 
 /// What the scenes act on, beside what the table of all routes needs.

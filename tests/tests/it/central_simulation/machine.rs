@@ -61,7 +61,7 @@ pub(super) fn instance(
     let firm = |at: usize| {
         let (trust, _) = &parties.firms[at].stages[stages[at]];
         let signer = Box::new(Line { signers: signers.clone(), firm: at });
-        Arc::new(Firm { trust: trust.clone(), signer })
+        Arc::new(Firm::new(trust.clone(), signer))
     };
     let firms: BTreeMap<String, Arc<Firm>> =
         FIRMS.iter().enumerate().map(|(at, name)| ((*name).to_owned(), firm(at))).collect();
