@@ -2,22 +2,22 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::extract::{Body, Caller, PathOf, QueryOf};
 use super::lists::{ListQuery, Listed, Wants, records};
 use super::problem::Problem;
-use super::{App, once, reply};
-use crate::domain::access::{Object, Principal, Verb, allow};
+use super::{App, reply};
+use crate::domain::access::{Object, Principal};
 use crate::domain::audit::Entry;
 use crate::domain::cases;
 use crate::domain::catalog::{self, NewCustomer};
-use crate::domain::central::{Central, Reply};
+use crate::domain::central::Reply;
 use crate::domain::env::Env;
 use crate::domain::orders::{self, TicketView};
 use crate::domain::records::{
@@ -84,18 +84,16 @@ async fn list_products(
     (status = 200, body = Product), (status = "4XX", body = Problem)))]
 async fn put_product(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     headers: HeaderMap,
-    body: Body<Product>,
-) -> Result<Response, Problem> {
-    allow(&who, Verb::Write, Object::Catalog)?;
+    Body { bytes, value }: Body<Product>,
+) -> Result<Reply, Problem> {
+    let asked = caller.asks(&bytes, Object::Catalog)?;
     let version = if_match(&headers)?;
-    let stored = app.run(move |central| {
-        central.write(&who.vendor, &who.id, |work, env| {
-            catalog::put_product(work, env, &body.value, version)
-        })
-    });
-    Ok(with_version(stored.await?))
+    let put = move |work: &mut Work<'_>, env: &Env<'_>| {
+        Ok(with_version(&catalog::put_product(work, env, &value, version)?))
+    };
+    app.change(asked, put).await
 }
 
 /// The items.
@@ -115,18 +113,16 @@ async fn list_items(
     (status = 200, body = Item), (status = "4XX", body = Problem)))]
 async fn put_item(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     headers: HeaderMap,
-    body: Body<Item>,
-) -> Result<Response, Problem> {
-    allow(&who, Verb::Write, Object::Catalog)?;
+    Body { bytes, value }: Body<Item>,
+) -> Result<Reply, Problem> {
+    let asked = caller.asks(&bytes, Object::Catalog)?;
     let version = if_match(&headers)?;
-    let stored = app.run(move |central| {
-        central.write(&who.vendor, &who.id, |work, env| {
-            catalog::put_item(work, env, &body.value, version)
-        })
-    });
-    Ok(with_version(stored.await?))
+    let put = move |work: &mut Work<'_>, env: &Env<'_>| {
+        Ok(with_version(&catalog::put_item(work, env, &value, version)?))
+    };
+    app.change(asked, put).await
 }
 
 /// The customers.
@@ -146,19 +142,13 @@ async fn list_customers(
     (status = 201, body = Customer), (status = "4XX", body = Problem)))]
 async fn create_customer(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     Body { bytes, value }: Body<NewCustomer>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Customer)?;
-    app.run(move |central| {
-        let once = once(&key, "customers", &bytes);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
-            let customer = catalog::create_customer(work, env, &value)?;
-            Ok(reply(StatusCode::CREATED, &customer))
-        })
-    })
-    .await
+    let create = move |work: &mut Work<'_>, env: &Env<'_>| {
+        Ok(reply(StatusCode::CREATED, &catalog::create_customer(work, env, &value)?))
+    };
+    app.change(caller.asks(&bytes, Object::Customer)?, create).await
 }
 
 /// The orders.
@@ -214,21 +204,15 @@ struct NewCode {
     (status = 200, body = NewCode), (status = "4XX", body = Problem)))]
 async fn replace_code(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    app.run(move |central| {
-        let route = format!("tickets/{id}/code");
-        let once = once(&key, &route, &[]);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
-            let (ticket, code) = orders::replace_code(work, env, &id)?;
-            let body = NewCode { id: ticket.id, code: code.to_string() };
-            Ok(reply(StatusCode::OK, &body))
-        })
-    })
-    .await
+    let replace = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let (ticket, code) = orders::replace_code(work, env, &id)?;
+        let new = NewCode { id: ticket.id, code: code.to_string() };
+        Ok(reply(StatusCode::OK, &new))
+    };
+    app.change(caller.asks(&[], Object::License)?, replace).await
 }
 
 /// The grants.
@@ -259,11 +243,11 @@ async fn show_grant(
     (status = 200, body = Decided), (status = "4XX", body = Problem)))]
 async fn suspend(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
     body: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    decide_grant(app, who, id, (Standing::Suspended, body.value)).await
+    decide_grant(app, caller, id, (Standing::Suspended, body)).await
 }
 
 /// Takes a suspension back.
@@ -271,11 +255,11 @@ async fn suspend(
     (status = 200, body = Decided), (status = "4XX", body = Problem)))]
 async fn reinstate(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
     body: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    decide_grant(app, who, id, (Standing::Active, body.value)).await
+    decide_grant(app, caller, id, (Standing::Active, body)).await
 }
 
 /// Revokes a license for good: it is taken out of its container when that next asks.
@@ -283,11 +267,11 @@ async fn reinstate(
     (status = 200, body = Decided), (status = "4XX", body = Problem)))]
 async fn withdraw(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
     body: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    decide_grant(app, who, id, (Standing::Withdrawn, body.value)).await
+    decide_grant(app, caller, id, (Standing::Withdrawn, body)).await
 }
 
 /// Frees a license that its container will never give back, on a person's word.
@@ -295,21 +279,26 @@ async fn withdraw(
     (status = 200, body = Decided), (status = "4XX", body = Problem)))]
 async fn write_off(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
-    body: Body<Reason>,
+    Body { bytes, value }: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    let write = move |work: &mut Work<'_>, _: &Env<'_>| standing::write_off(work, &id, &body.value);
-    app.change(who, Object::License, write).await
+    let write = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &standing::write_off(work, &id, &value)?))
+    };
+    app.change(caller.asks(&bytes, Object::License)?, write).await
 }
 
 async fn decide_grant(
     app: App,
-    who: Principal,
+    caller: Caller,
     id: String,
-    (wanted, why): (Standing, Reason),
+    (wanted, why): (Standing, Body<Reason>),
 ) -> Result<Reply, Problem> {
-    app.change(who, Object::License, move |work, _| standing::set(work, &id, wanted, &why)).await
+    let set = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &standing::set(work, &id, wanted, &why.value)?))
+    };
+    app.change(caller.asks(&why.bytes, Object::License)?, set).await
 }
 
 /// The container that a license is for.
@@ -325,13 +314,14 @@ struct Assignment {
     (status = 200, body = Decided), (status = "4XX", body = Problem)))]
 async fn assign(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
-    body: Body<Assignment>,
+    Body { bytes, value }: Body<Assignment>,
 ) -> Result<Reply, Problem> {
-    let to = body.value.container;
-    app.change(who, Object::License, move |work, _| standing::assign(work, &id, to.as_deref()))
-        .await
+    let assign = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &standing::assign(work, &id, value.container.as_deref())?))
+    };
+    app.change(caller.asks(&bytes, Object::License)?, assign).await
 }
 
 /// Withdraws a ticket, with every license that came of it.
@@ -339,13 +329,14 @@ async fn assign(
     (status = 200, body = Vec<Decided>), (status = "4XX", body = Problem)))]
 async fn withdraw_ticket(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
-    body: Body<Reason>,
+    Body { bytes, value }: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    let why = body.value;
-    app.change(who, Object::License, move |work, _| standing::withdraw_ticket(work, &id, &why))
-        .await
+    let withdraw = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &standing::withdraw_ticket(work, &id, &value)?))
+    };
+    app.change(caller.asks(&bytes, Object::License)?, withdraw).await
 }
 
 /// The containers.
@@ -376,11 +367,11 @@ async fn show_container(
     (status = 200, body = Container), (status = "4XX", body = Problem)))]
 async fn block(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
     body: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    set_blocked(app, who, id, (true, body.value)).await
+    set_blocked(app, caller, id, (true, body)).await
 }
 
 /// Lets a blocked container in again.
@@ -388,23 +379,23 @@ async fn block(
     (status = 200, body = Container), (status = "4XX", body = Problem)))]
 async fn unblock(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
     body: Body<Reason>,
 ) -> Result<Reply, Problem> {
-    set_blocked(app, who, id, (false, body.value)).await
+    set_blocked(app, caller, id, (false, body)).await
 }
 
 async fn set_blocked(
     app: App,
-    who: Principal,
+    caller: Caller,
     id: String,
-    (blocked, why): (bool, Reason),
+    (blocked, why): (bool, Body<Reason>),
 ) -> Result<Reply, Problem> {
-    let write = move |work: &mut Work<'_>, _: &Env<'_>| {
-        Ok(standing::block(work, &id, blocked, &why)?.record)
+    let block = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &standing::block(work, &id, blocked, &why.value)?.record))
     };
-    app.change(who, Object::Container, write).await
+    app.change(caller.asks(&why.bytes, Object::Container)?, block).await
 }
 
 /// Containers that showed what nothing leads to.
@@ -435,19 +426,18 @@ struct CaseDecision {
     (status = 200, body = Case), (status = "4XX", body = Problem)))]
 async fn decide(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
-    body: Body<CaseDecision>,
+    Body { bytes, value }: Body<CaseDecision>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Container)?;
-    let CaseDecision { decision, reason } = body.value;
+    let asked = caller.asks(&bytes, Object::Container)?;
+    let firm = app.central().firm(&caller.who.vendor)?;
+    let CaseDecision { decision, reason } = value;
     let why = Reason { reason };
-    let write = move |central: &Central| {
-        let firm = central.firm(&who.vendor)?;
-        central
-            .write(&who.vendor, &who.id, |work, _| cases::decide(work, &firm, &id, decision, &why))
+    let decide = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &cases::decide(work, &firm, &id, decision, &why)?))
     };
-    Ok(reply(StatusCode::OK, &app.run(write).await?))
+    app.change(asked, decide).await
 }
 
 /// The audit.
@@ -470,11 +460,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     number.map(Some).ok_or_else(|| crate::domain::refusal::Refusal::malformed(why).into())
 }
 
-/// A record with its version as ETag.
-fn with_version<R: Serialize>(stored: Stored<R>) -> Response {
-    let mut response = reply(StatusCode::OK, &stored.record).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", stored.version)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+/// A record with its version.
+fn with_version<R: Serialize>(stored: &Stored<R>) -> Reply {
+    Reply { version: Some(stored.version), ..reply(StatusCode::OK, &stored.record) }
 }

@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 use super::{App, strict};
 use crate::domain::access::Principal;
+use crate::domain::central::Once;
 use crate::domain::keys::{self, SYSTEM};
 use crate::domain::refusal::Refusal;
 
 /// Bytes of the longest Idempotency-Key.
-const KEY_LEN_MAX: usize = 255;
+pub const KEY_LEN_MAX: usize = 255;
 
 /// The body of a request: JSON that is said to be JSON and that all readers read alike, with no
 /// field that the type does not know. The bytes stay, for the Idempotency-Key.
@@ -34,7 +35,32 @@ pub struct PathOf<T>(pub T);
 pub struct QueryOf<T>(pub T);
 
 /// The key under which a request may be repeated, if the client drew one.
-pub struct OnceKey(pub Option<String>);
+pub struct OnceKey {
+    key: Option<String>,
+    /// What is asked for: the method, the address, and the version that a change was made for.
+    route: String,
+}
+
+/// Who asks for a change, and under which key he may ask for it again.
+pub struct Caller {
+    /// Who.
+    pub who: Principal,
+    /// The key.
+    pub once: OnceKey,
+}
+
+impl OnceKey {
+    /// The request with this body, if it may be repeated.
+    pub fn with(&self, body: &[u8]) -> Option<Once> {
+        self.key.as_deref().map(|key| Once::new(key, &self.route, body))
+    }
+
+    /// The same key where nobody logs in: it counts together with what the client has to show, as
+    /// strangers may draw the same one.
+    pub fn of(self, shown: &str) -> Self {
+        OnceKey { key: self.key.map(|key| format!("{shown}\0{key}")), ..self }
+    }
+}
 
 impl FromRequestParts<App> for Principal {
     type Rejection = Problem;
@@ -124,9 +150,24 @@ impl FromRequestParts<App> for OnceKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(OnceKey(None)) };
+        let version = parts.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+        let version = version.unwrap_or_default();
+        let route = format!("{} {} {version}", parts.method, parts.uri.path());
+        let Some(value) = parts.headers.get("idempotency-key") else {
+            return Ok(OnceKey { key: None, route });
+        };
         let key = value.to_str().ok().filter(|key| (1..=KEY_LEN_MAX).contains(&key.len()));
         let why = format!("an Idempotency-Key has 1 to {KEY_LEN_MAX} characters of ASCII");
-        key.map(|key| OnceKey(Some(key.to_owned()))).ok_or_else(|| Refusal::malformed(why).into())
+        let key = key.ok_or_else(|| Refusal::malformed(why))?.to_owned();
+        Ok(OnceKey { key: Some(key), route })
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let who = Principal::from_request_parts(parts, app).await?;
+        Ok(Caller { who, once: OnceKey::from_request_parts(parts, app).await? })
     }
 }

@@ -12,9 +12,9 @@ use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, PathOf};
+use super::extract::{Body, OnceKey, PathOf};
 use super::problem::Problem;
-use super::{App, reply};
+use super::{App, Asked, reply};
 use crate::domain::activation::{self, Context, Due};
 use crate::domain::central::{Delivered, Reply};
 use crate::domain::denials::{Denied, Use};
@@ -296,21 +296,22 @@ pub struct LossReply {
 async fn report_loss(
     State(app): State<App>,
     PathOf(vendor): PathOf<String>,
-    Body { value, .. }: Body<LossRequest>,
+    key: OnceKey,
+    Body { bytes, value }: Body<LossRequest>,
 ) -> Result<Reply, Problem> {
+    let shown = [&value.ticket, &value.inventory].map(|shown| shown.as_deref().unwrap_or_default());
+    let once = key.of(&shown.concat()).with(&bytes);
     let claim = match (value.ticket, value.container, value.inventory) {
         (Some(ticket), Some(container), None) => Claim::Ticket { ticket, container },
         (None, None, Some(inventory)) => Claim::Inventory(decode(&inventory)?),
         _ => return Err(Refusal::malformed("a ticket and a container, or an inventory").into()),
     };
-    let to = value.to;
-    let restored = app.run(move |central| {
-        let firm = central.firm(&vendor)?;
-        central.write(&vendor, ACTOR, |work, env| {
-            restore::restore(work, env, &firm, (&claim, to.as_deref()))
-        })
-    });
-    Ok(reply(StatusCode::OK, &LossReply { restored: restored.await? }))
+    let (to, firm) = (value.to, app.central().firm(&vendor)?);
+    let restore = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let restored = restore::restore(work, env, &firm, (&claim, to.as_deref()))?;
+        Ok(reply(StatusCode::OK, &LossReply { restored }))
+    };
+    app.change(Asked { tenant: vendor, actor: ACTOR.to_owned(), once }, restore).await
 }
 
 /// Takes a container's receipt in. Any number of times.

@@ -8,15 +8,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::extract::{Body, Caller, PathOf, QueryOf};
 use super::lists::{self, ListQuery, Listed, Wants, one_more};
 use super::problem::Problem;
-use super::{App, once, reply};
+use super::{App, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::{Central, Reply};
+use crate::domain::env::Env;
 use crate::domain::keys::{self, KeyView, Rights, SYSTEM};
 use crate::domain::records::RoleName;
 use crate::domain::refusal::Refusal;
+use crate::domain::work::Work;
 use crate::store::Page;
 
 /// The routes.
@@ -67,26 +69,23 @@ async fn list_keys(
     (status = 201, body = MadeKey), (status = "4XX", body = Problem)))]
 async fn create_key(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     Body { bytes, value }: Body<NewKey>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
+    let asked = caller.asks(&bytes, Object::Key)?.of_installation();
     let rights = match (value.role, value.user) {
         (Some(role), None) => Rights::Role(role),
         (None, Some(user)) => Rights::User(user),
         _ => Err(Refusal::malformed("a key has a role, or a user"))?,
     };
-    app.run(move |central| {
-        let once = once(&key, "keys", &bytes);
-        central.write_once(SYSTEM, &who.id, once.as_ref(), |work, env| {
-            let new = (who.vendor.as_str(), value.name.as_str(), rights.clone());
-            let (made, text) = keys::create(work, env, central.secret(), new)?;
-            let made = MadeKey { id: made.id, key: text.to_string() };
-            Ok(reply(StatusCode::CREATED, &made))
-        })
-    })
-    .await
+    let central = app.central().clone();
+    let create = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let new = (caller.who.vendor.as_str(), value.name.as_str(), rights.clone());
+        let (made, text) = keys::create(work, env, central.secret(), new)?;
+        let made = MadeKey { id: made.id, key: text.to_string() };
+        Ok(reply(StatusCode::CREATED, &made))
+    };
+    app.change(asked, create).await
 }
 
 /// Ends a key.
@@ -94,12 +93,12 @@ async fn create_key(
     (status = 200, body = KeyView), (status = "4XX", body = Problem)))]
 async fn revoke_key(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
-    let write = move |central: &Central| {
-        central.write(SYSTEM, &who.id, |work, env| keys::revoke(work, env, &who, &id))
+    let asked = caller.asks(&[], Object::Key)?.of_installation();
+    let revoke = move |work: &mut Work<'_>, env: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &keys::revoke(work, env, &caller.who, &id)?))
     };
-    Ok(reply(StatusCode::OK, &app.run(write).await?))
+    app.change(asked, revoke).await
 }

@@ -41,9 +41,10 @@ use crate::carrier::Carrier;
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::{Central, Once, Reply};
 use crate::domain::env::Env;
+use crate::domain::keys::SYSTEM;
 use crate::domain::refusal::Outcome;
 use crate::domain::work::Work;
-use extract::OnceKey;
+use extract::Caller;
 use front::{Face, Gatekeeper, Settings};
 use metrics::Metrics;
 use problem::Problem;
@@ -94,15 +95,14 @@ impl App {
         &self.gatekeeper
     }
 
-    /// Changes records, if `who` may, and answers with what came of it.
-    async fn change<T, F>(&self, who: Principal, what: Object, step: F) -> Result<Reply, Problem>
+    /// Changes records, and answers with what came of it. Asked for again under its key, it answers
+    /// the same and changes nothing.
+    async fn change<F>(&self, asked: Asked, step: F) -> Result<Reply, Problem>
     where
-        T: Serialize + Send + 'static,
-        F: FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<T> + Send + 'static,
+        F: FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<Reply> + Send + 'static,
     {
-        allow(&who, Verb::Write, what)?;
-        let done = self.run(move |central| central.write(&who.vendor, &who.id, step));
-        Ok(reply(StatusCode::OK, &done.await?))
+        let Asked { tenant, actor, once } = asked;
+        self.run(move |central| central.write_once(&tenant, &actor, once.as_ref(), step)).await
     }
 
     /// Looks at records, if `who` may, and answers with what was found.
@@ -128,22 +128,48 @@ impl App {
     }
 }
 
-/// The key of a request that may be repeated, with what was asked.
-pub fn once<'a>(key: &'a OnceKey, route: &'a str, body: &'a [u8]) -> Option<Once<'a>> {
-    key.0.as_deref().map(|key| Once { key, route, body })
+/// A change that whoever asks for it may make.
+struct Asked {
+    /// Whose records are changed.
+    tenant: String,
+    /// Who acts, for the audit.
+    actor: String,
+    /// How it is known when it is asked for again.
+    once: Option<Once>,
+}
+
+impl Caller {
+    /// A change of `what` by this body, if the caller may make it.
+    fn asks(&self, body: &[u8], what: Object) -> Result<Asked, Problem> {
+        allow(&self.who, Verb::Write, what)?;
+        let (tenant, actor) = (self.who.vendor.clone(), self.who.id.clone());
+        Ok(Asked { tenant, actor, once: self.once.with(body) })
+    }
+}
+
+impl Asked {
+    /// The same, of records that the installation has for all vendors.
+    fn of_installation(self) -> Self {
+        Asked { tenant: SYSTEM.to_owned(), ..self }
+    }
 }
 
 /// An answer with a body.
 pub fn reply(status: StatusCode, body: &impl Serialize) -> Reply {
-    Reply { status: status.as_u16(), body: serde_json::to_string(body).unwrap_or_default() }
+    let body = serde_json::to_string(body).unwrap_or_default();
+    Reply { status: status.as_u16(), body, version: None }
 }
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
         let json = HeaderValue::from_static("application/json");
+        let tag = self.version.map(|version| HeaderValue::from_str(&format!("\"{version}\"")));
         let mut response = (status, self.body).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(Ok(tag)) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
         response
     }
 }

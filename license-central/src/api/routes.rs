@@ -5,6 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::extract::KEY_LEN_MAX;
+
+/// Routes that take an Idempotency-Key although nobody logs in there. What else is sent without a
+/// key of the API is known again by what a container, a shop or a seat's number says.
+const ANYBODYS: [&str; 2] = ["/v1/{vendor}/losses", "/v1/{vendor}/served"];
+
 /// One route.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
@@ -48,8 +54,9 @@ impl Routes {
     }
 }
 
-/// Says of every route what is true of all: names in its path are text, a refusal is a problem
-/// under a type of its own, and the server may be the one who fails.
+/// Says of every route what is true of all: names in its path are text, changes may be asked for
+/// again under a key, a refusal is a problem under a type of its own, and the server may be the one
+/// who fails.
 pub fn complete(document: &mut Value) {
     let problem = json!({ "description": "Refused.", "content": { "application/problem+json": {
         "schema": { "$ref": "#/components/schemas/Problem" } } } });
@@ -62,9 +69,10 @@ pub fn complete(document: &mut Value) {
             json!({ "in": "path", "name": name, "required": true, "schema": { "type": "string" } })
         });
         let own: Vec<Value> = own.collect();
-        for (_, said) in methods.as_object_mut().into_iter().flatten() {
+        for (method, said) in methods.as_object_mut().into_iter().flatten() {
             let known = said["parameters"].as_array().cloned().unwrap_or_default();
-            said["parameters"] = own.iter().cloned().chain(known).collect();
+            let once = takes_once(template, method).then(once);
+            said["parameters"] = own.iter().cloned().chain(known).chain(once).collect();
             for class in ["4XX", "5XX"] {
                 said["responses"][class] = problem.clone();
             }
@@ -76,6 +84,18 @@ pub fn complete(document: &mut Value) {
             }
         }
     }
+}
+
+/// Whether a route may be asked again under an Idempotency-Key.
+fn takes_once(template: &str, method: &str) -> bool {
+    method != "get" && (!template.starts_with("/v1/{vendor}") || ANYBODYS.contains(&template))
+}
+
+fn once() -> Value {
+    let what = "Drawn by the client. The same request under the same key has one effect and one \
+                answer, for a day; another request under it is refused.";
+    let schema = json!({ "type": "string", "minLength": 1, "maxLength": KEY_LEN_MAX });
+    json!({ "in": "header", "name": "Idempotency-Key", "description": what, "schema": schema })
 }
 
 /// Schemas of parts of lists, which are sent as tables too.

@@ -1,7 +1,6 @@
 //! The Sales interface: orders become tickets.
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -9,9 +8,9 @@ use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey, PathOf};
+use super::extract::{Body, Caller, PathOf};
 use super::problem::Problem;
-use super::{App, once, reply};
+use super::{App, Asked, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::bulk::{self, RowResult, Rows};
 use crate::domain::catalog::NewCustomer;
@@ -57,21 +56,16 @@ pub fn router(app: App) -> Router {
     (status = 201, body = OrderReply), (status = "4XX", body = Problem)))]
 async fn create_order(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     Body { bytes, value }: Body<NewOrder>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Order)?;
-    app.run(move |central| {
-        let once = once(&key, "orders", &bytes);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
-            let Ordered { order, ticket, code } = orders::order(work, env, &value)?;
-            let status = if code.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-            let code = code.map(|code| code.to_string());
-            Ok(reply(status, &OrderReply { order, hint: ticket.hint, code }))
-        })
-    })
-    .await
+    let take = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let Ordered { order, ticket, code } = orders::order(work, env, &value)?;
+        let status = if code.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+        let code = code.map(|code| code.to_string());
+        Ok(reply(status, &OrderReply { order, hint: ticket.hint, code }))
+    };
+    app.change(caller.asks(&bytes, Object::Order)?, take).await
 }
 
 /// What became of each row, in the order of the rows.
@@ -86,13 +80,12 @@ struct Results {
     (status = 200, body = Results), (status = "4XX", body = Problem)))]
 async fn create_orders(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     Body { bytes, value }: Body<Rows<NewOrder>>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Order)?;
-    let kept = Kept { key, route: "orders/bulk", bytes, preview: value.preview };
-    in_bulk(app, who, kept, move |work, env| bulk::orders(work, env, &value.rows)).await
+    let asked = caller.asks(&bytes, Object::Order)?;
+    let Rows { preview, rows } = value;
+    in_bulk(app, (asked, preview), move |work, env| bulk::orders(work, env, &rows)).await
 }
 
 /// Adds many customers, each for itself; or says what would become of them.
@@ -100,39 +93,27 @@ async fn create_orders(
     (status = 200, body = Results), (status = "4XX", body = Problem)))]
 async fn create_customers(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     Body { bytes, value }: Body<Rows<NewCustomer>>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Customer)?;
-    let kept = Kept { key, route: "customers/bulk", bytes, preview: value.preview };
-    in_bulk(app, who, kept, move |work, env| bulk::customers(work, env, &value.rows)).await
+    let asked = caller.asks(&bytes, Object::Customer)?;
+    let Rows { preview, rows } = value;
+    in_bulk(app, (asked, preview), move |work, env| bulk::customers(work, env, &rows)).await
 }
 
-/// How a request is known when it is repeated, and whether it is kept.
-struct Kept {
-    key: OnceKey,
-    route: &'static str,
-    bytes: Bytes,
-    preview: bool,
-}
-
-async fn in_bulk<F>(app: App, who: Principal, kept: Kept, step: F) -> Result<Reply, Problem>
+async fn in_bulk<F>(app: App, (asked, preview): (Asked, bool), step: F) -> Result<Reply, Problem>
 where
     F: Fn(&mut Work<'_>, &Env<'_>) -> Outcome<Vec<RowResult>> + Send + 'static,
 {
-    app.run(move |central| {
-        let answer = |work: &mut Work<'_>, env: &Env<'_>| {
-            let results = step(work, env)?;
-            Ok(reply(StatusCode::OK, &Results { results }))
-        };
-        if kept.preview {
-            return central.preview(&who.vendor, &who.id, answer);
-        }
-        let once = once(&kept.key, kept.route, &kept.bytes);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), answer)
-    })
-    .await
+    let answer = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let results = step(work, env)?;
+        Ok(reply(StatusCode::OK, &Results { results }))
+    };
+    if preview {
+        let Asked { tenant, actor, .. } = asked;
+        return app.run(move |central| central.preview(&tenant, &actor, answer)).await;
+    }
+    app.change(asked, answer).await
 }
 
 /// An order.

@@ -14,19 +14,21 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, PathOf, bearer};
+use super::extract::{Body, OnceKey, PathOf, bearer};
 use super::problem::Problem;
 use super::serving::CredentialReply;
-use super::{App, reply};
+use super::{App, Asked, reply};
 use crate::domain::central::Reply;
 use crate::domain::credentials::{self, Caller};
 use crate::domain::denials::{Denied, Use};
-use crate::domain::desk::{Answer, Asked};
+use crate::domain::desk;
+use crate::domain::env::Env;
 use crate::domain::lease::Lease;
 use crate::domain::records::SeatCredential;
 use crate::domain::refusal::Refusal;
 use crate::domain::seats::{self, Request, Wish};
 use crate::domain::serving;
+use crate::domain::work::Work;
 use crate::store::seats::SeatKey;
 
 /// Who acts, for the audit.
@@ -108,19 +110,21 @@ pub fn routes() -> OpenApiRouter<App> {
 async fn serve_by_ticket(
     State(app): State<App>,
     PathOf(vendor): PathOf<String>,
-    Body { value, .. }: Body<ServedRequest>,
+    key: OnceKey,
+    Body { bytes, value }: Body<ServedRequest>,
 ) -> Result<Reply, Problem> {
+    let once = key.of(&value.ticket).with(&bytes);
     let (asked, ticket) = ((app.clone(), vendor.clone()), value.ticket.clone());
-    let made = app.run(move |central| {
-        central.write(&vendor, ACTOR, |work, env| {
-            let asked = (value.ticket.as_str(), value.product);
-            let (_, credential, text) = serving::by_ticket(work, env, central.secret(), asked)?;
-            Ok(CredentialReply::new(&credential, Some(text.to_string())))
-        })
-    });
-    match made.await {
-        Ok(made) => Ok(reply(StatusCode::CREATED, &made)),
+    let central = app.central().clone();
+    let serve = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let asked = (value.ticket.as_str(), value.product);
+        let (_, credential, text) = serving::by_ticket(work, env, central.secret(), asked)?;
+        let made = CredentialReply::new(&credential, Some(text.to_string()));
+        Ok(reply(StatusCode::CREATED, &made))
+    };
+    match app.change(Asked { tenant: vendor, actor: ACTOR.to_owned(), once }, serve).await {
         Err(problem) => Err(super::gateway::denied(asked, ticket, problem).await),
+        made => made,
     }
 }
 
@@ -199,7 +203,7 @@ async fn ask(
     let SeatCredential { product, heartbeat_s, ref grant, counter, .. } = *who.credential;
     let key = SeatKey { high, low, counter: counter.0 };
     let lease = Lease { tenant: who.vendor.clone(), grant: serving::grant_bytes(grant), product };
-    let asked = Asked { request: Request { key, n: n.into(), what }, lease };
+    let asked = desk::Asked { request: Request { key, n: n.into(), what }, lease };
     let answered = app.central().desk().ask(asked).await.inspect_err(|refused| {
         if let (Wish::Take(_), Refusal::Told(shown)) = (what, refused)
             && shown.exit() == Exit::Denied as u8
@@ -208,7 +212,7 @@ async fn ask(
             app.central().denied(&who.vendor, denied);
         }
     });
-    let Answer { held, lease } = answered?;
+    let desk::Answer { held, lease } = answered?;
     let seat = held.seat;
     Ok(reply(
         StatusCode::OK,

@@ -8,14 +8,16 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::extract::{Body, Caller, PathOf, QueryOf};
 use super::lists::{self, ListQuery, Listed, Wants, one_more};
 use super::problem::Problem;
-use super::{App, once, reply};
+use super::{App, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::{Central, Reply};
+use crate::domain::env::Env;
 use crate::domain::records::{Grant, Place, SeatCredential};
 use crate::domain::serving::{self, SeatTerms};
+use crate::domain::work::Work;
 use crate::store::{Filter, Page};
 
 /// A credential with which seats are taken.
@@ -77,39 +79,32 @@ pub fn routes() -> OpenApiRouter<App> {
     (status = 200, body = Grant), (status = "4XX", body = Problem)))]
 async fn serve(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     PathOf(id): PathOf<String>,
     Body { bytes, value }: Body<SeatTerms>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    app.run(move |central| {
-        let route = format!("grants/{id}/serve");
-        let once = once(&key, &route, &bytes);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
-            let grant = serving::serve(work, env, &id, &value)?;
-            Ok(reply(StatusCode::OK, &grant.record))
-        })
-    })
-    .await
+    let serve = move |work: &mut Work<'_>, env: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &serving::serve(work, env, &id, &value)?.record))
+    };
+    app.change(caller.asks(&bytes, Object::License)?, serve).await
 }
 
 /// Takes a license back: at once where no seat is taken, else none is given any more, and asked
-/// again it is taken back when all are free.
+/// again, under another key, it is taken back when all are free.
 #[utoipa::path(post, path = "/v1/grants/{id}/unserve", responses(
     (status = 200, body = Grant), (status = "4XX", body = Problem)))]
 async fn unserve(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    let grant = app.run(move |central| {
-        // What is over already does not keep it.
-        central.desk().sweep(false)?;
-        central.write(&who.vendor, &who.id, |work, _| serving::unserve(work, &id))
-    });
-    Ok(reply(StatusCode::OK, &grant.await?.record))
+    let asked = caller.asks(&[], Object::License)?;
+    // What is over already does not keep it.
+    app.run(|central| central.desk().sweep(false)).await?;
+    let unserve = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &serving::unserve(work, &id)?.record))
+    };
+    app.change(asked, unserve).await
 }
 
 /// How many seats of a license are taken.
@@ -161,22 +156,16 @@ async fn list_credentials(
     (status = 201, body = CredentialReply), (status = "4XX", body = Problem)))]
 async fn create_credential(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    app.run(move |central| {
-        let route = format!("grants/{id}/credentials");
-        let once = once(&key, &route, &[]);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
-            let grant = work.get::<Grant>(&id)?.record;
-            let (made, text) = serving::credential(work, env, central.secret(), &grant)?;
-            let text = Some(text.to_string());
-            Ok(reply(StatusCode::CREATED, &CredentialReply::new(&made, text)))
-        })
-    })
-    .await
+    let central = app.central().clone();
+    let create = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let grant = work.get::<Grant>(&id)?.record;
+        let (made, text) = serving::credential(work, env, central.secret(), &grant)?;
+        Ok(reply(StatusCode::CREATED, &CredentialReply::new(&made, Some(text.to_string()))))
+    };
+    app.change(caller.asks(&[], Object::License)?, create).await
 }
 
 /// Ends a credential: here at once, on other instances within a second.
@@ -184,15 +173,22 @@ async fn create_credential(
     (status = 200, body = CredentialReply), (status = "4XX", body = Problem)))]
 async fn revoke_credential(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::License)?;
-    let revoked = app.run(move |central| {
-        let revoked =
-            central.write(&who.vendor, &who.id, |work, env| serving::revoke(work, env, &id))?;
-        central.credentials().revoked(&who.vendor, revoked.clone());
-        Ok(revoked)
-    });
-    Ok(reply(StatusCode::OK, &CredentialReply::new(&revoked.await?, None)))
+    let (asked, named) = (caller.asks(&[], Object::License)?, id.clone());
+    let revoke = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let revoked = serving::revoke(work, env, &named)?;
+        Ok(reply(StatusCode::OK, &CredentialReply::new(&revoked, None)))
+    };
+    let done = app.change(asked, revoke).await?;
+    // Read back: a request that was answered before says no more than its answer.
+    app.run(move |central| {
+        let vendor = &caller.who.vendor;
+        let revoked = central.read(vendor, |work| work.get::<SeatCredential>(&id))?.record;
+        central.credentials().revoked(vendor, revoked);
+        Ok(())
+    })
+    .await?;
+    Ok(done)
 }

@@ -10,10 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::columns::columns;
-use super::extract::{Body, OnceKey, PathOf, QueryOf, Raw};
+use super::extract::{Body, Caller, PathOf, QueryOf, Raw};
 use super::lists::{self, ListQuery, Listed, Wants, records};
 use super::problem::Problem;
-use super::{App, once, reply};
+use super::{App, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::{Central, Reply};
 use crate::domain::env::Env;
@@ -133,21 +133,17 @@ async fn list_shops(
     (status = 201, body = MadeShop), (status = "4XX", body = Problem)))]
 async fn create_shop(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     Body { bytes, value }: Body<NewShop>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
-    app.run(move |central| {
-        let once = once(&key, "shops", &bytes);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
-            let (shop, secret) = shops::create(work, env, central.secret(), &value)?;
-            let secret = secret.map(|text| text.to_string());
-            let made = MadeShop { shop: shop.view(&who.vendor), secret };
-            Ok(reply(StatusCode::CREATED, &made))
-        })
-    })
-    .await
+    let (asked, central) = (caller.asks(&bytes, Object::Key)?, app.central().clone());
+    let create = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let (shop, secret) = shops::create(work, env, central.secret(), &value)?;
+        let secret = secret.map(|text| text.to_string());
+        let made = MadeShop { shop: shop.view(&caller.who.vendor), secret };
+        Ok(reply(StatusCode::CREATED, &made))
+    };
+    app.change(asked, create).await
 }
 
 /// Removes a shop: its messages are refused from now on. Its orders stay.
@@ -155,11 +151,14 @@ async fn create_shop(
     (status = 200, body = ShopView), (status = "4XX", body = Problem)))]
 async fn remove_shop(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    let vendor = who.vendor.clone();
-    app.change(who, Object::Key, move |work, _| Ok(shops::remove(work, &id)?.view(&vendor))).await
+    let asked = caller.asks(&[], Object::Key)?;
+    let remove = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &shops::remove(work, &id)?.view(&caller.who.vendor)))
+    };
+    app.change(asked, remove).await
 }
 
 /// Says which items the products of a shop are.
@@ -167,14 +166,15 @@ async fn remove_shop(
     (status = 200, body = ShopView), (status = "4XX", body = Problem)))]
 async fn map_products(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
-    Body { value, .. }: Body<Mapping>,
+    Body { bytes, value }: Body<Mapping>,
 ) -> Result<Reply, Problem> {
-    let vendor = who.vendor.clone();
-    let map =
-        move |work: &mut Work<'_>, _: &Env<'_>| Ok(shops::map(work, &id, &value)?.view(&vendor));
-    app.change(who, Object::Catalog, map).await
+    let asked = caller.asks(&bytes, Object::Catalog)?;
+    let map = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &shops::map(work, &id, &value)?.view(&caller.who.vendor)))
+    };
+    app.change(asked, map).await
 }
 
 /// Tries the lines of a shop again that wait.
@@ -182,14 +182,14 @@ async fn map_products(
     (status = 200, body = Heard), (status = "4XX", body = Problem)))]
 async fn replay_lines(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
     let replay = move |work: &mut Work<'_>, env: &Env<'_>| {
         let shop = shops::find(work, &id)?.record;
-        Ok(Heard::of(shops::replay(work, env, &shop)?))
+        Ok(reply(StatusCode::OK, &Heard::of(shops::replay(work, env, &shop)?)))
     };
-    app.change(who, Object::Order, replay).await
+    app.change(caller.asks(&[], Object::Order)?, replay).await
 }
 
 /// The lines of orders in shops, and what became of them.

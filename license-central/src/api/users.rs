@@ -8,15 +8,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::extract::{Body, Caller, PathOf, QueryOf};
 use super::lists::{self, ListQuery, Listed, Wants, one_more};
 use super::problem::Problem;
-use super::{App, once, reply};
+use super::{App, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::{Central, Reply};
+use crate::domain::env::Env;
 use crate::domain::keys::SYSTEM;
 use crate::domain::records::{RoleName, User};
 use crate::domain::users::{self, Change};
+use crate::domain::work::Work;
 use crate::store::Page;
 
 /// The routes.
@@ -68,19 +70,15 @@ async fn list_users(
     (status = 201, body = User), (status = "4XX", body = Problem)))]
 async fn create_user(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     Body { bytes, value }: Body<NewUser>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
-    app.run(move |central| {
-        let once = once(&key, "users", &bytes);
-        central.write_once(SYSTEM, &who.id, once.as_ref(), |work, env| {
-            let new = (who.vendor.as_str(), value.name.as_str(), value.role);
-            Ok(reply(StatusCode::CREATED, &users::create(work, env, new)?))
-        })
-    })
-    .await
+    let asked = caller.asks(&bytes, Object::Key)?.of_installation();
+    let create = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let new = (caller.who.vendor.as_str(), value.name.as_str(), value.role);
+        Ok(reply(StatusCode::CREATED, &users::create(work, env, new)?))
+    };
+    app.change(asked, create).await
 }
 
 /// Gives a user another role.
@@ -88,11 +86,11 @@ async fn create_user(
     (status = 200, body = User), (status = "4XX", body = Problem)))]
 async fn put_role(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
-    Body { value, .. }: Body<NewRole>,
+    Body { bytes, value }: Body<NewRole>,
 ) -> Result<Reply, Problem> {
-    change(app, who, (id, Change::Role(value.role))).await
+    change(app, (caller, &bytes), (id, Change::Role(value.role))).await
 }
 
 /// Refuses all keys of a user from now on.
@@ -100,10 +98,10 @@ async fn put_role(
     (status = 200, body = User), (status = "4XX", body = Problem)))]
 async fn disable_user(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    change(app, who, (id, Change::Disabled(true))).await
+    change(app, (caller, &[]), (id, Change::Disabled(true))).await
 }
 
 /// Lets a user in again.
@@ -111,21 +109,20 @@ async fn disable_user(
     (status = 200, body = User), (status = "4XX", body = Problem)))]
 async fn enable_user(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    change(app, who, (id, Change::Disabled(false))).await
+    change(app, (caller, &[]), (id, Change::Disabled(false))).await
 }
 
 async fn change(
     app: App,
-    who: Principal,
+    (caller, body): (Caller, &[u8]),
     (id, change): (String, Change),
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
-    let write = move |central: &Central| {
-        let actor = who.id.clone();
-        central.write(SYSTEM, &actor, |work, env| users::change(work, env, &who, (&id, change)))
+    let asked = caller.asks(body, Object::Key)?.of_installation();
+    let write = move |work: &mut Work<'_>, env: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &users::change(work, env, &caller.who, (&id, change))?))
     };
-    Ok(reply(StatusCode::OK, &app.run(write).await?))
+    app.change(asked, write).await
 }

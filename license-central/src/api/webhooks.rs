@@ -8,14 +8,16 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, OnceKey, PathOf, QueryOf};
+use super::extract::{Body, Caller, PathOf, QueryOf};
 use super::lists::{self, ListQuery, Listed, Wants, one_more};
 use super::problem::Problem;
-use super::{App, once, reply};
+use super::{App, reply};
 use crate::domain::access::{Object, Principal, Verb, allow};
 use crate::domain::central::{Central, Reply};
+use crate::domain::env::Env;
 use crate::domain::keys::SYSTEM;
 use crate::domain::webhooks::{self, Message, NewWebhook, Webhook, WebhookView};
+use crate::domain::work::Work;
 use crate::store::{Filter, Page};
 
 /// A webhook with its secret.
@@ -61,21 +63,18 @@ async fn list_webhooks(
     (status = 201, body = NewSecret), (status = "4XX", body = Problem)))]
 async fn create_webhook(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     Body { bytes, value }: Body<NewWebhook>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
+    let asked = caller.asks(&bytes, Object::Key)?;
     app.carrier().reach().check(&value.url)?;
-    app.run(move |central| {
-        let once = once(&key, "webhooks", &bytes);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
-            let (webhook, text) = webhooks::create(work, env, central.secret(), &value)?;
-            let body = NewSecret { webhook: webhook.view(), secret: text.to_string() };
-            Ok(reply(StatusCode::CREATED, &body))
-        })
-    })
-    .await
+    let central = app.central().clone();
+    let create = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let (webhook, text) = webhooks::create(work, env, central.secret(), &value)?;
+        let made = NewSecret { webhook: webhook.view(), secret: text.to_string() };
+        Ok(reply(StatusCode::CREATED, &made))
+    };
+    app.change(asked, create).await
 }
 
 /// Removes a webhook: what waits for it is given up.
@@ -83,10 +82,13 @@ async fn create_webhook(
     (status = 200, body = WebhookView), (status = "4XX", body = Problem)))]
 async fn remove_webhook(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    app.change(who, Object::Key, move |work, _| Ok(webhooks::remove(work, &id)?.view())).await
+    let remove = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &webhooks::remove(work, &id)?.view()))
+    };
+    app.change(caller.asks(&[], Object::Key)?, remove).await
 }
 
 /// Draws a new secret. The one before counts beside it until it is ended.
@@ -94,21 +96,16 @@ async fn remove_webhook(
     (status = 200, body = NewSecret), (status = "4XX", body = Problem)))]
 async fn rotate_secret(
     State(app): State<App>,
-    who: Principal,
-    key: OnceKey,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
-    app.run(move |central| {
-        let route = format!("webhooks/{id}/secret");
-        let once = once(&key, &route, &[]);
-        central.write_once(&who.vendor, &who.id, once.as_ref(), |work, env| {
-            let (webhook, text) = webhooks::rotate(work, env, central.secret(), &id)?;
-            let body = NewSecret { webhook: webhook.view(), secret: text.to_string() };
-            Ok(reply(StatusCode::OK, &body))
-        })
-    })
-    .await
+    let central = app.central().clone();
+    let rotate = move |work: &mut Work<'_>, env: &Env<'_>| {
+        let (webhook, text) = webhooks::rotate(work, env, central.secret(), &id)?;
+        let new = NewSecret { webhook: webhook.view(), secret: text.to_string() };
+        Ok(reply(StatusCode::OK, &new))
+    };
+    app.change(caller.asks(&[], Object::Key)?, rotate).await
 }
 
 /// Ends the secret before the present one.
@@ -116,10 +113,13 @@ async fn rotate_secret(
     (status = 200, body = WebhookView), (status = "4XX", body = Problem)))]
 async fn end_rotation(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    app.change(who, Object::Key, move |work, _| Ok(webhooks::end_rotation(work, &id)?.view())).await
+    let end = move |work: &mut Work<'_>, _: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &webhooks::end_rotation(work, &id)?.view()))
+    };
+    app.change(caller.asks(&[], Object::Key)?, end).await
 }
 
 /// The messages to webhooks.
@@ -145,12 +145,12 @@ async fn list_messages(
     (status = 200, body = Message), (status = "4XX", body = Problem)))]
 async fn replay_message(
     State(app): State<App>,
-    who: Principal,
+    caller: Caller,
     PathOf(id): PathOf<String>,
 ) -> Result<Reply, Problem> {
-    allow(&who, Verb::Write, Object::Key)?;
-    let done = app.run(move |central| {
-        central.write(SYSTEM, &who.id, |work, env| webhooks::replay(work, env, &who.vendor, &id))
-    });
-    Ok(reply(StatusCode::OK, &done.await?))
+    let asked = caller.asks(&[], Object::Key)?.of_installation();
+    let replay = move |work: &mut Work<'_>, env: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &webhooks::replay(work, env, &caller.who.vendor, &id)?))
+    };
+    app.change(asked, replay).await
 }

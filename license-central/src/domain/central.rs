@@ -71,13 +71,11 @@ pub struct Delivered {
 }
 
 /// A request that may be repeated.
-pub struct Once<'a> {
-    /// The key that the client drew.
-    pub key: &'a str,
-    /// What is asked for, so that one key does not answer for two routes.
-    pub route: &'a str,
-    /// The body, as it came.
-    pub body: &'a [u8],
+pub struct Once {
+    /// Hash of the key that the client drew, hexadecimal.
+    key: String,
+    /// Hash of what is asked for, so that one key does not answer for two requests.
+    request: String,
 }
 
 /// An answer that is kept.
@@ -87,6 +85,16 @@ pub struct Reply {
     pub status: u16,
     /// JSON.
     pub body: String,
+    /// The version of the record in it, where a change of it has to name that.
+    pub version: Option<i64>,
+}
+
+impl Once {
+    /// Under the `key` that the client drew: this `body`, as it came, to this `route`.
+    pub fn new(key: &str, route: &str, body: &[u8]) -> Self {
+        let request = hex(&sha256(&[route.as_bytes(), b"\0", body].concat()));
+        Once { key: hex(&sha256(key.as_bytes())), request }
+    }
 }
 
 impl Central {
@@ -387,24 +395,24 @@ impl Central {
         &self,
         tenant: &str,
         actor: &str,
-        once: Option<&Once<'_>>,
+        once: Option<&Once>,
         mut step: impl FnMut(&mut Work<'_>, &Env<'_>) -> Outcome<Reply>,
     ) -> Outcome<Reply> {
         let Some(once) = once else { return self.write(tenant, actor, step) };
-        let request = hex(&sha256(&[once.route.as_bytes(), b"\0", once.body].concat()));
-        let key = format!("{actor}/{}", hex(&sha256(once.key.as_bytes())));
+        let key = format!("{actor}/{}", once.key);
         self.write(tenant, actor, |work, env| {
             let old = work.find::<Answer>(&key)?;
             if let Some(Stored { record: answer, .. }) = &old
                 && answer.until_ms > env.now_ms
             {
-                return self.again(answer, &request);
+                return self.again(answer, &once.request);
             }
             let reply = step(work, env)?;
             let record = Answer {
                 key: key.clone(),
-                request: request.clone(),
+                request: once.request.clone(),
                 status: reply.status,
+                version: reply.version,
                 body: hex(&self.secret.seal(reply.body.as_bytes(), &env.bytes())),
                 until_ms: env.now_ms.saturating_add(ANSWER_MS),
             };
@@ -423,7 +431,8 @@ impl Central {
         let damaged = || StoreError::Damaged { table: "answer", why: "it cannot be opened".into() };
         let sealed = unhex(&answer.body).ok_or_else(damaged)?;
         let body = self.secret.open(&sealed).ok_or_else(damaged)?;
-        Ok(Reply { status: answer.status, body: String::from_utf8(body).map_err(|_| damaged())? })
+        let body = String::from_utf8(body).map_err(|_| damaged())?;
+        Ok(Reply { status: answer.status, body, version: answer.version })
     }
 }
 

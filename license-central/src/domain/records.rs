@@ -464,6 +464,9 @@ pub struct Answer {
     pub request: String,
     /// Status of the answer.
     pub status: u16,
+    /// The version that it named, if it did.
+    #[serde(default)]
+    pub version: Option<i64>,
     /// The answer, JSON.
     pub body: String,
     /// Until when it is kept, milliseconds since 1970 UTC.

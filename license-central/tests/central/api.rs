@@ -167,6 +167,66 @@ fn sec_w16_a_hundred_times_the_same_request_is_one_order_and_one_answer() {
     assert_eq!((&again.body["id"], &again.body["code"]), (&first.body["id"], &Value::Null));
 }
 
+/// Actions in the audit, first things first.
+fn noted(server: &Server, owner: &str) -> Vec<String> {
+    let rows = server.with(owner, ("admin", "GET", "/v1/audit"), "").ok(200).body;
+    let rows = rows["rows"].as_array().expect("rows").clone();
+    rows.iter().map(|row| row["action"].as_str().expect("an action").to_owned()).collect()
+}
+
+#[test]
+fn a_change_that_is_asked_for_twice_is_made_and_noted_once() {
+    let (server, owner) = selling();
+    let bearer = format!("Bearer {owner}");
+    let put = |once: &str, tag: &str, name: &str| {
+        let headers = [("authorization", &*bearer), ("idempotency-key", once), ("if-match", tag)];
+        server.ask(PRODUCTS, &headers, &json!({ "code": 7, "name": name }).to_string())
+    };
+    // What was refused is not kept.
+    put("one", "\"2\"", "Writer").refused(412, "S0B06");
+    let first = put("one", "\"1\"", "Writer").ok(200);
+    assert_eq!(first.tag.as_deref(), Some("\"2\""));
+    assert_eq!(put("one", "\"1\"", "Writer"), first);
+    // Another version, body or route is another request.
+    put("one", "\"2\"", "Writer").refused(422, "S0B0B");
+    put("one", "\"1\"", "Other").refused(422, "S0B0B");
+    once(&server, &owner, "one", &order("1")).refused(422, "S0B0B");
+    // What would answer differently, if it was done again.
+    let shop = json!({ "name": "one", "kind": "shopify" }).to_string();
+    let shop = server.with(&owner, ("admin", "POST", "/v1/shops"), &shop).ok(201).body;
+    let shop = format!("/v1/shops/{}", shop["id"].as_str().expect("an id"));
+    let remove = || {
+        let headers = [("authorization", &*bearer), ("idempotency-key", "two")];
+        server.ask(("admin", "DELETE", &shop), &headers, "")
+    };
+    let removed = remove().ok(200);
+    assert_eq!(remove(), removed);
+    server.with(&owner, ("admin", "DELETE", &shop), "").refused(404, "S0B05");
+    let actions = ["product.put", "item.put", "product.put", "shop.create", "shop.remove"];
+    assert_eq!(noted(&server, &owner), actions);
+}
+
+/// Nobody logs in at the Gateway: two customers who draw the same key are not told of each other.
+#[test]
+fn a_key_of_a_stranger_counts_with_what_he_has_to_show() {
+    let (server, owner) = selling();
+    let [one, two] = ["1", "2"].map(|number| {
+        let body = json!({ "number": number, "sku": "ED-1", "terms": { "quantity": 5 } });
+        let made = server.with(&owner, ORDERS, &body.to_string()).ok(201).body;
+        made["code"].as_str().expect("a ticket").to_owned()
+    });
+    let serve = |ticket: &str, product: &Value| {
+        let body = json!({ "ticket": ticket, "product": product }).to_string();
+        server.ask(("gateway", "POST", "/v1/acme/served"), &[("idempotency-key", "1")], &body)
+    };
+    let first = serve(&one, &Value::Null).ok(201);
+    assert!(first.body["credential"].is_string());
+    assert_eq!(serve(&one, &Value::Null), first);
+    serve(&one, &json!(7)).refused(422, "S0B0B");
+    let other = serve(&two, &Value::Null).ok(201);
+    assert_ne!(other.body["credential"], first.body["credential"]);
+}
+
 #[test]
 fn a_change_needs_the_version_that_it_was_made_for() {
     let (server, owner) = selling();
@@ -211,13 +271,7 @@ fn the_audit_has_an_entry_for_each_effect() {
     let (server, owner) = selling();
     let code = server.with(&owner, ORDERS, &order("1")).ok(201).body["code"].clone();
     let rows = server.with(&owner, ("admin", "GET", "/v1/audit"), "").ok(200).body;
-    let actions: Vec<&str> = rows["rows"]
-        .as_array()
-        .expect("rows")
-        .iter()
-        .filter_map(|row| row["action"].as_str())
-        .collect();
-    assert_eq!(actions, ["product.put", "item.put", "order.create"]);
+    assert_eq!(noted(&server, &owner), ["product.put", "item.put", "order.create"]);
     let text = rows.to_string();
     assert!(!text.contains(code.as_str().expect("a code")));
     let secret = owner.split_once('.').expect("a key").1;

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use crate::server::{Got, Server, Setup};
 use disk::Disk;
 use rows::{Known, Rows};
-use scenes::{Again, Scene};
+use scenes::Scene;
 
 /// The time at which the test began, so that nothing lapses meanwhile.
 #[derive(Clone, Copy)]
@@ -144,7 +144,7 @@ impl Theater {
         if got.status != scene.status {
             wrong.push(format!("{}: {got:?}", scene.name));
         }
-        Done { status: got.status, told: told(&got), lines: self.lines() }
+        Done::of(&got, self.lines())
     }
 
     /// The store fails at call 1, 2, 3, … until none is left; how many there were.
@@ -166,12 +166,7 @@ impl Theater {
                 say(&format!("half done: {}", differ(&lines, &expected.lines)));
             }
             let got = scene.send(&self.server);
-            let again = Done { status: got.status, told: told(&got), lines: self.lines() };
-            let differs = match lines == expected.lines && lines != self.before {
-                true => again.is_no_second(expected, scene.again),
-                false => again.differs(expected),
-            };
-            if let Some(why) = differs {
+            if let Some(why) = Done::of(&got, self.lines()).differs(expected) {
                 say(&format!("repeated: {why}"));
             }
         }
@@ -188,8 +183,7 @@ impl Theater {
                 self.lines();
                 return number as usize - 1;
             }
-            let done = Done { status: got.status, told: told(&got), lines: self.lines() };
-            if let Some(why) = done.differs(expected) {
+            if let Some(why) = Done::of(&got, self.lines()).differs(expected) {
                 wrong.push(format!("{}, conflict at call {number}: {why}", scene.name));
             }
         }
@@ -200,35 +194,23 @@ impl Theater {
 /// What a request did.
 struct Done {
     status: u16,
+    tag: Option<String>,
     told: Value,
     lines: Vec<String>,
 }
 
 impl Done {
-    fn differs(&self, expected: &Done) -> Option<String> {
-        if (self.status, &self.told) != (expected.status, &expected.told) {
-            return Some(format!("{} {} not {}", self.status, self.told, expected.told));
-        }
-        (self.lines != expected.lines).then(|| differ(&self.lines, &expected.lines))
+    fn of(got: &Got, lines: Vec<String>) -> Self {
+        Done { status: got.status, tag: got.tag.clone(), told: told(got), lines }
     }
 
-    /// The same request again, though the first one was done: why that is not so, if it is not.
-    fn is_no_second(&self, once: &Done, again: Again) -> Option<String> {
-        let status = if let Again::Refused(status) = again { status } else { once.status };
-        let tells = matches!(again, Again::Same | Again::Noted);
-        if self.status != status || tells && self.told != once.told {
-            return Some(format!("{} {} not {}", self.status, self.told, once.told));
+    fn differs(&self, expected: &Done) -> Option<String> {
+        let answer = |done: &Done| format!("{} {:?} {}", done.status, done.tag, done.told);
+        let (found, wanted) = (answer(self), answer(expected));
+        if found != wanted {
+            return Some(format!("{found} not {wanted}"));
         }
-        let kept = |line: &String| match again {
-            Again::Noted | Again::Told => !line.starts_with("audit "),
-            Again::Another(table) => !line.starts_with("audit ") && !line.starts_with(table),
-            _ => true,
-        };
-        let rows = |lines: &[String]| -> Vec<String> {
-            lines.iter().filter(|line| kept(line)).map(|line| rows::unversioned(line)).collect()
-        };
-        let (now, then) = (rows(&self.lines), rows(&once.lines));
-        (now != then).then(|| differ(&now, &then))
+        (self.lines != expected.lines).then(|| differ(&self.lines, &expected.lines))
     }
 }
 

@@ -237,6 +237,35 @@ fn sec_w06_every_route_answers_each_role_as_the_table_says() {
     assert!(wrong.is_empty(), "answers that are not as routes.txt says:\n{}", wrong.join("\n"));
 }
 
+/// Where an Idempotency-Key is described, one that is none is refused; elsewhere nobody reads it.
+#[test]
+fn an_idempotency_key_is_read_where_it_is_described() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.owner);
+    let headers = [("authorization", bearer), ("idempotency-key", "x".repeat(256))];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut count = 0;
+    for row in rows().iter().filter(|row| row.path.starts_with("/v1/")) {
+        let document = world.server.ask((row.face, "GET", "/openapi.json"), &[], "").ok(200).body;
+        let mut paths = document["paths"].as_object().expect("paths").iter();
+        let (_, methods) = paths
+            .find(|(path, methods)| {
+                anonymous(path) == anonymous(row.path)
+                    && methods.get(row.method.to_lowercase()).is_some()
+            })
+            .expect("it is described");
+        let said = &methods[&*row.method.to_lowercase()]["parameters"];
+        let is_key = |one: &Value| one["in"] == "header" && one["name"] == "Idempotency-Key";
+        let is_described = said.as_array().expect("parameters").iter().any(is_key);
+        let [path, body] = [row.path, row.body].map(|text| fill(text, &world.ids, 1));
+        let got = world.server.ask((row.face, row.method, &path), &headers, &body);
+        let is_read = got.status == 400 && got.body.to_string().contains("Idempotency-Key");
+        assert_eq!(is_read, is_described, "{} {}: {got:?}", row.method, row.path);
+        count += usize::from(is_read);
+    }
+    println!("figure: {count} routes that take an Idempotency-Key");
+}
+
 /// Every id of one vendor, wherever an id may stand, with keys of another: it is not there.
 #[test]
 fn sec_w15_no_id_of_another_vendor_is_good_for_anything() {

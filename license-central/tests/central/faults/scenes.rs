@@ -30,41 +30,7 @@ pub(crate) struct Scene {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
     pub(crate) status: u16,
-    pub(crate) again: Again,
 }
-
-/// What a request is answered that is sent again, though it was done the first time and only the
-/// answer was lost. Nothing of it is done twice.
-#[derive(Clone, Copy)]
-pub(crate) enum Again {
-    /// The same.
-    Same,
-    /// The same, and the audit has it twice: it does not know the Idempotency-Key.
-    Noted,
-    /// What is there now; the audit has it twice.
-    Told,
-    /// That it is so already.
-    Refused(u16),
-    /// One more, as often as it is asked: in this table.
-    Another(&'static str),
-}
-
-/// Routes that answer otherwise than the first time.
-const AGAIN: [(&str, Again); 13] = [
-    ("gateway POST /v1/{vendor}/losses", Again::Noted),
-    ("gateway POST /v1/{vendor}/served", Again::Another("seat_credential ")),
-    ("admin PUT /v1/products", Again::Refused(409)),
-    ("admin PUT /v1/items", Again::Refused(409)),
-    ("admin POST /v1/grants/{grant}/assign", Again::Noted),
-    ("admin POST /v1/grants/{grant}/write-off", Again::Refused(400)),
-    ("admin POST /v1/cases/{case}/decide", Again::Refused(409)),
-    ("admin DELETE /v1/webhooks/{webhook}", Again::Refused(404)),
-    ("admin DELETE /v1/webhooks/{second}/secret", Again::Noted),
-    ("admin POST /v1/webhook-messages/{message}/replay", Again::Noted),
-    ("admin DELETE /v1/shops/{second-shop}", Again::Refused(404)),
-    ("admin POST /v1/shops/{shop}/map", Again::Noted),
-    ("admin POST /v1/shops/{shop}/replay", Again::Told),
-];
 
 impl Scene {
     pub(crate) fn send(&self, server: &Server) -> Got {
@@ -151,9 +117,7 @@ pub(crate) fn all(server: Server, root_fp: RootFp) -> Vec<Scene> {
             headers.push(("authorization", format!("Bearer {owner}")));
         }
         headers.push(("idempotency-key", "drawn for this request".into()));
-        let again = AGAIN.iter().find(|(route, _)| *route == name);
-        let again = again.map_or(Again::Same, |(_, again)| *again);
-        Scene { name, again, route: (row.face, row.method, path), headers, body, status }
+        Scene { name, route: (row.face, row.method, path), headers, body, status }
     });
     scenes.collect()
 }

@@ -158,12 +158,12 @@ impl World<'_> {
     ) -> Outcome<Reply> {
         let tenant = FIRMS[firm];
         let done = self.call(tenant, |central| {
-            let once = Once { key, route: "orders", body };
+            let once = Once::new(key, "orders", body);
             central.write_once(tenant, "shop", Some(&once), |work, env| {
                 let Ordered { ticket, code, .. } = orders::order(work, env, new)?;
                 let code = code.map(|code| code.to_string());
                 let body = json!({ "ticket": ticket.id, "code": code }).to_string();
-                Ok(Reply { status: 201, body })
+                Ok(Reply { status: 201, body, version: None })
             })
         });
         let what = format!("{} {} {:?}", new.number, new.sku, new.replaces.is_some());
