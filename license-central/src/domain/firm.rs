@@ -281,3 +281,25 @@ impl Signer for LocalSigner {
 pub fn device(certificate: &[u8], mode: Mode) -> Result<Device, Failure> {
     certified(certificate, mode).map(|(device, _)| device)
 }
+
+#[cfg(test)]
+mod tests {
+    use strongroom_tests::device::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_known_again_by_all_its_bytes() {
+        let known = Device::new(1, RootFp::default());
+        for _ in 0..2 {
+            assert!(device(known.certificate(), Mode::Test).is_ok());
+            let refused = device(known.certificate(), Mode::Live).map(drop);
+            assert_eq!(refused, Err(ErrorCode::TestContainer.failure()));
+        }
+        for bit in 0..8 * known.certificate().len() {
+            let mut changed = known.certificate().to_vec();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(device(&changed, Mode::Test).is_err(), "bit {bit}");
+        }
+    }
+}
