@@ -76,7 +76,7 @@ fn run(args: &Args) -> Result<bool> {
 
 /// What is measured, by names.
 type Part = (&'static str, fn(&Machine) -> Result<Vec<Row>>);
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 11] = [
     ("start", |machine| start::rows(&World::new()?, machine)),
     ("crypto", |_| crypto::rows()),
     ("content", |_| content::rows()),
@@ -85,6 +85,8 @@ const PARTS: [Part; 9] = [
     ("engine", |_| engine::rows()),
     ("counted", |_| counted::rows()),
     ("central", |_| central::rows()),
+    ("desk", |_| central::desk_rows()),
+    ("postgresql", |_| central::postgres::rows()),
     ("renewal", |_| central::renewal::rows()),
 ];
 

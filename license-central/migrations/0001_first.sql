@@ -151,7 +151,7 @@ CREATE TABLE seat (
     seats BIGINT NOT NULL, n BIGINT NOT NULL, state BIGINT NOT NULL,
     until_ms BIGINT NOT NULL, free_ms BIGINT NOT NULL, seats_left BIGINT NOT NULL,
     PRIMARY KEY (high, low, counter)
-);
+) /* by its key */;
 CREATE INDEX seat_free_ms ON seat (free_ms) WHERE free_ms > 0;
 
 CREATE TABLE seat_log (
@@ -160,7 +160,7 @@ CREATE TABLE seat_log (
     n BIGINT NOT NULL, seats BIGINT NOT NULL,
     hash_1 BIGINT NOT NULL, hash_2 BIGINT NOT NULL, hash_3 BIGINT NOT NULL, hash_4 BIGINT NOT NULL,
     PRIMARY KEY (writer, number)
-);
+) /* by its key */;
 
 CREATE TABLE denial (
     tenant TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, body TEXT NOT NULL,

@@ -49,9 +49,9 @@ pub(super) fn run(
     let (start, process_s, thread_s) = (Instant::now(), cpu_of(PROCESS), cpu_of(THREAD));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let mut took: Vec<f64> = runtime.block_on(async {
-        let share = requests.chunks(count.div_ceil(connections));
-        let all = share.map(|own| {
-            let own = own.to_vec();
+        // By turns, so that what is drawn first is sent first: sessions rise with time.
+        let all = (0..connections).map(|first| {
+            let own: Vec<_> = requests.iter().skip(first).step_by(connections).cloned().collect();
             tokio::spawn(async move { connection(at, &own).await.map_err(|e| e.to_string()) })
         });
         let all: Vec<_> = all.collect();
@@ -130,8 +130,10 @@ async fn answer(stream: &TcpStream, buffer: &mut [u8]) -> Result<()> {
         });
         let body = header.ok_or("an answer without its length")??;
         if len >= head + 4 + body {
-            let refused = format!("refused: {}", String::from_utf8_lossy(seen));
-            return if text.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(refused.into()) };
+            if text.starts_with("HTTP/1.1 200") {
+                return Ok(());
+            }
+            return Err(format!("refused: {}", String::from_utf8_lossy(seen)).into());
         }
     }
 }

@@ -64,6 +64,12 @@ impl Server {
         Ok(Server { at, credentials, _runtime: runtime, _dir: dir })
     }
 
+    /// Takes a seat of each license: from then on all credentials are in memory.
+    pub(super) fn warm(&self) -> Result<()> {
+        let count = self.credentials.len();
+        load::run(self.at, super::CONNECTIONS, count, &|number| self.checkout(number)).map(drop)
+    }
+
     /// Takes a seat of the license of this number.
     pub(super) fn checkout(&self, number: usize) -> Vec<u8> {
         let place = number.wrapping_mul(7_919) % self.credentials.len();

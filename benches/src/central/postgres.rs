@@ -21,7 +21,7 @@ const BATCHES: usize = 100;
 const SINGLES: usize = 200;
 
 /// Against sets and against single statements.
-pub(super) fn rows() -> Result<Vec<Row>> {
+pub(crate) fn rows() -> Result<Vec<Row>> {
     let server = Server::start()?;
     let store = SqlStore::postgres(&server.url())?;
     let desks = [

@@ -1,26 +1,34 @@
 //! Moves what SQLite's log has into its file, on a connection of its own: a commit never waits for
 //! that.
 
-use std::path::{Path, PathBuf};
+use std::cell::Cell;
+use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
-/// Commits between two looks at the log's length.
-const COMMITS: u32 = 16;
+/// Pages of the log, of 4 KiB each, from which on it is moved: what many commits wrote is moved
+/// once.
+const PAGES: u32 = 4096;
 
-/// Bytes of the log from which on it is moved.
-const LOG_LEN: u64 = 4 << 20;
+/// Pages that come meanwhile until it is tried again: somebody may still read in the log.
+const MORE_PAGES: u32 = 1024;
 
-/// Bytes from which on it also begins anew, for which writers wait a moment.
-const LOG_LEN_MAX: u64 = 32 << 20;
+/// Pages from which on it also begins anew, for which writers wait a moment.
+const PAGES_MAX: u32 = 16_384;
+
+thread_local! {
+    /// Pages in the log after this thread's last commit.
+    static LOGGED: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Told of each commit.
 #[derive(Clone)]
 pub(super) struct Checkpoints {
-    commits: Arc<AtomicU32>,
+    pages: Arc<AtomicU32>,
     wake: SyncSender<()>,
 }
 
@@ -30,42 +38,50 @@ impl Checkpoints {
     /// # Errors
     /// There is no thread to be had.
     pub(super) fn start(
-        database: PathBuf,
         connect: impl Fn() -> rusqlite::Result<Connection> + Send + 'static,
     ) -> std::io::Result<Self> {
         let (wake, wakes) = sync_channel(1);
         let named = std::thread::Builder::new().name("checkpoints".into());
-        named.spawn(move || run(&log_of(&database), &connect, &wakes))?;
-        Ok(Checkpoints { commits: Arc::default(), wake })
+        named.spawn(move || run(&connect, &wakes))?;
+        Ok(Checkpoints { pages: Arc::default(), wake })
     }
 
-    /// Something was committed.
+    /// Makes a connection that only notes how long the log is, instead of moving it itself.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub(super) fn watch(connection: &Connection) -> rusqlite::Result<()> {
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.wal_hook(Some(logged));
+        Ok(())
+    }
+
+    /// Something was committed by this thread, on a connection that is watched.
     pub(super) fn committed(&self) {
-        if self.commits.fetch_add(1, Ordering::Relaxed).is_multiple_of(COMMITS) {
-            // One that is under way already looks again.
+        let pages = LOGGED.get();
+        let before = self.pages.swap(pages, Ordering::Relaxed);
+        if pages >= PAGES && pages / MORE_PAGES != before / MORE_PAGES {
+            // One that is asked for already sees these pages too.
             let _ = self.wake.try_send(());
         }
     }
 }
 
-fn run(log: &Path, connect: &dyn Fn() -> rusqlite::Result<Connection>, wakes: &Receiver<()>) {
+fn logged(_: &Wal, pages: c_int) -> rusqlite::Result<()> {
+    LOGGED.set(u32::try_from(pages).unwrap_or(0));
+    Ok(())
+}
+
+fn run(connect: &dyn Fn() -> rusqlite::Result<Connection>, wakes: &Receiver<()>) {
     let mut connection = None;
     for () in wakes {
-        let long = |max| std::fs::metadata(log).is_ok_and(|data| data.len() > max);
-        if !long(LOG_LEN) {
-            continue;
-        }
-        let moved = match connection.take().map_or_else(connect, Ok) {
-            Err(error) => Err(error),
-            Ok(own) => {
-                let moved = checkpoint(&own, "PASSIVE").and_then(|()| match long(LOG_LEN_MAX) {
-                    true => checkpoint(&own, "TRUNCATE"),
-                    false => Ok(()),
-                });
-                connection = Some(own);
-                moved
+        let moved = connection.take().map_or_else(connect, Ok).and_then(|own| {
+            if checkpoint(&own, "PASSIVE")? > PAGES_MAX {
+                checkpoint(&own, "TRUNCATE")?;
             }
-        };
+            connection = Some(own);
+            Ok(())
+        });
         if let Err(error) = moved {
             // Nothing is lost by a longer log.
             tracing::warn!(%error, "the database's log was not moved into its file");
@@ -73,13 +89,8 @@ fn run(log: &Path, connect: &dyn Fn() -> rusqlite::Result<Connection>, wakes: &R
     }
 }
 
-fn checkpoint(connection: &Connection, how: &str) -> rusqlite::Result<()> {
-    // It answers how far it came.
-    connection.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |_| Ok(()))
-}
-
-fn log_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    PathBuf::from(name)
+/// Pages that the log had.
+fn checkpoint(connection: &Connection, how: &str) -> rusqlite::Result<u32> {
+    // It answers whether somebody was in the way, how many pages there were, and how many are moved.
+    connection.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| row.get(1))
 }

@@ -65,7 +65,7 @@ impl SqlStore {
                     return Ok(());
                 }
                 for statement in statements(text) {
-                    open.execute("", statement, &[])?;
+                    open.execute("", &self.own(statement), &[])?;
                 }
                 made += 1;
                 let done = "INSERT INTO migration (number) VALUES ($1)";
@@ -73,6 +73,17 @@ impl SqlStore {
             })?;
         }
         Ok(made)
+    }
+
+    /// What makes a table, as this database says it: SQLite keeps rows apart from their key unless
+    /// it is told otherwise.
+    fn own(&self, statement: &str) -> String {
+        match self.0 {
+            Database::Sqlite(_) => statement
+                .replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")
+                .replace("/* by its key */", "WITHOUT ROWID"),
+            Database::Postgres(_) => statement.to_owned(),
+        }
     }
 
     fn open(&self, purpose: Purpose) -> Result<Open, StoreError> {

@@ -20,6 +20,9 @@ const READERS: usize = 4;
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 256;
 
+/// KiB of pages that a connection keeps: counters of some 100,000 licenses.
+const CACHE_KIB: i64 = 64 * 1024;
+
 /// How long a connection waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -60,21 +63,18 @@ impl Sqlite {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let own = path.to_owned();
         let connect = move || connect(&own);
-        let first = connect().map_err(|error| refused("", &error))?;
-        // Whoever commits does not move the log.
-        first.pragma_update(None, "wal_autocheckpoint", 0).map_err(|error| refused("", &error))?;
         let committing = {
             let connect = connect.clone();
             move || {
                 let connection = connect()?;
-                connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+                Checkpoints::watch(&connection)?;
                 Ok(connection)
             }
         };
         let writes = Pool::new(1, committing);
-        writes.lock().made = 1;
-        writes.give(Some(first));
-        let checkpoints = Checkpoints::start(path.to_owned(), connect.clone())
+        // Whether it can be opened at all is said now.
+        writes.give(Some(writes.take().map_err(|error| refused("", &error))?));
+        let checkpoints = Checkpoints::start(connect.clone())
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Sqlite { reads: Pool::new(READERS, connect), writes, checkpoints })
     }
@@ -101,7 +101,7 @@ fn connect(path: &PathBuf) -> rusqlite::Result<Connection> {
     // Its answer is the mode.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
 }
 

@@ -89,10 +89,12 @@ fn run(place: &Place, args: &[&str], kills: usize, stream: u64) -> String {
     let orders: usize = clients.iter().map(Client::orders).sum();
     assert_eq!(shop.orders(at[0]), orders + 1, "orders that there are, and that were sent");
     let answered: usize = clients.iter().map(|client| client.answered).sum();
+    let units: u64 = clients.iter().map(Client::units).sum();
     assert_eq!(server.end().code, Some(0));
     place.check(&args[..args.len() - 2]);
     format!(
-        "{kills} kills, {signers} of them of the signer too: {answered} answers, {orders} orders"
+        "{kills} kills, {signers} of them of the signer too: {answered} answers, {orders} orders, \
+         {units} units"
     )
 }
 

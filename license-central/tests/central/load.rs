@@ -224,6 +224,11 @@ impl Client {
         self.orders.len() + self.fills + 1
     }
 
+    /// Units that are in its dongle.
+    pub(crate) fn units(&self) -> u64 {
+        UNITS * self.filled as u64
+    }
+
     fn held(&self) -> usize {
         self.seats.iter().filter(|seat| seat.held).count()
     }
@@ -375,7 +380,8 @@ impl Client {
         if self.receipt.is_some() {
             assert!(self.prove(at[0]));
         }
-        assert_eq!(self.dongle.units(8), UNITS * self.filled as u64, "units lost, or there twice");
+        let units = self.units();
+        assert_eq!(self.dongle.units(8), units, "units lost, or there twice");
         let path = format!("GET /v1/containers/{}", self.dongle.id());
         let container = at[0].ask(&path, &self.shop.owner, "", &Value::Null).expect("an answer");
         let licenses = container.json()["licenses"].as_array().cloned().unwrap_or_default();

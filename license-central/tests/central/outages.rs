@@ -164,7 +164,7 @@ impl Disk {
     fn mount() -> Self {
         let disk = Disk(tempfile::tempdir().expect("a folder"));
         // More than the log is let grow to before it is moved, for what is done with room.
-        let options = ["-t", "tmpfs", "-o", "size=24m,mode=700", "strongroom-test"];
+        let options = ["-t", "tmpfs", "-o", "size=64m,mode=700", "strongroom-test"];
         let status = Command::new("/bin/mount").args(options).arg(disk.0.path()).status();
         assert!(status.expect("mount").success(), "root may mount");
         disk
