@@ -41,8 +41,11 @@ impl Row {
         let last = pairs.last().copied().unwrap_or(Pair { ours_s: f64::NAN, limit_s: f64::NAN });
         let side = |s: f64| short(s * per_s);
         let (ours, limit) = (side(last.ours_s), side(last.limit_s));
+        let name = name.into();
+        // A whole run takes many minutes: what is known is told at once.
+        eprintln!("  {name}: {} x", short(last.ratio()));
         Row {
-            name: name.into(),
+            name,
             values: pairs.iter().map(Pair::ratio).collect(),
             unit: "x",
             bound,

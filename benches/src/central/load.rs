@@ -138,10 +138,11 @@ async fn answer(stream: &TcpStream, buffer: &mut [u8]) -> Result<()> {
     }
 }
 
-/// A POST with JSON.
-pub(super) fn post(path: &str, bearer: &str, body: &str) -> Vec<u8> {
+/// A POST with JSON, by somebody with a key or nobody.
+pub(super) fn post(path: &str, key: Option<&str>, body: &str) -> Vec<u8> {
+    let key = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {bearer}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: bench\r\n{key}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )

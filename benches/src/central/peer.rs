@@ -57,7 +57,7 @@ impl Server {
         let place = number % self.licenses;
         let body =
             format!("{{\"license_key\":\"{}\",\"hardware_id\":\"{number:064x}\"}}", key(place));
-        load::post("/api/v1/client/bind", "none", &body)
+        load::post("/api/v1/client/bind", Some("none"), &body)
     }
 }
 

@@ -331,7 +331,7 @@ impl Served {
     fn load(&self, connections: usize, count: usize) -> Result<Load> {
         let post = |context: Vec<u8>| {
             let body = format!("{{\"context\":\"{}\"}}", BASE64.encode(context));
-            load::post("/v1/acme/collections", "-", &body)
+            load::post("/v1/acme/collections", None, &body)
         };
         let requests: Vec<_> = self.renewals.due(count)?.into_iter().map(post).collect();
         // Numbers of a load follow one another, so each is sent once.
