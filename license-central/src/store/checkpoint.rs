@@ -91,6 +91,6 @@ fn run(connect: &dyn Fn() -> rusqlite::Result<Connection>, wakes: &Receiver<()>)
 
 /// Pages that the log had.
 fn checkpoint(connection: &Connection, how: &str) -> rusqlite::Result<u32> {
-    // It answers whether somebody was in the way, how many pages there were, and how many are moved.
+    // It answers whether somebody was in the way, how many pages there were, how many are moved.
     connection.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| row.get(1))
 }

@@ -310,7 +310,8 @@ fn update(table: &Table, rows: usize) -> String {
     let (name, values) = (table.name, values(table, rows));
     format!(
         "UPDATE {name} SET version = given.column3, body = given.column4{set} \
-         FROM ({values}) AS given WHERE {name}.tenant = given.column1 AND {name}.id = given.column2 \
+         FROM ({values}) AS given \
+         WHERE {name}.tenant = given.column1 AND {name}.id = given.column2 \
          AND {name}.version = given.column3 - 1"
     )
 }
