@@ -97,16 +97,11 @@ impl Desk {
 
     /// Commits requests at once: all together, or each alone where they cannot be.
     pub fn commit(&self, asked: &[Asked]) -> Vec<Outcome<Answer>> {
-        self.signed(asked, self.held(asked))
-    }
-
-    /// What each holds, durably.
-    fn held(&self, asked: &[Asked]) -> Vec<Outcome<Held>> {
         match self.settle(asked, false) {
-            Ok((held, _)) => held,
+            Ok((held, _)) => self.signed(asked, held),
             // Each alone meets at most its own conflict.
             Err(StoreError::Conflict | StoreError::Taken { .. }) if asked.len() > 1 => {
-                asked.iter().flat_map(|one| self.held(std::slice::from_ref(one))).collect()
+                asked.iter().flat_map(|one| self.commit(std::slice::from_ref(one))).collect()
             }
             Err(error) => asked.iter().map(|_| Err(error.clone().into())).collect(),
         }
@@ -125,8 +120,8 @@ impl Desk {
         }
     }
 
-    /// Answers until nobody waits. While one commit is signed, the next is written.
-    fn work(self: &Arc<Self>) {
+    /// Answers until nobody waits.
+    fn work(&self) {
         loop {
             let waiting: Vec<Waiting> = {
                 let mut queue = self.queue();
@@ -140,19 +135,10 @@ impl Desk {
             let (asked, answers): (Vec<Asked>, Vec<_>) =
                 waiting.into_iter().map(|one| (one.asked, one.answer)).unzip();
             // Without an answer its receiver says that the server failed.
-            let held = catch_unwind(AssertUnwindSafe(|| self.held(&asked)));
-            let Ok(held) = held else { continue };
-            let desk = self.clone();
-            let tell = move || {
-                for (answer, done) in answers.into_iter().zip(desk.signed(&asked, held)) {
-                    // Whoever went away finds the answer under the same number.
-                    let _ = answer.send(done);
-                }
-            };
-            if self.queue().waiting.is_empty() {
-                let _ = catch_unwind(AssertUnwindSafe(tell));
-            } else {
-                tokio::task::spawn_blocking(tell);
+            let done = catch_unwind(AssertUnwindSafe(|| self.commit(&asked))).unwrap_or_default();
+            for (answer, done) in answers.into_iter().zip(done) {
+                // Whoever went away finds the answer under the same number.
+                let _ = answer.send(done);
             }
         }
     }

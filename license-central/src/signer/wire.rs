@@ -18,13 +18,14 @@ use zeroize::Zeroizing;
 
 use crate::domain::firm::{Grounds, Leaf, Wanted};
 use crate::domain::journal::{Claim, Head, Part};
+use crate::domain::signing::TOGETHER_MAX;
 use crate::domain::trusted::TrustMark;
 
 /// Version of what is said.
 const VERSION: u8 = 1;
 
 /// Updates in one request.
-pub const LEAVES_MAX: usize = 64;
+pub const LEAVES_MAX: usize = TOGETHER_MAX;
 
 /// Bytes of the longest request or answer.
 const FRAME_LEN_MAX: usize = 16 * 1024 * 1024;

@@ -45,13 +45,8 @@ impl Server {
     pub(super) fn connect(url: &str) -> Result<Self, StoreError> {
         let built = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = built.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let options: PgConnectOptions = url.parse().map_err(|error| refused("", &error))?;
-        // All is found by an index. A plan that was made while a table was small would go through
-        // it from end to end when it is not any more.
-        let options = options.options([("enable_seqscan", "off")]);
-        let pool = whole(PgPoolOptions::new().max_connections(CONNECTIONS));
-        let pool = runtime.block_on(pool.connect_with(options));
-        let pool = pool.map_err(|error| refused("", &error))?;
+        let pool = by_indexes(whole(PgPoolOptions::new().max_connections(CONNECTIONS)));
+        let pool = runtime.block_on(pool.connect(url)).map_err(|error| refused("", &error))?;
         Ok(Server { runtime, pool })
     }
 
@@ -75,6 +70,16 @@ fn whole(options: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
     options.before_acquire(|connection, _| {
         let is_whole = !connection.is_in_transaction();
         Box::pin(async move { Ok(is_whole) })
+    })
+}
+
+/// All is found by an index. A plan that was made while a table was small would go through it from
+/// end to end when it is not any more.
+fn by_indexes(options: PoolOptions<Postgres>) -> PoolOptions<Postgres> {
+    options.after_connect(|connection, _| {
+        Box::pin(async move {
+            sqlx::query("SET enable_seqscan = off").execute(connection).await.map(drop)
+        })
     })
 }
 
