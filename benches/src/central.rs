@@ -37,17 +37,25 @@ pub(crate) fn desk_rows() -> Result<Vec<Row>> {
 }
 
 /// Seats over HTTP.
-pub(crate) fn rows() -> Result<Vec<Row>> {
-    let ours = ours::Server::start(LICENSES, ours::firm)?;
-    ours.warm()?;
+pub(crate) fn checkout_rows() -> Result<Vec<Row>> {
+    let ours = warm(ours::firm)?;
     let bare = bare::Server::start(LICENSES)?;
     let echo = bare::Server::echo()?;
     let mut rows = under_load(&ours, &bare, &echo)?;
     rows.push(alone(&ours, &echo)?);
-    rows.push(beside_a_peer(&ours)?);
-    drop((bare, echo));
-    rows.extend(suite_2(&ours)?);
     Ok(rows)
+}
+
+/// The same beside another license server.
+pub(crate) fn peer_rows() -> Result<Vec<Row>> {
+    Ok(vec![beside_a_peer(&warm(ours::firm)?)?])
+}
+
+/// A server that knows all credentials.
+fn warm(found: ours::Found) -> Result<ours::Server> {
+    let server = ours::Server::start(LICENSES, found)?;
+    server.warm()?;
+    Ok(server)
 }
 
 /// 64 connections: throughput, processor time, and the slowest of a hundred.
@@ -103,12 +111,10 @@ fn under_load(ours: &ours::Server, bare: &bare::Server, echo: &bare::Server) -> 
 
 /// Leases that P-256 and ML-DSA-65 both sign, against those of P-256 alone; and one signature for a
 /// commit against one for each lease.
-fn suite_2(ours: &ours::Server) -> Result<Vec<Row>> {
+pub(crate) fn suite_2_rows() -> Result<Vec<Row>> {
     const FEWER: usize = REQUESTS / 4;
-    let hybrid = ours::Server::start(LICENSES, ours::hybrid_firm)?;
-    let each = ours::Server::start(LICENSES, ours::each_firm)?;
-    hybrid.warm()?;
-    each.warm()?;
+    let (ours, hybrid) = (warm(ours::firm)?, warm(ours::hybrid_firm)?);
+    let each = warm(ours::each_firm)?;
     let against_other = |other: &ours::Server, count, bound| {
         against(Some(bound), || {
             let run = |server: &ours::Server| {
@@ -119,7 +125,7 @@ fn suite_2(ours: &ours::Server) -> Result<Vec<Row>> {
         })
     };
     let (plain_bound, each_bound) = (1.0 / 0.85, 1.0 / 7.0);
-    let plain = against_other(ours, REQUESTS, plain_bound)?;
+    let plain = against_other(&ours, REQUESTS, plain_bound)?;
     let each = against_other(&each, FEWER, each_bound)?;
     Ok(vec![
         Row::of_pairs(

@@ -76,7 +76,7 @@ fn run(args: &Args) -> Result<bool> {
 
 /// What is measured, by names.
 type Part = (&'static str, fn(&Machine) -> Result<Vec<Row>>);
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 13] = [
     ("start", |machine| start::rows(&World::new()?, machine)),
     ("crypto", |_| crypto::rows()),
     ("content", |_| content::rows()),
@@ -84,7 +84,9 @@ const PARTS: [Part; 11] = [
     ("dongle", |_| dongle::rows()),
     ("engine", |_| engine::rows()),
     ("counted", |_| counted::rows()),
-    ("central", |_| central::rows()),
+    ("checkout", |_| central::checkout_rows()),
+    ("peer", |_| central::peer_rows()),
+    ("suite-2", |_| central::suite_2_rows()),
     ("desk", |_| central::desk_rows()),
     ("postgresql", |_| central::postgres::rows()),
     ("renewal", |_| central::renewal::rows()),

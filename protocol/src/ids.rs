@@ -1,7 +1,7 @@
 //! Identifiers, each a type of its own.
 
 use alloc::string::String;
-use core::fmt::{self, Write};
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -235,10 +235,8 @@ pub fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 
 /// `bytes` as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(2 * bytes.len());
-    // Writing to a string cannot fail.
-    let _ = bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"));
-    out
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half & 0x0f)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// Parses hexadecimal of exactly `N` bytes.

@@ -146,7 +146,7 @@ impl Server {
 }
 
 fn serve(router: Router, licenses: usize, dir: tempfile::TempDir) -> Result<Server> {
-    let runtime = Runtime::new()?;
+    let runtime = load::runtime("bare")?;
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     let at = listener.local_addr()?;
     runtime.spawn(async move { axum::serve(listener, router).await });

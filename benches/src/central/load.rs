@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 
 use crate::Result;
 use crate::measure::median;
@@ -71,6 +72,11 @@ pub(super) fn run(
         p50_s: took[count / 2],
         p99_s: took[count * 99 / 100],
     })
+}
+
+/// Threads for a server, by the name under which a profile shows them.
+pub(super) fn runtime(name: &str) -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().thread_name(name).enable_all().build()?)
 }
 
 static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);

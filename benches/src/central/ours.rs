@@ -56,7 +56,7 @@ impl Server {
             let made = central.write("acme", "bench", |work, env| sell(work, env, &central));
             credentials.extend(made.map_err(|refused| format!("{refused:?}"))?);
         }
-        let runtime = Runtime::new()?;
+        let runtime = load::runtime("ours")?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let at = listener.local_addr()?;
         let router = gateway::router(App::new(central));

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -76,10 +77,16 @@ pub struct Gatekeeper {
 
 /// One face, as its requests meet it.
 #[derive(Clone)]
-pub struct Face {
+pub struct Face(Arc<Shared>);
+
+struct Shared {
     name: &'static str,
-    routes: Arc<Routes>,
+    routes: Routes,
     app: App,
+    /// Names this run of the face in the numbers of its requests.
+    run: [u8; 8],
+    /// Requests so far.
+    count: AtomicU32,
 }
 
 /// What is known of a request before it is answered.
@@ -88,8 +95,8 @@ struct Asked {
     /// Hash of the key that it was sent with.
     key: Option<[u8; 32]>,
     /// Template of its route.
-    template: String,
-    route: Option<Route>,
+    template: Option<MatchedPath>,
+    route: Option<Arc<Route>>,
     method: &'static str,
     /// The vendor that its address names, at the Gateway.
     vendor: String,
@@ -134,23 +141,31 @@ impl Gatekeeper {
 impl Face {
     /// Of this name, with the routes that its description has.
     pub fn new(name: &'static str, routes: Routes, app: App) -> Self {
-        Face { name, routes: Arc::new(routes), app }
+        let mut run = [0; 8];
+        SystemRandom.fill(&mut run);
+        Face(Arc::new(Shared { name, routes, app, run, count: AtomicU32::new(0) }))
+    }
+
+    /// Names a request in the log.
+    fn id(&self) -> String {
+        let count = self.0.count.fetch_add(1, Ordering::Relaxed);
+        hex(&self.0.run) + &hex(&count.to_be_bytes())
     }
 
     fn asked(&self, request: &Request) -> Asked {
-        let template = request.extensions().get::<MatchedPath>();
-        let template = template.map_or_else(String::new, |path| path.as_str().to_owned());
+        let template = request.extensions().get::<MatchedPath>().cloned();
+        let path = template.as_ref().map_or("", MatchedPath::as_str);
         let peer = request.extensions().get::<Peer>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
-        let vendor = if template.starts_with("/v1/{vendor}") {
+        let vendor = if path.starts_with("/v1/{vendor}") {
             request.uri().path().split('/').nth(2).unwrap_or_default().to_owned()
         } else {
             SYSTEM.to_owned()
         };
         Asked {
-            client: self.app.gatekeeper().client(peer, request.headers()),
+            client: self.0.app.gatekeeper().client(peer, request.headers()),
             key: bearer(request.headers()).map(|key| sha256(key.as_bytes())),
-            route: self.routes.find(&template, request.method().as_str()).cloned(),
+            route: self.0.routes.find(path, request.method().as_str()).cloned(),
             method: word(request.method()),
             vendor,
             template,
@@ -160,11 +175,11 @@ impl Face {
 
     /// Refuses a client that asks too much.
     fn limit(&self, asked: &Asked) -> Result<(), Problem> {
-        let keeper = self.app.gatekeeper();
+        let keeper = self.0.app.gatekeeper();
         let now_ms = asked.began_ms;
         let limited = |why| {
             move |wait_ms: u64| {
-                self.app.metrics().limited(self.name, why);
+                self.0.app.metrics().limited(self.0.name, why);
                 Problem::wait(wait_ms)
             }
         };
@@ -182,18 +197,18 @@ impl Face {
 
     /// Counts a wrong ticket or key. Whoever sends too many is named in the audit.
     async fn wrong(&self, asked: &Asked) {
-        let keeper = self.app.gatekeeper();
-        self.app.metrics().wrong(self.name);
+        let keeper = self.0.app.gatekeeper();
+        self.0.app.metrics().wrong(self.0.name);
         // Where many come at once, there is nothing left to take from.
         let _ = keeper.wrong.take(asked.client, asked.began_ms);
         let guesses = keeper.wrong.look(&asked.client, asked.began_ms).is_err();
         if !guesses || keeper.alarms.take(asked.client, asked.began_ms).is_err() {
             return;
         }
-        self.app.metrics().alarm();
-        let (face, client, vendor) = (self.name, asked.client, asked.vendor.clone());
+        self.0.app.metrics().alarm();
+        let (face, client, vendor) = (self.0.name, asked.client, asked.vendor.clone());
         tracing::warn!(face, %client, "tickets or keys are being guessed");
-        let noted = self.app.run(move |central| {
+        let noted = self.0.app.run(move |central| {
             let vendor = if central.firm(&vendor).is_ok() { &*vendor } else { SYSTEM };
             central.write(vendor, face, |work, _| {
                 work.note("guess.suspect", client.to_string(), format!("at {face}"));
@@ -209,8 +224,9 @@ impl Face {
         let status = response.status().as_u16();
         let took_ms = running_ms().saturating_sub(asked.began_ms);
         let code = problem.as_ref().map(|problem| problem.code.as_str());
-        let (face, method, route) = (self.name, asked.method, asked.template.as_str());
-        self.app.metrics().answered(&Answered { face, route, method, status, code, took_ms });
+        let route = asked.template.as_ref().map_or("", MatchedPath::as_str);
+        let (face, method) = (self.0.name, asked.method);
+        self.0.app.metrics().answered(&Answered { face, route, method, status, code, took_ms });
         let client = asked.client;
         tracing::info!(id, face, method, route, status, code, took_ms, %client, "answered");
         if let Some(problem) = problem {
@@ -230,7 +246,7 @@ impl Face {
 impl Asked {
     /// Whether its answer would say if a ticket or key is right.
     fn guesses(&self) -> bool {
-        let is = |what: fn(&Route) -> bool| self.route.as_ref().is_some_and(what);
+        let is = |what: fn(&Route) -> bool| self.route.as_deref().is_some_and(what);
         let takes_key = self.key.is_some() && !is(|route| route.takes_signed);
         takes_key || is(|route| route.takes_ticket)
     }
@@ -238,9 +254,7 @@ impl Asked {
 
 /// Leads a request through.
 pub async fn pass(State(face): State<Face>, mut request: Request, next: Next) -> Response {
-    let mut id = [0; 12];
-    SystemRandom.fill(&mut id);
-    let id = hex(&id);
+    let id = face.id();
     let asked = face.asked(&request);
     request.extensions_mut().insert(Client(asked.client));
     let response = match check(&face, &asked, &request) {
@@ -254,7 +268,7 @@ pub async fn pass(State(face): State<Face>, mut request: Request, next: Next) ->
 }
 
 async fn answer(face: &Face, request: Request, next: Next) -> Response {
-    let timeout = face.app.gatekeeper().settings.timeout;
+    let timeout = face.0.app.gatekeeper().settings.timeout;
     tokio::time::timeout(timeout, next.run(request)).await.unwrap_or_else(|_| {
         Problem::from(ErrorCode::RequestTooSlow.with(timeout.as_secs(), 0)).into_response()
     })

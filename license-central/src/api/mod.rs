@@ -53,11 +53,16 @@ use routes::Routes;
 /// Bytes of the largest body.
 pub const BODY_LEN_MAX: usize = 256 * 1024;
 
+/// Bytes that most answers have place in.
+const REPLY_LEN: usize = 2048;
+
 /// What the routes share.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+struct Shared {
     central: Arc<Central>,
-    gatekeeper: Arc<Gatekeeper>,
+    gatekeeper: Gatekeeper,
     metrics: Arc<Metrics>,
     carrier: Arc<Carrier>,
 }
@@ -71,28 +76,28 @@ impl App {
     /// With these settings.
     pub fn with(central: Arc<Central>, settings: Settings) -> Self {
         let carrier = Arc::new(Carrier::new(settings.reach));
-        let gatekeeper = Arc::new(Gatekeeper::new(settings));
-        App { central, gatekeeper, metrics: Arc::default(), carrier }
+        let gatekeeper = Gatekeeper::new(settings);
+        App(Arc::new(Shared { central, gatekeeper, metrics: Arc::default(), carrier }))
     }
 
     /// What it serves.
     pub fn central(&self) -> &Arc<Central> {
-        &self.central
+        &self.0.central
     }
 
     /// Who carries messages to webhooks.
     pub fn carrier(&self) -> &Arc<Carrier> {
-        &self.carrier
+        &self.0.carrier
     }
 
     /// What it counts.
     pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
+        &self.0.metrics
     }
 
     /// Who has to wait.
     pub fn gatekeeper(&self) -> &Gatekeeper {
-        &self.gatekeeper
+        &self.0.gatekeeper
     }
 
     /// Changes records, and answers with what came of it. Asked for again under its key, it answers
@@ -122,7 +127,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Central) -> Outcome<T> + Send + 'static,
     {
-        let central = self.central.clone();
+        let central = self.central().clone();
         let done = tokio::task::spawn_blocking(move || step(&central)).await;
         done.map_err(|_| Problem::from(ErrorCode::ServerFailed))?.map_err(Problem::from)
     }
@@ -156,7 +161,10 @@ impl Asked {
 
 /// An answer with a body.
 pub fn reply(status: StatusCode, body: &impl Serialize) -> Reply {
-    let body = serde_json::to_string(body).unwrap_or_default();
+    let mut text = Vec::with_capacity(REPLY_LEN);
+    // What is kept can be written as JSON.
+    let _ = serde_json::to_writer(&mut text, body);
+    let body = String::from_utf8(text).unwrap_or_default();
     Reply { status: status.as_u16(), body, version: None }
 }
 
@@ -192,9 +200,11 @@ fn wrap(name: &'static str, router: Router<App>, document: OpenApi, app: App) ->
             problem.status = StatusCode::METHOD_NOT_ALLOWED.as_u16();
             problem
         })
-        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
-        .layer(CatchPanicLayer::custom(|_| Problem::from(ErrorCode::ServerFailed).into_response()))
-        .layer(from_fn_with_state(face, front::pass))
+        .layer((
+            from_fn_with_state(face, front::pass),
+            CatchPanicLayer::custom(|_| Problem::from(ErrorCode::ServerFailed).into_response()),
+            DefaultBodyLimit::max(BODY_LEN_MAX),
+        ))
         .with_state(app)
 }
 

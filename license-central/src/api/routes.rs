@@ -1,7 +1,8 @@
 //! What the description of a face says of its routes: which queries they have, and which of them
 //! take a ticket. So what is described and what is checked cannot differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -24,12 +25,12 @@ pub struct Route {
 
 /// The routes of a face, by template and method (in small letters).
 #[derive(Debug, Clone, Default)]
-pub struct Routes(BTreeMap<(String, String), Route>);
+pub struct Routes(HashMap<String, BTreeMap<String, Arc<Route>>>);
 
 impl Routes {
     /// As a description in OpenAPI has them.
     pub fn of(document: &Value) -> Self {
-        let mut routes = BTreeMap::new();
+        let mut routes: HashMap<String, BTreeMap<String, Arc<Route>>> = HashMap::new();
         for (template, methods) in document["paths"].as_object().into_iter().flatten() {
             for (method, said) in methods.as_object().into_iter().flatten() {
                 let parameters = said["parameters"].as_array().into_iter().flatten();
@@ -42,15 +43,17 @@ impl Routes {
                 let takes_ticket =
                     schema.is_some_and(|schema| schema["properties"]["ticket"].is_object());
                 let route = Route { queries: queries.collect(), takes_ticket, takes_signed };
-                routes.insert((template.clone(), method.clone()), route);
+                let own = routes.entry(template.clone()).or_default();
+                own.insert(method.clone(), Arc::new(route));
             }
         }
         Routes(routes)
     }
 
     /// The route of a request.
-    pub fn find(&self, template: &str, method: &str) -> Option<&Route> {
-        self.0.get(&(template.to_owned(), method.to_ascii_lowercase()))
+    pub fn find(&self, template: &str, method: &str) -> Option<&Arc<Route>> {
+        let mut own = self.0.get(template)?.iter();
+        own.find(|(name, _)| name.eq_ignore_ascii_case(method)).map(|(_, route)| route)
     }
 }
 

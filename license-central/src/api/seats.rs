@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, RawPathParams, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use base64::Engine;
@@ -176,15 +176,15 @@ impl FromRequestParts<App> for SeatHolder {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let named = Path::<Vec<(String, String)>>::from_request_parts(parts, app).await;
-        let Path(named) = named.map_err(|refused| Refusal::malformed(refused.body_text()))?;
-        let vendor = named.into_iter().find(|(name, _)| name == "vendor");
+        let named = RawPathParams::from_request_parts(parts, app).await;
+        let named = named.map_err(|refused| Refusal::malformed(refused.body_text()))?;
+        let vendor = named.iter().find(|(name, _)| *name == "vendor");
         let (_, vendor) = vendor.ok_or(ErrorCode::CredentialRefused)?;
         let text = bearer(&parts.headers).ok_or(ErrorCode::CredentialRefused)?;
-        let credential = match credentials::recall(app.central(), &vendor, text)? {
+        let credential = match credentials::recall(app.central(), vendor, text)? {
             Caller::Known(credential) => credential,
             Caller::Unread => {
-                let (vendor, text) = (vendor.clone(), text.to_owned());
+                let (vendor, text) = (vendor.to_owned(), text.to_owned());
                 app.run(move |central| credentials::read(central, &vendor, &text)).await?
             }
         };

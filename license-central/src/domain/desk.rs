@@ -9,7 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::errors::ErrorCode;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
+use tokio::task::{block_in_place, spawn_blocking};
 
 use super::central::Clock;
 use super::env::Random;
@@ -89,8 +91,7 @@ impl Desk {
             !std::mem::replace(&mut queue.works, true)
         };
         if begins {
-            let desk = self.clone();
-            tokio::task::spawn_blocking(move || desk.work());
+            self.clone().begin();
         }
         answered.await.unwrap_or_else(|_| Err(ErrorCode::ServerFailed.into()))
     }
@@ -120,27 +121,38 @@ impl Desk {
         }
     }
 
-    /// Answers until nobody waits.
-    fn work(&self) {
-        loop {
-            let waiting: Vec<Waiting> = {
-                let mut queue = self.queue();
-                let count = queue.waiting.len().min(REQUESTS_MAX);
-                queue.works = count > 0;
-                queue.waiting.drain(..count).collect()
-            };
-            if waiting.is_empty() {
-                return;
-            }
-            let (asked, answers): (Vec<Asked>, Vec<_>) =
-                waiting.into_iter().map(|one| (one.asked, one.answer)).unzip();
-            // Without an answer its receiver says that the server failed.
-            let done = catch_unwind(AssertUnwindSafe(|| self.commit(&asked))).unwrap_or_default();
-            for (answer, done) in answers.into_iter().zip(done) {
-                // Whoever went away finds the answer under the same number.
-                let _ = answer.send(done);
-            }
+    /// Sees to it that what waits is answered. Whoever comes while nobody waits commits in his own
+    /// thread, since waking another takes as long as a commit; who came meanwhile is answered by
+    /// another.
+    fn begin(self: Arc<Self>) {
+        let others_wait = match Handle::current().runtime_flavor() {
+            // What else this thread would run goes on elsewhere.
+            RuntimeFlavor::MultiThread => block_in_place(|| self.turn()),
+            _ => true,
+        };
+        if others_wait {
+            spawn_blocking(move || while self.turn() {});
         }
+    }
+
+    /// Answers those who wait; whether others do by now. Where nobody does, whoever comes begins.
+    fn turn(&self) -> bool {
+        let waiting: Vec<Waiting> = {
+            let mut queue = self.queue();
+            let count = queue.waiting.len().min(REQUESTS_MAX);
+            queue.waiting.drain(..count).collect()
+        };
+        let (asked, answers): (Vec<Asked>, Vec<_>) =
+            waiting.into_iter().map(|one| (one.asked, one.answer)).unzip();
+        // Without an answer its receiver says that the server failed.
+        let done = catch_unwind(AssertUnwindSafe(|| self.commit(&asked))).unwrap_or_default();
+        for (answer, done) in answers.into_iter().zip(done) {
+            // Whoever went away finds the answer under the same number.
+            let _ = answer.send(done);
+        }
+        let mut queue = self.queue();
+        queue.works = !queue.waiting.is_empty();
+        queue.works
     }
 
     /// Carries requests out in one transaction; what each got, and how many seats were freed.

@@ -1,79 +1,102 @@
-//! The statements for seats, side by side: each takes a set of rows at once, so that a batch costs
-//! few of them whatever its size.
-//!
-//! A set is the table `k` of numbers. PostgreSQL gets its columns as arrays; SQLite as rows, filled
-//! up with empty ones to a power of two, so that few texts are prepared.
+//! The statements for seats. PostgreSQL, which is asked over a connection, gets a whole set of rows
+//! with each, as the table `k` of numbers whose columns are arrays: a batch costs few round trips
+//! whatever its size. SQLite, which is called, gets one row after the other with a statement that
+//! stays prepared: a set would only be copied once more.
+
+use std::borrow::Cow;
 
 use super::seats::{Counter, Seat, SeatChanges, SeatEvent, SeatKey, SeatState};
 use super::sql::{Open, Param, Session};
 use super::{Purpose, StoreError, Value};
 
-/// Rows that one statement of SQLite takes.
-const ROWS_MAX: usize = 256;
-
-/// A statement over the set `k`.
+/// A statement over a set of rows.
 struct Statement {
-    /// What it is about, for refusals.
     table: &'static str,
-    /// Columns of `k`.
+    /// Columns of the set.
     columns: &'static [&'static str],
-    /// What stands behind `WITH k (…) AS (…)`.
-    text: &'static str,
-    /// What PostgreSQL needs behind that: SQLite locks everything anyway.
-    lock: &'static str,
+    what: What,
+}
+
+enum What {
+    /// The rows are new.
+    Insert,
+    /// Anything else.
+    Other {
+        /// For one row, whose columns are `?1` and so on.
+        one: &'static str,
+        /// For the set `k`.
+        set: &'static str,
+        /// What PostgreSQL needs behind that: SQLite locks everything anyway.
+        lock: &'static str,
+    },
 }
 
 const COUNTERS: Statement = Statement {
     table: "seat_counter",
     columns: &["id"],
-    text: "SELECT id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open \
-           FROM seat_counter WHERE id IN (SELECT id FROM k) ORDER BY id",
-    lock: " FOR UPDATE",
+    what: What::Other {
+        one: "SELECT id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open \
+              FROM seat_counter WHERE id = ?1",
+        set: "SELECT id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open \
+              FROM seat_counter WHERE id IN (SELECT id FROM k) ORDER BY id",
+        lock: " FOR UPDATE",
+    },
 };
 
 const SEATS: Statement = Statement {
     table: "seat",
     columns: &["high", "low", "counter"],
-    text: "SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM seat \
-           WHERE (high, low, counter) IN (SELECT high, low, counter FROM k) \
-           ORDER BY high, low, counter",
-    lock: " FOR UPDATE",
+    what: What::Other {
+        one: "SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM seat \
+              WHERE high = ?1 AND low = ?2 AND counter = ?3",
+        set: "SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM seat \
+              WHERE (high, low, counter) IN (SELECT high, low, counter FROM k) \
+              ORDER BY high, low, counter",
+        lock: " FOR UPDATE",
+    },
 };
 
 /// What another instance frees at this moment is left to it.
 const DUE: Statement = Statement {
     table: "seat",
     columns: &["now_ms", "rows_max"],
-    text: "SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM seat \
-           WHERE free_ms > 0 AND free_ms <= (SELECT now_ms FROM k) \
-           ORDER BY free_ms LIMIT (SELECT rows_max FROM k)",
-    lock: " FOR UPDATE SKIP LOCKED",
+    what: What::Other {
+        one: "SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM seat \
+              WHERE free_ms > 0 AND free_ms <= ?1 ORDER BY free_ms LIMIT ?2 + 0",
+        set: "SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM seat \
+              WHERE free_ms > 0 AND free_ms <= (SELECT now_ms FROM k) \
+              ORDER BY free_ms LIMIT (SELECT rows_max FROM k)",
+        lock: " FOR UPDATE SKIP LOCKED",
+    },
 };
 
 const OPEN_COUNTERS: Statement = Statement {
     table: "seat_counter",
     columns: &["id", "seats", "in_use", "from_ms", "until_ms", "timeout_ms", "linger_ms", "open"],
-    text: "INSERT INTO seat_counter \
-           (id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open) \
-           SELECT id, seats, in_use, from_ms, until_ms, timeout_ms, linger_ms, open FROM k \
-           WHERE id IS NOT NULL",
-    lock: "",
+    what: What::Insert,
 };
 
 const CLOSE_COUNTERS: Statement = Statement {
     table: "seat_counter",
     columns: &["id"],
-    text: "UPDATE seat_counter SET open = 0 WHERE id IN (SELECT id FROM k)",
-    lock: "",
+    what: What::Other {
+        one: "UPDATE seat_counter SET open = 0 WHERE id = ?1",
+        set: "UPDATE seat_counter SET open = 0 WHERE id IN (SELECT id FROM k)",
+        lock: "",
+    },
 };
 
 const MOVE_COUNTERS: Statement = Statement {
     table: "seat_counter",
     columns: &["id", "more"],
-    text: "UPDATE seat_counter SET in_use = seat_counter.in_use + k.more FROM k \
-           WHERE seat_counter.id = k.id AND seat_counter.in_use + k.more >= 0 \
-           AND (k.more <= 0 OR seat_counter.in_use + k.more <= seat_counter.seats)",
-    lock: "",
+    what: What::Other {
+        one: "UPDATE seat_counter SET in_use = in_use + ?2 WHERE id = ?1 \
+              AND in_use + ?2 >= 0 AND (?2 <= 0 OR in_use + ?2 <= seats)",
+        set: "UPDATE seat_counter SET in_use = seat_counter.in_use + k.more FROM k \
+              WHERE seat_counter.id = k.id AND seat_counter.in_use + k.more >= 0 \
+              AND (k.more <= 0 OR seat_counter.in_use + k.more <= seat_counter.seats)",
+        lock: "",
+    },
 };
 
 const ADD_SEATS: Statement = Statement {
@@ -89,19 +112,20 @@ const ADD_SEATS: Statement = Statement {
         "free_ms",
         "seats_left",
     ],
-    text: "INSERT INTO seat (high, low, counter, seats, n, state, until_ms, free_ms, seats_left) \
-           SELECT high, low, counter, seats, n, state, until_ms, free_ms, seats_left FROM k \
-           WHERE high IS NOT NULL",
-    lock: "",
+    what: What::Insert,
 };
 
 const CHANGE_SEATS: Statement = Statement {
     table: "seat",
     columns: ADD_SEATS.columns,
-    text: "UPDATE seat SET n = k.n, state = k.state, until_ms = k.until_ms, free_ms = k.free_ms, \
-           seats_left = k.seats_left FROM k \
-           WHERE seat.high = k.high AND seat.low = k.low AND seat.counter = k.counter",
-    lock: "",
+    what: What::Other {
+        one: "UPDATE seat SET n = ?5, state = ?6, until_ms = ?7, free_ms = ?8, seats_left = ?9 \
+              WHERE high = ?1 AND low = ?2 AND counter = ?3",
+        set: "UPDATE seat SET n = k.n, state = k.state, until_ms = k.until_ms, \
+              free_ms = k.free_ms, seats_left = k.seats_left FROM k \
+              WHERE seat.high = k.high AND seat.low = k.low AND seat.counter = k.counter",
+        lock: "",
+    },
 };
 
 const LOG: Statement = Statement {
@@ -110,18 +134,17 @@ const LOG: Statement = Statement {
         "writer", "number", "at_ms", "what", "high", "low", "counter", "n", "seats", "hash_1",
         "hash_2", "hash_3", "hash_4",
     ],
-    text: "INSERT INTO seat_log (writer, number, at_ms, what, high, low, counter, n, seats, \
-           hash_1, hash_2, hash_3, hash_4) \
-           SELECT writer, number, at_ms, what, high, low, counter, n, seats, \
-           hash_1, hash_2, hash_3, hash_4 FROM k WHERE writer IS NOT NULL",
-    lock: "",
+    what: What::Insert,
 };
 
 const FORGET: Statement = Statement {
     table: "seat",
     columns: &["below"],
-    text: "DELETE FROM seat WHERE free_ms = 0 AND high < (SELECT below FROM k)",
-    lock: "",
+    what: What::Other {
+        one: "DELETE FROM seat WHERE free_ms = 0 AND high < ?1",
+        set: "DELETE FROM seat WHERE free_ms = 0 AND high < (SELECT below FROM k)",
+        lock: "",
+    },
 };
 
 impl Session {
@@ -176,13 +199,8 @@ impl Session {
     fn run(&mut self, statement: &Statement, set: &[i64]) -> Result<u64, StoreError> {
         let (table, width) = (statement.table, statement.columns.len());
         match &mut self.open {
-            Open::Sqlite(open) => set.chunks(ROWS_MAX * width).try_fold(0, |done, part| {
-                let text = statement.sqlite(part.len());
-                Ok(done + open.execute(table, &text, &padded(part, width))?)
-            }),
-            Open::Postgres(open) => {
-                open.execute(table, &statement.postgres(""), &columns(set, width))
-            }
+            Open::Sqlite(open) => open.execute_each(table, &statement.one(), set, width),
+            Open::Postgres(open) => open.execute(table, &statement.set(true), &columns(set, width)),
         }
     }
 
@@ -194,50 +212,47 @@ impl Session {
         if set.is_empty() {
             return Ok(Vec::new());
         }
-        // What only reads sees one state anyway.
-        let lock = if self.purpose == Purpose::Read { "" } else { statement.lock };
         let (table, width) = (statement.table, statement.columns.len());
-        let mut rows = Vec::new();
         match &mut self.open {
-            Open::Sqlite(open) => {
-                for part in set.chunks(ROWS_MAX * width) {
-                    let text = statement.sqlite(part.len());
-                    rows.extend(open.query(table, &text, &padded(part, width))?);
-                }
-            }
+            Open::Sqlite(open) => open.query_each(table, &statement.one(), set, width),
             Open::Postgres(open) => {
-                rows = open.query(table, &statement.postgres(lock), &columns(set, width))?;
+                // What only reads sees one state anyway.
+                let text = statement.set(self.purpose != Purpose::Read);
+                let rows = open.query(table, &text, &columns(set, width))?;
+                rows.iter().map(|row| numbers(table, row)).collect()
             }
         }
-        rows.iter().map(|row| numbers(table, row)).collect()
     }
 }
 
 impl Statement {
-    fn sqlite(&self, numbers: usize) -> String {
-        let width = self.columns.len();
-        let row = format!("({}?)", "?, ".repeat(width - 1));
-        let more = format!(", {row}").repeat((numbers / width).next_power_of_two() - 1);
-        format!("WITH k ({}) AS (VALUES {row}{more}) {}", self.columns.join(", "), self.text)
+    /// As SQLite gets it, for each row.
+    fn one(&self) -> Cow<'static, str> {
+        match self.what {
+            What::Other { one, .. } => one.into(),
+            What::Insert => {
+                let places: Vec<String> =
+                    (1..=self.columns.len()).map(|at| format!("?{at}")).collect();
+                let names = self.columns.join(", ");
+                format!("INSERT INTO {} ({names}) VALUES ({})", self.table, places.join(", "))
+                    .into()
+            }
+        }
     }
 
-    fn postgres(&self, lock: &str) -> String {
+    /// As PostgreSQL gets it, with a lock on what it finds if it `locks`.
+    fn set(&self, locks: bool) -> String {
         let arrays: Vec<String> =
             (1..=self.columns.len()).map(|at| format!("${at}::bigint[]")).collect();
-        format!(
-            "WITH k ({}) AS (SELECT * FROM unnest({})) {}{}",
-            self.columns.join(", "),
-            arrays.join(", "),
-            self.text,
-            lock
-        )
+        let (names, arrays) = (self.columns.join(", "), arrays.join(", "));
+        let k = format!("WITH k ({names}) AS (SELECT * FROM unnest({arrays}))");
+        match self.what {
+            What::Insert => {
+                format!("{k} INSERT INTO {} ({names}) SELECT {names} FROM k", self.table)
+            }
+            What::Other { set, lock, .. } => format!("{k} {set}{}", if locks { lock } else { "" }),
+        }
     }
-}
-
-/// The set, filled up with empty rows as [`Statement::sqlite`] has them.
-fn padded(set: &[i64], width: usize) -> Vec<Param<'static>> {
-    let all = (set.len() / width).next_power_of_two() * width;
-    (0..all).map(|at| Param::Number(set.get(at).copied())).collect()
 }
 
 /// The set by columns.

@@ -189,8 +189,9 @@ impl Transaction for Session {
             }
         };
         let select = select(table);
+        // With a bare number as its limit SQLite plans a statement anew each time that it is given.
         let text =
-            format!("{select} WHERE tenant = $1 AND id > $2{condition} ORDER BY id LIMIT $3");
+            format!("{select} WHERE tenant = $1 AND id > $2{condition} ORDER BY id LIMIT $3 + 0");
         let found = self.open.query(table.name, &text, &params)?;
         found.into_iter().map(|values| row(table, values)).collect()
     }

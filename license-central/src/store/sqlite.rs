@@ -74,8 +74,15 @@ impl Sqlite {
         let writes = Pool::new(1, committing);
         // Whether it can be opened at all is said now.
         writes.give(Some(writes.take().map_err(|error| refused("", &error))?));
-        let checkpoints = Checkpoints::start(connect.clone())
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let turn = writes.clone();
+        let checkpoints = Checkpoints::start(connect.clone(), move |step| {
+            let connection = turn.take()?;
+            let done = step();
+            turn.give(Some(connection));
+            done
+        });
+        let checkpoints =
+            checkpoints.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Sqlite { reads: Pool::new(READERS, connect), writes, checkpoints })
     }
 
@@ -102,6 +109,7 @@ fn connect(path: &PathBuf) -> rusqlite::Result<Connection> {
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
 }
 
@@ -144,6 +152,49 @@ impl Open {
                 (0..width).map(|at| value(row.get_ref(at)?, at)).collect()
             })?;
             rows.collect()
+        });
+        found.map_err(|error| refused(table, &error))
+    }
+
+    /// How many rows a statement changed that takes `width` numbers, with each row of `set`.
+    pub(super) fn execute_each(
+        &mut self,
+        table: &'static str,
+        text: &str,
+        set: &[i64],
+        width: usize,
+    ) -> Result<u64, StoreError> {
+        let done = self.connection()?.prepare_cached(text).and_then(|mut statement| {
+            let mut rows = set.chunks_exact(width);
+            rows.try_fold(
+                0,
+                |done, row| Ok(done + statement.execute(params_from_iter(row))? as u64),
+            )
+        });
+        done.map_err(|error| refused(table, &error))
+    }
+
+    /// What it finds with each, one after the other.
+    pub(super) fn query_each<const N: usize>(
+        &mut self,
+        table: &'static str,
+        text: &str,
+        set: &[i64],
+        width: usize,
+    ) -> Result<Vec<[i64; N]>, StoreError> {
+        let found = self.connection()?.prepare_cached(text).and_then(|mut statement| {
+            let mut found = Vec::with_capacity(set.len() / width);
+            for row in set.chunks_exact(width) {
+                let mut rows = statement.query(params_from_iter(row))?;
+                while let Some(row) = rows.next()? {
+                    let mut numbers = [0; N];
+                    for (at, number) in numbers.iter_mut().enumerate() {
+                        *number = row.get(at)?;
+                    }
+                    found.push(numbers);
+                }
+            }
+            Ok(found)
         });
         found.map_err(|error| refused(table, &error))
     }
