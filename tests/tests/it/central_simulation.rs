@@ -23,12 +23,11 @@
 //! | C4, C5 | `book.rs`, from what is committed | `c5_settled` |
 //! | C6, read on the issue journal | `issue.rs`; `all_agrees` | `c6_journal`, `c6_durable` |
 //! | caps (S16) | `weigh_entry` | `s16_caps` |
-//! | seats: F1, F2, F3, F5, F6 | `seats.rs` | `f1_seats` |
+//! | seats: F1, F2, F3, F5, F6, also over a restore | `seats.rs` | `f1_*`, `f3_*` |
 //! | R2, R3: keys that are rotated or revoked with updates under way | all | `m9_anew`, `m1_anew` |
 //!
 //! Not here: U4 and U5, which the accounts of a container keep (`simulation.rs`); R1, R4 and R5,
-//! which `trust.rs` has of the engine; containers of class signed; records that are put back while
-//! seats are served.
+//! which `trust.rs` has of the engine; containers of class signed.
 
 mod book;
 mod device;

@@ -210,7 +210,7 @@ impl World<'_> {
             }
             let Some(old) = &grant.follows else { continue };
             let mut before = self.book.activation(old, grant.device);
-            let is_waiting = before.any(|one| one.place != Place::Withdrawn);
+            let is_waiting = before.any(|one| !one.is_gone());
             self.promise(is_waiting, || format!("M9: {grant:?} follows what is gone"));
         }
     }

@@ -177,6 +177,11 @@ impl World<'_> {
                 Event::CaseOpened
             }
             Some(ErrorCode::ContainerUndecided) => return,
+            Some(ErrorCode::SeatsWait) => {
+                let is_so = self.seen.times(Event::PutBack) > 0;
+                self.promise(is_so, || "a license waits, and no seats are lost".into());
+                Event::LicenseWaits
+            }
             Some(ErrorCode::TicketUnknown) => {
                 let is_lost = self.seen.times(Event::PutBack) > 0;
                 self.promise(is_lost, || "C2: a ticket that was sold is not known".into());

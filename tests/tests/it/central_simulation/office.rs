@@ -76,6 +76,9 @@ impl World<'_> {
             });
             self.promise(done.is_ok(), || format!("no shop: {:?}", done.err()));
             self.orders_something(firm);
+            if self.serves {
+                self.orders_item(firm, SEATS);
+            }
         }
     }
 
@@ -105,11 +108,14 @@ impl World<'_> {
     }
 
     fn orders_something(&mut self, firm: usize) {
-        self.orders += 1;
         let is_served = self.serves && self.dice.one_in(3);
         // What has units can be lost only once it came back, so it is sold more.
         let paid = if self.dice.one_in(5) { METER } else { self.dice.below(ITEMS.len()) };
-        let which = if is_served { SEATS } else { paid };
+        self.orders_item(firm, if is_served { SEATS } else { paid });
+    }
+
+    fn orders_item(&mut self, firm: usize, which: usize) {
+        self.orders += 1;
         let (sku, _, is_counted) = ITEMS[which];
         let quantity = if is_counted { 1 + self.dice.below(3) } else { 1 + self.dice.below(2) };
         let number = format!("{}", self.orders);

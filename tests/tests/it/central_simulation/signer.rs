@@ -297,6 +297,10 @@ impl Signer for Line {
     fn agree(&self, head: Head) -> Result<(), Shown> {
         self.signers.ask(self.firm, |keeper| keeper.agree(head))
     }
+
+    fn agreed(&self) -> Result<(), Shown> {
+        self.signers.ask(self.firm, |keeper| keeper.agreed())
+    }
 }
 
 /// Caps that no world reaches, or with so many updates in a day.
