@@ -164,6 +164,9 @@ fn follow(
             container.record.state = ContainerState::Differs;
         }
         done.differ.insert(id.to_owned());
+        work.update(&container)?;
+        // No receipt will tell: it is in no chain.
+        return Ok(UpdateState::Unknown);
     }
     work.update(&container)?;
     Ok(UpdateState::Outstanding)
