@@ -1,12 +1,12 @@
 //! The real code of License Central in a world that is drawn from a seed: its steps over a store
 //! that fails, its signers with journal and caps in processes that end at any step, real containers
-//! on simulated flash, letters that come late, again or never, machines whose clocks differ, seats
-//! that Central serves, records that are put back to an old backup. What the model of moves in
-//! `tests/models` shows of the rules, this shows of the code.
+//! with clocks of three classes on simulated flash, letters that come late, again or never,
+//! machines whose clocks differ, seats that Central serves, records that are put back to an old
+//! backup. What the model of moves in `tests/models` shows of the rules, this shows of the code.
 //!
 //! | promise | who looks | a seeded bug, `tests/defeat/sim_central_*` |
 //! |---|---|---|
-//! | M1, M2, M5 | `judge_container`: containers say it | `m1_replaced`, `m5_margin`, `m5_release` |
+//! | M1, M2, M5 | `judge_container`: containers say it | `m1_replaced`, `m5_*` |
 //! | M3 | `judge_chain`, `weigh_issued` | `m3_window` |
 //! | M4 | `weigh_grant` | `m4_epoch` |
 //! | M6 | `judge_grants` | `m6_renewal` |
@@ -27,7 +27,7 @@
 //! | R2, R3: keys that are rotated or revoked with updates under way | all | `m9_anew`, `m1_anew` |
 //!
 //! Not here: U4 and U5, which the accounts of a container keep (`simulation.rs`); R1, R4 and R5,
-//! which `trust.rs` has of the engine; containers of class signed.
+//! which `trust.rs` has of the engine.
 
 mod book;
 mod device;

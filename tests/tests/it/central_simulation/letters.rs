@@ -178,12 +178,12 @@ impl World<'_> {
             }
             Some(ErrorCode::ContainerUndecided) => return,
             Some(ErrorCode::SeatsWait) => {
-                let is_so = self.seen.times(Event::PutBack) > 0;
+                let is_so = self.were_put_back();
                 self.promise(is_so, || "a license waits, and no seats are lost".into());
                 Event::LicenseWaits
             }
             Some(ErrorCode::TicketUnknown) => {
-                let is_lost = self.seen.times(Event::PutBack) > 0;
+                let is_lost = self.were_put_back();
                 self.promise(is_lost, || "C2: a ticket that was sold is not known".into());
                 Event::TicketLost
             }
@@ -226,7 +226,9 @@ impl World<'_> {
             Err(Refusal::Told(shown)) => {
                 let refused = shown.failure().and_then(|failure| failure.known());
                 let is_elsewhere = self.devices[at].drawers[firm].is_elsewhere;
-                let is_lost = self.is_put_back[firm] && refused == Some(ErrorCode::RecordMissing);
+                // No journal has what was made elsewhere, nor who got it.
+                let may_be_lost = self.is_put_back[firm] || is_elsewhere && self.were_put_back();
+                let is_lost = may_be_lost && refused == Some(ErrorCode::RecordMissing);
                 let is_unknown = refused == Some(ErrorCode::ReceiptUnknown);
                 let fits = is_lost || is_unknown && (is_elsewhere || self.is_put_back[firm]);
                 self.promise(fits, || format!("receipt {seq} is refused: {refused:?}"));

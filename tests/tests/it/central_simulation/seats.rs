@@ -338,7 +338,7 @@ impl World<'_> {
         (0..count).for_each(|_| self.note(Event::SeatsLost));
     }
 
-    fn were_put_back(&self) -> bool {
+    pub(super) fn were_put_back(&self) -> bool {
         self.seen.times(Event::PutBack) > 0
     }
 

@@ -23,7 +23,8 @@ impl World<'_> {
         if !self.devices[at].is_powered {
             return self.plug_in(at);
         }
-        match self.dice.below(20) {
+        match self.dice.below(21) {
+            20 => self.asks_time(at, firm),
             0..=4 => self.redeems(at, firm),
             5..=10 => self.asks_for(at, firm, Ask::Collect),
             11 | 12 => self.releases(at, firm),
