@@ -308,6 +308,10 @@ impl World<'_> {
         let now = self.holders.iter().filter_map(|holder| holder.now.as_ref());
         for used in now.filter(|used| used.until_ms > self.now_ms) {
             *counted.entry(&used.grant).or_default() += used.seats;
+            // Also where the records have forgotten that it is there.
+            let mut drawers = self.devices.iter().flat_map(|device| &device.drawers);
+            let has = drawers.any(|drawer| drawer.entries.values().any(|e| e.grant == used.grant));
+            self.promise(!has, || format!("F1: a seat of {} beside a container", used.grant));
             // Nothing is left of what was ordered after the backup.
             let Some(grant) = self.book.grants.get(&used.grant) else { continue };
             let waits = grant.seats_until_ms.is_some() && grant.place.container().is_none();
