@@ -19,6 +19,7 @@ events! {
     Redeemed,
     RedeemedAgain,
     TicketRefused,
+    TicketOfOther,
     Collected,
     Released,
     Moved,

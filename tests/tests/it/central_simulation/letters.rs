@@ -120,6 +120,10 @@ impl World<'_> {
             Err(Refusal::Store(_)) => "the store".into(),
         };
         self.line(&format!("container {at}, {tenant}: {}: {told}", ask.name()));
+        if self.is_of_other(firm, ask) {
+            self.tells_nothing_of_other(done.err().as_ref());
+            return None;
+        }
         match done {
             Ok(files) => {
                 let is_new = self.book.updates.len() > before;
@@ -130,6 +134,24 @@ impl World<'_> {
                 self.is_refused(firm, at, ask, &refusal);
                 None
             }
+        }
+    }
+
+    /// Whether a ticket is shown that another vendor sold.
+    fn is_of_other(&self, firm: usize, ask: &Ask) -> bool {
+        let Ask::Activate { code, .. } = ask else { return false };
+        let mut others = self.bought.iter().filter(|bought| bought.firm != firm);
+        others.any(|bought| *bought.code == **code)
+    }
+
+    /// C4: a ticket of another tenant is one that does not exist.
+    fn tells_nothing_of_other(&mut self, refused: Option<&Refusal>) {
+        match refused {
+            Some(Refusal::Store(_)) => {}
+            Some(Refusal::Told(shown)) if shown.is(ErrorCode::TicketUnknown) => {
+                self.note(Event::TicketOfOther);
+            }
+            told => self.broken(&format!("C4: a ticket of another tenant: {told:?}")),
         }
     }
 

@@ -37,7 +37,9 @@ impl World<'_> {
     }
 
     fn redeems(&mut self, at: usize, firm: usize) {
-        let Some(which) = self.draw_ticket(firm) else { return };
+        // Now and then somebody shows a ticket to a vendor that did not sell it.
+        let of = if self.dice.one_in(8) { self.dice.below(self.firms) } else { firm };
+        let Some(which) = self.draw_ticket(of) else { return };
         let code = Zeroizing::new(self.bought[which].code.to_string());
         if code.is_empty() {
             return;
