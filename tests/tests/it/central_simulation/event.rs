@@ -20,6 +20,7 @@ events! {
     RedeemedAgain,
     TicketRefused,
     TicketOfOther,
+    CredentialOfOther,
     Collected,
     Released,
     Moved,

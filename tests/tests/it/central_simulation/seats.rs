@@ -163,6 +163,9 @@ impl World<'_> {
             return;
         }
         let at = self.dice.below(self.holders.len());
+        if self.firms > 1 && self.dice.one_in(8) {
+            return self.asks_other(at);
+        }
         let now_ms = self.now_ms;
         if self.holders[at].now.as_ref().is_some_and(|used| used.over_ms() <= now_ms) {
             self.note(Event::SeatLost);
@@ -184,6 +187,21 @@ impl World<'_> {
             },
         };
         self.asks_seat(at, wish, low);
+    }
+
+    /// C4: a credential is worth nothing at a vendor that did not give it.
+    fn asks_other(&mut self, at: usize) {
+        let (other, credential) = (1 - self.holders[at].firm, self.holders[at].credential.clone());
+        let request = (SeatKey { high: 0, low: 0, counter: 0 }, 0, Wish::Keep);
+        let done = self.call(FIRMS[other], |central| ask(central, other, &credential, request));
+        self.line(&format!("holder {at} asks {}: {}", FIRMS[other], done.is_ok()));
+        let is_so = match &done {
+            Err(Refusal::Store(_)) => true,
+            Err(Refusal::Told(shown)) => shown.is(ErrorCode::CredentialRefused),
+            Ok(_) => false,
+        };
+        self.promise(is_so, || format!("C4: a credential of another tenant: {done:?}"));
+        self.note(Event::CredentialOfOther);
     }
 
     fn asks_seat(&mut self, at: usize, wish: Wish, low: i64) {
