@@ -56,9 +56,13 @@ impl SimProfile {
         }
     }
 
+    fn clock(&self) -> ClockClass {
+        if self.rtc { ClockClass::Rtc } else { ClockClass::Session }
+    }
+
     fn engine_profile(&self) -> Profile {
         Profile {
-            clock: if self.rtc { ClockClass::Rtc } else { ClockClass::Session },
+            clock: self.clock(),
             anchor: AnchorClass::Hardware,
             firmware: FIRMWARE,
             seats: self.seats,
@@ -160,7 +164,7 @@ impl Dongle {
         std::fs::create_dir_all(state)?;
         let lock = lock(&state.join("lock"))?;
         let mut random = SimRandom::new(seed);
-        let keys = SimKeys::open(&state.join("identity"), profile.rtc, &mut random)?;
+        let keys = SimKeys::open(&state.join("identity"), profile.clock(), &mut random)?;
         let flash = SimFlash::in_file(profile.flash, seed.unwrap_or(0), &flash_path(state))?;
         let dongle = Self::assemble(profile, flash, keys, random)?;
         Ok(Dongle { _lock: Some(lock), ..dongle })
@@ -172,7 +176,7 @@ impl Dongle {
     /// None that a seed can bring about; the signature is that of [`Dongle::open`].
     pub fn in_memory(profile: SimProfile, seed: u64) -> io::Result<Self> {
         let mut random = SimRandom::new(Some(seed));
-        let keys = SimKeys::generate(profile.rtc, &mut random)?;
+        let keys = SimKeys::generate(profile.clock(), &mut random)?;
         Self::assemble(profile, SimFlash::in_memory(profile.flash, seed), keys, random)
     }
 

@@ -38,12 +38,12 @@ impl SimKeys {
     ///
     /// # Errors
     /// What the system says, or `InvalidData` for a file that is not one of keys.
-    pub fn open(path: &Path, rtc: bool, random: &mut impl Random) -> io::Result<Self> {
+    pub fn open(path: &Path, clock: ClockClass, random: &mut impl Random) -> io::Result<Self> {
         match File::open(path) {
             Ok(file) => {
                 let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_LEN + 1));
                 file.take(FILE_LEN as u64 + 1).read_to_end(&mut bytes)?;
-                Self::from_file(&bytes, rtc)
+                Self::from_file(&bytes, clock)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let secrets = Self::draw(random)?;
@@ -52,7 +52,7 @@ impl SimKeys {
                 file.write_all(MAGIC)?;
                 file.write_all(&secrets[..])?;
                 file.sync_all()?;
-                Self::from_secrets(&secrets, rtc)
+                Self::from_secrets(&secrets, clock)
             }
             Err(error) => Err(error),
         }
@@ -62,17 +62,17 @@ impl SimKeys {
     ///
     /// # Errors
     /// `InvalidData` for what is not one.
-    pub fn from_file(bytes: &[u8], rtc: bool) -> io::Result<Self> {
+    pub fn from_file(bytes: &[u8], clock: ClockClass) -> io::Result<Self> {
         let secrets = bytes.strip_prefix(MAGIC).and_then(|rest| rest.try_into().ok());
-        Self::from_secrets(secrets.ok_or_else(|| invalid("not a file of simulated keys"))?, rtc)
+        Self::from_secrets(secrets.ok_or_else(|| invalid("not a file of simulated keys"))?, clock)
     }
 
     /// New keys that are kept nowhere.
     ///
     /// # Errors
     /// The random source failed.
-    pub fn generate(rtc: bool, random: &mut impl Random) -> io::Result<Self> {
-        Self::from_secrets(&*Self::draw(random)?, rtc)
+    pub fn generate(clock: ClockClass, random: &mut impl Random) -> io::Result<Self> {
+        Self::from_secrets(&*Self::draw(random)?, clock)
     }
 
     fn draw(random: &mut impl Random) -> io::Result<Zeroizing<[u8; SECRETS_LEN]>> {
@@ -88,7 +88,7 @@ impl SimKeys {
         Ok(secrets)
     }
 
-    fn from_secrets(secrets: &[u8; SECRETS_LEN], rtc: bool) -> io::Result<Self> {
+    fn from_secrets(secrets: &[u8; SECRETS_LEN], clock: ClockClass) -> io::Result<Self> {
         let part = |at: usize| -> Zeroizing<[u8; 32]> {
             let mut key = Zeroizing::new([0; 32]);
             key.copy_from_slice(&secrets[at..at + 32]);
@@ -105,16 +105,17 @@ impl SimKeys {
             storage: part(112),
             certificate: Vec::new(),
         };
-        keys.certificate =
-            keys.certify(rtc).ok_or_else(|| invalid("the test root cannot certify these keys"))?;
+        keys.certificate = keys
+            .certify(clock)
+            .ok_or_else(|| invalid("the test root cannot certify these keys"))?;
         Ok(keys)
     }
 
     /// A certificate under the test root: what a factory does for a real dongle.
-    fn certify(&self, rtc: bool) -> Option<Vec<u8>> {
+    fn certify(&self, clock: ClockClass) -> Option<Vec<u8>> {
         let body = DeviceBody {
             kind: ContainerKind::Dongle,
-            clock: if rtc { ClockClass::Rtc } else { ClockClass::Session },
+            clock,
             anchor: AnchorClass::Hardware,
             identity_key: Fixed(self.identity.verifying_key().to_bytes()),
             channel_key: Fixed(self.channel.public().to_compressed()),

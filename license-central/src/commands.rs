@@ -1,6 +1,6 @@
 //! What the server's commands do that keep account when something was lost, and what they say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 
 use protocol::errors::{Exit, Shown, write_utc};
@@ -124,7 +124,11 @@ pub fn restore(args: &RestoreArgs) -> Result<Said, Shown> {
         let held = source.hold();
         drop(held.map_err(|held| held.hinting("Stop the servers and the signer first."))?);
     }
-    restore::run(central.store(), &args.file, &held)?;
+    let mut leased_s = BTreeMap::new();
+    for (vendor, source) in &sources {
+        leased_s.extend(source.leased_s()?.map(|until_s| (vendor.clone(), until_s)));
+    }
+    restore::run(central.store(), &args.file, &held, (central.now_ms(), &leased_s))?;
     let done = repair_all(&central, &sources)?;
     let lines: Vec<String> = done.iter().map(repair::text).collect();
     let data = json!({ "backup": contents, "vendors": done });

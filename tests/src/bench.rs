@@ -125,6 +125,8 @@ pub struct Bench<F: Flash = SimFlash> {
     blocks_per_segment: u32,
     keys: BenchKeys,
     random: SimRandom,
+    /// Its clock, where it has no battery.
+    pub clock: ClockClass,
     /// Its running time.
     pub ticks: Ticks,
     engine: Option<Engine<BenchPlatform<F>>>,
@@ -142,7 +144,7 @@ impl Bench {
 
 /// Keys of a dongle, the same for the same seed.
 pub fn new_keys(seed: u64) -> Arc<SimKeys> {
-    let keys = SimKeys::generate(false, &mut SimRandom::new(Some(seed)));
+    let keys = SimKeys::generate(ClockClass::Session, &mut SimRandom::new(Some(seed)));
     Arc::new(keys.expect("a seed always gives bytes"))
 }
 
@@ -151,7 +153,8 @@ impl<F: Flash + Clone> Bench<F> {
     pub fn on(flash: F, blocks_per_segment: u32, keys: Arc<SimKeys>, seed: u64) -> Self {
         let random = SimRandom::new(Some(seed));
         let keys = BenchKeys { keys, storage_key_taken: Arc::default() };
-        Bench { flash, blocks_per_segment, keys, random, ticks: Ticks::default(), engine: None }
+        let (clock, ticks) = (ClockClass::Session, Ticks::default());
+        Bench { flash, blocks_per_segment, keys, random, clock, ticks, engine: None }
     }
 
     /// Mounts the flash and starts the engine anew.
@@ -167,7 +170,7 @@ impl<F: Flash + Clone> Bench<F> {
         let (keys, clock, random) = (self.keys.clone(), self.ticks.clone(), self.random.clone());
         let has_battery = self.ticks.clone().rtc_s().is_some();
         let profile = Profile {
-            clock: if has_battery { ClockClass::Rtc } else { ClockClass::Session },
+            clock: if has_battery { ClockClass::Rtc } else { self.clock },
             anchor: AnchorClass::Hardware,
             firmware: FIRMWARE,
             seats: SeatTimes::default(),

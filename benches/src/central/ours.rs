@@ -85,7 +85,7 @@ fn sell(work: &mut Work<'_>, env: &Env<'_>, central: &Central) -> Outcome<Vec<St
         let grant = Grant::new(env.id("gra"), "tic_0", (7, 0), terms.unwrap_or_default());
         work.insert(&grant)?;
         let times = SeatTerms { heartbeat_s: 3600, timeout_s: 7200, linger_s: None };
-        let grant = serving::serve(work, env, &grant.id, &times)?.record;
+        let grant = serving::serve(work, env, None, (&grant.id, &times))?.record;
         let (_, text) = serving::credential(work, env, central.secret(), &grant)?;
         credentials.push(text.to_string());
     }

@@ -18,6 +18,7 @@ use super::extract::{Body, OnceKey, PathOf, bearer};
 use super::problem::Problem;
 use super::serving::CredentialReply;
 use super::{App, Asked, reply};
+use crate::domain::agreement;
 use crate::domain::central::Reply;
 use crate::domain::credentials::{self, Caller};
 use crate::domain::denials::{Denied, Use};
@@ -116,9 +117,11 @@ async fn serve_by_ticket(
     let once = key.of(&value.ticket).with(&bytes);
     let (asked, ticket) = ((app.clone(), vendor.clone()), value.ticket.clone());
     let central = app.central().clone();
+    let firm = central.firm(&vendor).ok();
     let serve = move |work: &mut Work<'_>, env: &Env<'_>| {
         let asked = (value.ticket.as_str(), value.product);
-        let (_, credential, text) = serving::by_ticket(work, env, central.secret(), asked)?;
+        let known = (central.secret(), firm.as_deref());
+        let (_, credential, text) = serving::by_ticket(work, env, known, asked)?;
         let made = CredentialReply::new(&credential, Some(text.to_string()));
         Ok(reply(StatusCode::CREATED, &made))
     };
@@ -204,7 +207,16 @@ async fn ask(
     let key = SeatKey { high, low, counter: counter.0 };
     let lease = Lease { tenant: who.vendor.clone(), grant: serving::grant_bytes(grant), product };
     let asked = desk::Asked { request: Request { key, n: n.into(), what }, lease };
-    let answered = app.central().desk().ask(asked).await.inspect_err(|refused| {
+    let mut answered = app.central().desk().ask(asked.clone()).await;
+    if let Err(Refusal::Told(shown)) = &answered
+        && agreement::is_unshown(shown)
+    {
+        // The signer was started anew. What was committed is answered again.
+        let vendor = who.vendor.clone();
+        app.run(move |central| central.agree(&vendor)).await?;
+        answered = app.central().desk().ask(asked).await;
+    }
+    let answered = answered.inspect_err(|refused| {
         if let (Wish::Take(_), Refusal::Told(shown)) = (what, refused)
             && shown.exit() == Exit::Denied as u8
         {

@@ -83,10 +83,13 @@ async fn serve(
     PathOf(id): PathOf<String>,
     Body { bytes, value }: Body<SeatTerms>,
 ) -> Result<Reply, Problem> {
+    let asked = caller.asks(&bytes, Object::License)?;
+    let firm = app.central().firm(&asked.tenant).ok();
     let serve = move |work: &mut Work<'_>, env: &Env<'_>| {
-        Ok(reply(StatusCode::OK, &serving::serve(work, env, &id, &value)?.record))
+        let served = serving::serve(work, env, firm.as_deref(), (&id, &value))?;
+        Ok(reply(StatusCode::OK, &served.record))
     };
-    app.change(caller.asks(&bytes, Object::License)?, serve).await
+    app.change(asked, serve).await
 }
 
 /// Takes a license back: at once where no seat is taken, else none is given any more, and asked

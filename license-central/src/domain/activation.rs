@@ -16,7 +16,7 @@ use super::records::{
 };
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
-use super::{lapse, orders, standing};
+use super::{lapse, orders, serving, standing};
 
 /// A context whose certificate and signature held.
 pub struct Context {
@@ -171,6 +171,10 @@ fn choose(
 
 /// Why nothing of a ticket can be had.
 fn none_free(grants: &[Stored<Grant>]) -> Refusal {
+    let waits = |grant: &Stored<Grant>| serving::waits(&grant.record);
+    if let Some(refused) = grants.iter().find_map(waits) {
+        return refused;
+    }
     let suspended = grants.iter().find(|grant| {
         grant.record.place == Place::Pool && grant.record.wanted == Standing::Suspended
     });

@@ -100,6 +100,11 @@ pub trait Signer: Send + Sync {
     fn agree(&self, _head: Head) -> Result<(), Shown> {
         Ok(())
     }
+
+    /// Refuses where that was not shown yet.
+    fn agreed(&self) -> Result<(), Shown> {
+        Ok(())
+    }
 }
 
 /// A firm.

@@ -38,15 +38,24 @@ pub fn due(
     let next = found.last().filter(|_| found.len() == STEP).map(|grant| grant.record.id.clone());
     let mut due = Vec::new();
     for grant in found {
-        if freed(work, now_ms, &grant.record)?.is_some() {
+        if are_seats_over(now_ms, &grant.record) || freed(work, now_ms, &grant.record)?.is_some() {
             due.push(grant.record.id);
         }
     }
     Ok((due, next))
 }
 
-/// Frees a grant if it lapsed, or its container was lost, and it may be freed.
+/// Frees a grant if it lapsed, or its container was lost, or seats of it that nobody knows are
+/// over, and it may be freed.
 pub fn reclaim(work: &mut Work<'_>, env: &Env<'_>, mut grant: Stored<Grant>) -> Outcome<()> {
+    if are_seats_over(env.now_ms, &grant.record) {
+        grant.record.seats_until_ms = None;
+        work.update(&grant)?;
+        work.note("grant.seats-over", &grant.record.id, "");
+        if grant.record.is_gone() {
+            standing::free_followers(work, &grant.record)?;
+        }
+    }
     let Some(freed) = freed(work, env.now_ms, &grant.record)? else { return Ok(()) };
     let container = grant.record.place.container().unwrap_or_default().to_owned();
     let (action, detail) = match freed {
@@ -64,6 +73,11 @@ pub fn reclaim(work: &mut Work<'_>, env: &Env<'_>, mut grant: Stored<Grant>) -> 
 /// been using it.
 pub fn is_risk(entry: &Entry) -> bool {
     entry.action == standing::WRITE_OFF || entry.action == AT_RISK
+}
+
+/// Whether it waited for seats that nobody knows, and waits no longer.
+fn are_seats_over(now_ms: i64, grant: &Grant) -> bool {
+    grant.seats_until_ms.is_some_and(|until_ms| now_ms >= until_ms)
 }
 
 /// Whether a grant may be freed now without a receipt.
@@ -107,8 +121,9 @@ fn free_from(
 
 /// Frees what of a ticket lapsed, so that it can be redeemed again.
 pub fn of_ticket(work: &mut Work<'_>, env: &Env<'_>, grants: &[Stored<Grant>]) -> Outcome<()> {
-    let is_out = |grant: &&Stored<Grant>| {
-        matches!(grant.record.place, Place::Held { .. } | Place::Releasing { .. })
+    let may_be = |grant: &&Stored<Grant>| {
+        let is_out = matches!(grant.record.place, Place::Held { .. } | Place::Releasing { .. });
+        is_out || grant.record.seats_until_ms.is_some()
     };
-    grants.iter().filter(is_out).try_for_each(|grant| reclaim(work, env, grant.clone()))
+    grants.iter().filter(may_be).try_for_each(|grant| reclaim(work, env, grant.clone()))
 }

@@ -231,7 +231,7 @@ fn replace(work: &mut Work<'_>, old: &str, new: &Ticket) -> Outcome<()> {
     let old = grants(work, old)?;
     for mut grant in grants(work, &new.id)? {
         let mut same = old.iter().filter(|one| one.record.device == grant.record.device);
-        if same.all(|one| one.record.place == Place::Withdrawn) {
+        if same.all(|one| one.record.is_gone()) {
             grant.record.follows = None;
             work.update(&grant)?;
         }

@@ -150,7 +150,7 @@ fn successors(
     (old, new, device): (&str, &str, u32),
 ) -> Outcome<Vec<Planned>> {
     let leaves = |grant: &Grant| match &grant.place {
-        Place::Withdrawn => true,
+        Place::Withdrawn => grant.is_gone(),
         Place::Releasing { container: from, .. } => *from == container.id,
         Place::Pool | Place::Served { .. } | Place::Held { .. } => false,
     };
@@ -161,10 +161,7 @@ fn successors(
     let mut planned = Vec::new();
     for grant in parents_first(work.all::<Grant>(&Filter::Is("ticket", new.into()))?)? {
         // Still tied to the old one, whose leaving by this update is not proved yet.
-        let is_next = grant.record.device == device
-            && grant.record.place == Place::Pool
-            && grant.record.wanted == Standing::Active;
-        if is_next {
+        if grant.record.device == device && grant.record.is_at_hand() {
             planned.extend(install(work, env, container, grant)?);
         }
     }

@@ -123,7 +123,12 @@ impl Book {
             (None, Wish::Take(seats)) => self.take(request, seats),
             (Some(seat), Wish::Keep) => self.keep(seat, request.n),
             (Some(seat), Wish::Return) => self.give_back(seat, request.n),
-            (None, _) => Err(ErrorCode::SeatOver.into()),
+            (None, _) => {
+                // It may be held, where records that knew it were lost: its holder goes on by its
+                // lease.
+                self.check_begun(request.key.counter)?;
+                Err(ErrorCode::SeatOver.into())
+            }
         }
     }
 
@@ -176,6 +181,7 @@ impl Book {
 
     /// The answer that the request which took it got, unless it is over.
     fn taken_before(&self, seat: Seat, n: i64, seats: i64) -> Outcome<Held> {
+        self.check_begun(seat.key.counter)?;
         self.check_held(&seat)?;
         match n == seat.n && seats == seat.seats {
             true => Ok(Held { seat }),
@@ -184,6 +190,7 @@ impl Book {
     }
 
     fn keep(&mut self, seat: Seat, n: i64) -> Outcome<Held> {
+        self.check_begun(seat.key.counter)?;
         self.check_held(&seat)?;
         if n == seat.n && n > 0 {
             return Ok(Held { seat });
@@ -236,10 +243,20 @@ impl Book {
 
     /// The counter, as long as it gives seats.
     fn giving(&self, id: i64) -> Outcome<Counter> {
-        let gives =
-            |own: &&Counter| own.open != 0 && (own.from_ms..own.until_ms).contains(&self.now_ms);
+        self.check_begun(id)?;
+        let gives = |own: &&Counter| own.open != 0 && self.now_ms < own.until_ms;
         let found = self.counters.get(&id).filter(gives).copied();
         found.ok_or_else(|| ErrorCode::ServingEnds.into())
+    }
+
+    /// Refuses where no seat is given yet.
+    fn check_begun(&self, id: i64) -> Outcome<()> {
+        match self.counters.get(&id) {
+            Some(own) if self.now_ms >= own.from_ms => Ok(()),
+            Some(own) if own.open != 0 => Err(not_before(own.from_ms)),
+            Some(_) => Err(ErrorCode::ServingEnds.into()),
+            None => Ok(()),
+        }
     }
 
     /// Changes how many are taken; how many are left.
@@ -268,6 +285,12 @@ impl Counter {
 /// Sessions below this may be forgotten: first half of their UUIDs.
 pub fn forgotten_below(now_ms: i64) -> i64 {
     (now_ms - KEPT_MS).max(0) << 16
+}
+
+/// Seats are given from the second of `from_ms` on.
+pub(super) fn not_before(from_ms: i64) -> Refusal {
+    let from_s = u64::try_from(from_ms.saturating_add(999) / 1000).unwrap_or(0);
+    ErrorCode::SeatsWait.with(from_s, 0).into()
 }
 
 fn out_of_turn(n: i64, last: i64) -> Refusal {

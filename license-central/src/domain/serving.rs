@@ -11,12 +11,15 @@ use zeroize::Zeroizing;
 
 use super::desk::number;
 use super::env::Env;
+use super::firm::Firm;
 use super::keys::Secret;
+use super::lapse;
 use super::orders;
 use super::records::{
     CounterId, Grant, Place, SeatCredential, SeatRevocation, Ticket, TicketState,
 };
 use super::refusal::{Outcome, Refusal};
+use super::seats::not_before;
 use super::standing;
 use super::terms::Options;
 use super::work::{Stored, Work};
@@ -55,16 +58,40 @@ struct Judged {
     linger_s: u32,
 }
 
-/// Serves a grant that is nowhere else.
+impl Judged {
+    /// A counter with no seat taken.
+    fn counter(&self, id: CounterId, (timeout_s, linger_s): (u32, u32)) -> Counter {
+        Counter {
+            id: id.0,
+            seats: self.seats.into(),
+            in_use: 0,
+            from_ms: ms(self.from_s),
+            until_ms: self.until_s.map_or(i64::MAX, ms),
+            timeout_ms: ms(timeout_s.into()),
+            linger_ms: ms(linger_s.into()),
+            open: 1,
+        }
+    }
+}
+
+fn ms(s: u64) -> i64 {
+    i64::try_from(s.saturating_mul(1000)).unwrap_or(i64::MAX)
+}
+
+/// Serves a grant that is nowhere else: as far as is known once journal and records agree. There is
+/// no journal where nobody signs.
 pub fn serve(
     work: &mut Work<'_>,
     env: &Env<'_>,
-    id: &str,
-    terms: &SeatTerms,
+    firm: Option<&Firm>,
+    (id, terms): (&str, &SeatTerms),
 ) -> Outcome<Stored<Grant>> {
-    let mut grant = work.get::<Grant>(id)?;
+    firm.map_or(Ok(()), |firm| firm.signer.agreed())?;
+    let grant = work.get::<Grant>(id)?;
+    lapse::of_ticket(work, env, std::slice::from_ref(&grant))?;
+    let mut grant = work.latest(grant)?;
     if !grant.record.is_free() {
-        return Err(ErrorCode::LicenseNotServed.into());
+        return Err(waits(&grant.record).unwrap_or(ErrorCode::LicenseNotServed.into()));
     }
     check(terms)?;
     let options = match &grant.record.options {
@@ -74,21 +101,13 @@ pub fn serve(
     };
     let judged = judge(&options)?;
     let counter = CounterId(number(env.now_ms, env.random));
-    let ms = |s: u64| i64::try_from(s.saturating_mul(1000)).unwrap_or(i64::MAX);
-    work.open_counter(Counter {
-        id: counter.0,
-        seats: judged.seats.into(),
-        in_use: 0,
-        from_ms: ms(judged.from_s),
-        until_ms: judged.until_s.map_or(i64::MAX, ms),
-        timeout_ms: ms(terms.timeout_s.into()),
-        linger_ms: ms(terms.linger_s.unwrap_or(judged.linger_s).into()),
-        open: 1,
-    });
+    let SeatTerms { heartbeat_s, timeout_s, linger_s } = *terms;
+    let linger_s = linger_s.unwrap_or(judged.linger_s);
+    work.open_counter(judged.counter(counter, (timeout_s, linger_s)));
     grant.record.options = Some(options);
     grant.record.epoch += 1;
     grant.record.max_lapse_s = judged.until_s;
-    grant.record.place = Place::Served { counter, heartbeat_s: terms.heartbeat_s, ends: false };
+    grant.record.place = Place::Served { counter, heartbeat_s, timeout_s, linger_s, ends: false };
     work.update(&grant)?;
     work.note("grant.serve", id, format!("{} seats", judged.seats));
     Ok(grant)
@@ -98,38 +117,26 @@ pub fn serve(
 /// taken back by asking again when all were given back or lapsed.
 pub fn unserve(work: &mut Work<'_>, id: &str) -> Outcome<Stored<Grant>> {
     let mut grant = work.get::<Grant>(id)?;
-    let Place::Served { counter, heartbeat_s, ends } = grant.record.place else {
+    if !matches!(grant.record.place, Place::Served { .. }) {
         return Err(ErrorCode::LicenseNotServed.into());
-    };
-    end(work, &mut grant, (counter, heartbeat_s, ends))?;
+    }
+    stop(work, &mut grant)?;
     Ok(grant)
 }
 
 /// Gives no more seats of a grant that is served; others are left alone.
 pub fn stop(work: &mut Work<'_>, grant: &mut Stored<Grant>) -> Outcome<()> {
-    match grant.record.place {
-        Place::Served { counter, heartbeat_s, ends } => {
-            end(work, grant, (counter, heartbeat_s, ends))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn end(
-    work: &mut Work<'_>,
-    grant: &mut Stored<Grant>,
-    (counter, heartbeat_s, ends): (CounterId, u32, bool),
-) -> Outcome<()> {
+    let Place::Served { counter, ends, .. } = &mut grant.record.place else { return Ok(()) };
     let taken = work.counter(counter.0)?.map_or(0, |own| own.in_use);
-    if !ends {
+    let is_first = !std::mem::replace(ends, true);
+    if is_first {
         work.close_counter(counter.0);
     }
     if taken == 0 {
         work.note("grant.unserve", &grant.record.id, "");
         return standing::leave(work, grant);
     }
-    if !ends {
-        grant.record.place = Place::Served { counter, heartbeat_s, ends: true };
+    if is_first {
         work.note("grant.unserve", &grant.record.id, format!("when {taken} seats are free"));
         work.update(grant)?;
     }
@@ -143,7 +150,7 @@ pub fn credential(
     secret: &Secret,
     grant: &Grant,
 ) -> Outcome<(SeatCredential, Zeroizing<String>)> {
-    let Place::Served { counter, heartbeat_s, ends: false } = grant.place else {
+    let Place::Served { counter, heartbeat_s, ends: false, .. } = grant.place else {
         return Err(ErrorCode::LicenseNotServed.into());
     };
     let all = work.all::<SeatCredential>(&Filter::Is("license_grant", grant.id.as_str().into()))?;
@@ -171,6 +178,45 @@ pub fn credential(
     Ok((credential, text))
 }
 
+/// Seats of a grant may be held of which nobody here knows, but that they are over at `until_ms`:
+/// none is given before, and it goes nowhere else. Its counter is made again where it was lost.
+/// Whether it waits for that.
+pub fn hold(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    mut grant: Stored<Grant>,
+    until_ms: i64,
+) -> Outcome<bool> {
+    let options = match &grant.record.options {
+        Some(options) => Ok(options.clone()),
+        None => grant.record.terms.fix(env, grant.record.periods),
+    };
+    // Of what cannot be served nobody has a seat.
+    let Ok(judged) = options.and_then(|options| judge(&options)) else { return Ok(false) };
+    if let Place::Served { counter, timeout_s, linger_s, ends, .. } = grant.record.place {
+        let from_ms = until_ms.saturating_add(ms(linger_s.into()));
+        match work.counter(counter.0)? {
+            Some(known) if known.from_ms >= from_ms => {}
+            Some(_) => work.hold_counter(counter.0, from_ms),
+            None => {
+                let lost = judged.counter(counter, (timeout_s, linger_s));
+                let (from_ms, open) = (lost.from_ms.max(from_ms), i64::from(!ends));
+                work.open_counter(Counter { from_ms, open, ..lost });
+            }
+        }
+    }
+    if until_ms > env.now_ms && grant.record.seats_until_ms < Some(until_ms) {
+        grant.record.seats_until_ms = Some(until_ms);
+        work.update(&grant)?;
+    }
+    Ok(grant.record.seats_until_ms > Some(env.now_ms))
+}
+
+/// The refusal of a grant that waits for seats that may be held.
+pub fn waits(grant: &Grant) -> Option<Refusal> {
+    grant.seats_until_ms.filter(|_| grant.place == Place::Pool).map(not_before)
+}
+
 /// Ends a credential. Seats that it took lapse, since nobody can keep them.
 pub fn revoke(work: &mut Work<'_>, env: &Env<'_>, id: &str) -> Outcome<SeatCredential> {
     let mut credential = work.get::<SeatCredential>(id)?;
@@ -188,13 +234,15 @@ pub fn revoke(work: &mut Work<'_>, env: &Env<'_>, id: &str) -> Outcome<SeatCrede
 pub fn by_ticket(
     work: &mut Work<'_>,
     env: &Env<'_>,
-    secret: &Secret,
+    (secret, firm): (&Secret, Option<&Firm>),
     (typed, product): (&str, Option<u32>),
 ) -> Outcome<(Grant, SeatCredential, Zeroizing<String>)> {
     let ticket: Ticket = orders::by_code(work, typed)?.record;
     if ticket.state == TicketState::Withdrawn {
         return Err(ErrorCode::TicketClosed.into());
     }
+    let grants = orders::grants(work, &ticket.id)?;
+    lapse::of_ticket(work, env, &grants)?;
     let grants = orders::grants(work, &ticket.id)?;
     let code = match product {
         Some(code) => code,
@@ -209,9 +257,10 @@ pub fn by_ticket(
     let grant = match served.into_iter().next() {
         Some(served) => served,
         None => {
+            let waiting = others.iter().find_map(|grant| waits(&grant.record));
             let free = others.into_iter().find(|grant| grant.record.is_free());
-            let free = free.ok_or(ErrorCode::LicenseNotServed)?;
-            serve(work, env, &free.record.id, &SeatTerms::default())?
+            let free = free.ok_or(waiting.unwrap_or(ErrorCode::LicenseNotServed.into()))?;
+            serve(work, env, firm, (&free.record.id, &SeatTerms::default()))?
         }
     };
     let (credential, text) = self::credential(work, env, secret, &grant.record)?;

@@ -234,11 +234,16 @@ pub fn leave(work: &mut Work<'_>, grant: &mut Stored<Grant>) -> Outcome<()> {
     grant.record.rewrite = false;
     work.note("grant.place", &grant.record.id, grant.record.place.name());
     work.update(grant)?;
-    let Some(follower) = &grant.record.followed_by else { return Ok(()) };
-    let old = orders::grants(work, &grant.record.ticket)?;
-    let device = grant.record.device;
+    free_followers(work, &grant.record)
+}
+
+/// Frees what was to take the place of a license, if that was the last of its activation.
+pub fn free_followers(work: &mut Work<'_>, grant: &Grant) -> Outcome<()> {
+    let Some(follower) = &grant.followed_by else { return Ok(()) };
+    let old = orders::grants(work, &grant.ticket)?;
+    let device = grant.device;
     let mut same = old.iter().filter(|one| one.record.device == device);
-    if !same.all(|one| one.record.place == Place::Withdrawn) {
+    if !same.all(|one| one.record.is_gone()) {
         return Ok(());
     }
     for mut next in work.all::<Grant>(&Filter::Is("ticket", follower.as_str().into()))? {

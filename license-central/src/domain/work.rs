@@ -183,6 +183,11 @@ impl<'a> Work<'a> {
         self.seats.closed.push(id);
     }
 
+    /// Gives no seats of this counter before `from_ms`.
+    pub fn hold_counter(&mut self, id: i64, from_ms: i64) {
+        self.seats.held.push((id, from_ms));
+    }
+
     /// What the step changed, and what it says of it.
     pub fn finish(self) -> (Vec<Write>, Vec<Note>, SeatChanges) {
         (self.changed.into_values().collect(), self.notes, self.seats)

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod check;
 pub mod repair;
 pub mod restore;
+pub mod seats;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use protocol::ids::RootFp;
 
 use crate::domain::journal::{Entry, Head};
 use crate::signer::journal::{Journal, Reader};
+use crate::signer::leased;
 
 /// The journal of one vendor, to be read.
 pub struct Source {
@@ -36,6 +38,14 @@ impl Source {
     pub fn hold(&self) -> Result<Option<Journal>, Shown> {
         let is_there = self.path.exists();
         is_there.then(|| Journal::open(&self.path, self.root_fp, |_| Ok(()))).transpose()
+    }
+
+    /// Until when any lease lasts that was signed, Unix seconds; none where that is not known.
+    ///
+    /// # Errors
+    /// What says it is damaged.
+    pub fn leased_s(&self) -> Result<Option<u64>, Shown> {
+        leased::read(&leased::path_beside(&self.path))
     }
 
     /// Shows each entry, with the head behind it, until `see` has seen enough; then how far it was.

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use protocol::errors::{ErrorCode, Shown};
+use protocol::errors::{ErrorCode, Shown, write_utc};
 use protocol::objects::update::{UnitsChange, UpdateOp};
 use serde::Serialize;
 use serde_json::json;
 use vendor::ledger::{Issued, Ledger};
 
-use super::Source;
 use super::check::options_of;
+use super::{Source, seats};
 use crate::domain::agreement::{is_known, mark};
 use crate::domain::central::Central;
 use crate::domain::chain::update_id;
@@ -36,11 +36,14 @@ pub struct Repaired {
     pub unexplained: Vec<String>,
     /// Containers that a person has to look at.
     pub differ: BTreeSet<String>,
+    /// Until when seats may be held that the database lost, milliseconds since 1970 UTC.
+    pub seats_until_ms: Option<i64>,
 }
 
 /// Takes in what one vendor's database lost. No signer may write meanwhile.
 pub fn repair(central: &Central, vendor: &str, source: &Source) -> Outcome<Repaired> {
     let _held = source.hold()?;
+    let leased_s = source.leased_s()?;
     central.write(vendor, SYSTEM, |work, env| {
         let mut done = Repaired { vendor: vendor.to_owned(), ..Repaired::default() };
         let known = mark(work)?;
@@ -58,6 +61,7 @@ pub fn repair(central: &Central, vendor: &str, source: &Source) -> Outcome<Repai
         if !done.updates.is_empty() {
             work.note("journal.adopt", vendor, format!("{} updates", done.updates.len()));
         }
+        done.seats_until_ms = seats::hold(work, env, leased_s)?;
         put_mark(work, head)?;
         Ok(done)
     })
@@ -160,6 +164,9 @@ fn follow(
             container.record.state = ContainerState::Differs;
         }
         done.differ.insert(id.to_owned());
+        work.update(&container)?;
+        // No receipt will tell: it is in no chain.
+        return Ok(UpdateState::Unknown);
     }
     work.update(&container)?;
     Ok(UpdateState::Outstanding)
@@ -241,7 +248,14 @@ fn place(
     };
     own.options = options.or(own.options.take());
     own.epoch = claim.epoch;
-    own.place = place;
+    let before = std::mem::replace(&mut own.place, place);
+    if let Place::Served { counter, .. } = before
+        && work.counter(counter.0)?.is_some()
+    {
+        work.close_counter(counter.0);
+        // Seats that were taken of it meanwhile are shown to nobody.
+        work.hold_counter(counter.0, i64::MAX);
+    }
     own.assigned = None;
     own.rewrite |= rewrite;
     // What was decided after the backup is known by what was signed of it.
@@ -279,13 +293,18 @@ fn units_of(ops: &[UpdateOp], claim: &Claim) -> u64 {
 
 /// What was done, in words.
 pub fn text(done: &Repaired) -> String {
-    let Repaired { vendor, updates, unexplained, differ } = done;
+    let Repaired { vendor, updates, unexplained, differ, seats_until_ms } = done;
     let mut text = format!("{vendor}: {} updates were taken in from the journal", updates.len());
     for grant in unexplained {
         text += &format!("\n  grant {grant} was made again: no order explains it");
     }
     for container in differ {
         text += &format!("\n  container {container} differs: look at it before it gets more");
+    }
+    if let Some(until_ms) = seats_until_ms {
+        text += "\n  seats are given again at ";
+        // Writing to a string cannot fail.
+        let _ = write_utc(u64::try_from(until_ms / 1000).unwrap_or(0), &mut text);
     }
     text
 }

@@ -1,13 +1,16 @@
 //! Puts a backup into an empty database: all of it, or nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use protocol::errors::{ErrorCode, Shown};
 
 use super::backup::{self, Contents};
+use super::seats;
+use crate::domain::env::{Env, SystemRandom};
 use crate::domain::keys::SYSTEM;
 use crate::domain::refusal::Refusal;
+use crate::domain::work::Work;
 use crate::store::{Filter, Page, Purpose, Store, StoreError, Transaction, Write, tables};
 
 /// Rows that are written at a time.
@@ -28,7 +31,8 @@ pub fn preview(path: &Path) -> Result<(Contents, BTreeSet<String>), Shown> {
     Ok((contents, tenants))
 }
 
-/// Restores the backup that was previewed.
+/// Restores the backup that was previewed. `leased_s` says until when any lease of a tenant lasts
+/// that was signed, Unix seconds, where that is known: no backup has the seats that were taken.
 ///
 /// # Errors
 /// The database has records, the file has changed, or the database fails.
@@ -36,10 +40,16 @@ pub fn run(
     store: &dyn Store,
     path: &Path,
     (contents, tenants): &(Contents, BTreeSet<String>),
+    (now_ms, leased_s): (i64, &BTreeMap<String, u64>),
 ) -> Result<(), Shown> {
     let mut refused = None;
+    let env = Env::new(now_ms, &SystemRandom, SYSTEM);
     let done = store.transact(Purpose::Write, &mut |open| {
-        refused = fill(open, path, contents, tenants).err();
+        refused = fill(open, path, contents, tenants)
+            .and_then(|()| {
+                tenants.iter().try_for_each(|tenant| hold(open, &env, (tenant, leased_s)))
+            })
+            .err();
         match refused.take() {
             None => Ok(()),
             // What was loaded goes with the transaction.
@@ -55,6 +65,24 @@ pub fn run(
         (None, Err(error)) => Err(Refusal::from(error).shown()),
         (None, Ok(())) => Ok(()),
     }
+}
+
+/// In the same transaction as the records: no seat is given between both.
+fn hold(
+    open: &mut dyn Transaction,
+    env: &Env<'_>,
+    (tenant, leased_s): (&str, &BTreeMap<String, u64>),
+) -> Result<(), Refusal> {
+    let mut work = Work::new(open, tenant);
+    seats::hold(&mut work, env, leased_s.get(tenant).copied())?;
+    let (writes, _, changes) = work.finish();
+    if !writes.is_empty() {
+        open.apply(&writes)?;
+    }
+    if !changes.is_empty() {
+        open.change_seats(&changes)?;
+    }
+    Ok(())
 }
 
 fn fill(

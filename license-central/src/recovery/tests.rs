@@ -1,5 +1,6 @@
 //! Backups of one store, restored into another.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::errors::ErrorCode;
@@ -7,7 +8,13 @@ use strongroom_tests::postgres::Postgres;
 use tempfile::TempDir;
 
 use super::{backup, restore};
+use crate::domain::env::{Env, SystemRandom};
 use crate::domain::keys::SYSTEM;
+use crate::domain::lapse;
+use crate::domain::records::{Grant, Place};
+use crate::domain::serving::{self, SeatTerms};
+use crate::domain::work::Work;
+use crate::store::seats::Counter;
 use crate::store::tables::{self, ANSWER, CUSTOMER, TICKET};
 use crate::store::{Filter, MemoryStore, Page, Purpose, Row, SqlStore, Store, Table, Value, Write};
 
@@ -61,7 +68,7 @@ fn make(store: &dyn Store, dir: &TempDir, name: &str) -> std::path::PathBuf {
 }
 
 fn put_into(store: &dyn Store, path: &std::path::Path) -> Result<(), protocol::errors::Shown> {
-    restore::run(store, path, &restore::preview(path)?)
+    restore::run(store, path, &restore::preview(path)?, (0, &BTreeMap::new()))
 }
 
 fn code(refused: Result<(), protocol::errors::Shown>) -> Option<ErrorCode> {
@@ -136,7 +143,84 @@ fn a_backup_that_was_cut_or_changed_restores_nothing() {
         assert_eq!(code(put_into(&empty, &path)), Some(ErrorCode::BackupDamaged));
         // Not even where it was whole when it was previewed.
         let held = restore::preview(&dir.path().join("whole")).unwrap();
-        assert!(restore::run(&empty, &path, &held).is_err());
+        assert!(restore::run(&empty, &path, &held, (0, &BTreeMap::new())).is_err());
         assert!(rows(&empty).is_empty());
+    }
+}
+
+const NOW_MS: i64 = 1_800_000_000_000;
+
+/// Does something as a tenant, at a time.
+fn act<T>(store: &dyn Store, now_ms: i64, mut act: impl FnMut(&mut Work<'_>, &Env<'_>) -> T) -> T {
+    let (env, mut done) = (Env::new(now_ms, &SystemRandom, "test"), None);
+    let written = store.transact(Purpose::Write, &mut |open| {
+        let mut work = Work::new(open, "firm-a");
+        done = Some(act(&mut work, &env));
+        let (writes, _, seats) = work.finish();
+        open.apply(&writes)?;
+        open.change_seats(&seats)
+    });
+    written.unwrap();
+    done.unwrap()
+}
+
+fn get(store: &dyn Store, id: &str) -> Grant {
+    act(store, NOW_MS, |work, _| work.get::<Grant>(id).unwrap().record)
+}
+
+fn counter(store: &dyn Store, grant: &Grant) -> Counter {
+    let Place::Served { counter, .. } = grant.place else { panic!("{grant:?}") };
+    act(store, NOW_MS, |work, _| work.counter(counter.0).unwrap()).unwrap()
+}
+
+/// One that is served, one that may have been since, and one that cannot be.
+fn fill_served(store: &dyn Store) {
+    act(store, NOW_MS, |work, env| {
+        for (id, terms) in [
+            ("gra_1", "{\"quantity\": 3, \"linger\": \"5s\"}"),
+            ("gra_2", "{\"quantity\": 2}"),
+            ("gra_3", "{\"quantity\": 2, \"checkpoint\": \"2d\"}"),
+        ] {
+            let terms = serde_json::from_str(terms).unwrap();
+            work.insert(&Grant::new(id.into(), "tic_1", (7, 0), terms)).unwrap();
+        }
+        let terms = SeatTerms { heartbeat_s: 60, timeout_s: 600, linger_s: None };
+        serving::serve(work, env, None, ("gra_1", &terms)).unwrap();
+    });
+}
+
+#[test]
+fn sec_f3_no_seat_is_given_after_a_restore_before_all_leases_are_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = MemoryStore::default();
+    fill_served(&store);
+    let path = dir.path().join("served");
+    backup::make(&store, &TENANTS.map(str::to_owned), &path, 5).unwrap();
+    let before = counter(&store, &get(&store, "gra_1"));
+    let leased_s = BTreeMap::from([("firm-a".to_owned(), 1_800_000_777)]);
+    // The last second of a lease, and two in which its holder may not have noticed.
+    for (at, (leased_s, until_ms)) in
+        [(leased_s, 1_800_000_780_000), (BTreeMap::new(), NOW_MS + 603_000)].iter().enumerate()
+    {
+        let store = SqlStore::sqlite(&dir.path().join(format!("{at}.db"))).unwrap();
+        store.migrate().unwrap();
+        let held = restore::preview(&path).unwrap();
+        restore::run(&store, &path, &held, (NOW_MS, leased_s)).unwrap();
+        let grants = ["gra_1", "gra_2", "gra_3"].map(|id| get(&store, id));
+        let waits = grants.each_ref().map(|grant| grant.seats_until_ms);
+        assert_eq!(waits, [Some(*until_ms), Some(*until_ms), None]);
+        let from_ms = until_ms + 5000;
+        assert_eq!(counter(&store, &grants[0]), Counter { from_ms, ..before });
+        let serve = |now_ms| {
+            let serve = |work: &mut Work<'_>, env: &Env<'_>| {
+                serving::serve(work, env, None, ("gra_2", &SeatTerms::default())).map(drop)
+            };
+            act(&store, now_ms, serve).map_err(|refused| refused.shown().code())
+        };
+        assert_eq!(serve(until_ms - 1), Err("S0B4B".to_owned()));
+        serve(*until_ms).unwrap();
+        // The other one was looked at when it was served.
+        let due = |work: &mut Work<'_>, env: &Env<'_>| lapse::due(work, env.now_ms, None);
+        assert_eq!(act(&store, until_ms + 1, due).unwrap().0, ["gra_1"]);
     }
 }

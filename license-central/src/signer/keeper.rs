@@ -15,13 +15,14 @@ use vendor::{KeyRing, files};
 use super::caps::{Caps, Sums};
 use super::index::Index;
 use super::journal::{Journal, Medium};
+use super::leased::{self, Leased};
 use super::times::{self, Times};
 use crate::domain::central::Clock;
 use crate::domain::firm::{Leaf, LocalSigner, Signer, Wanted};
 use crate::domain::journal::{Entry, Head, Part};
 use crate::domain::trusted::TrustMark;
 
-/// Seconds that a lease may last from now: it is not noted, and cannot be taken back.
+/// Seconds that a lease may last from now: it is in no journal, and cannot be taken back.
 const LEASE_MAX_S: u64 = 24 * 3600;
 
 /// Signs for one vendor.
@@ -39,6 +40,7 @@ struct State {
     index: Index,
     caps: Caps,
     times: Times,
+    leased: Leased,
     /// Whether the database was seen to know the journal since this signer started.
     agreed: bool,
 }
@@ -79,7 +81,8 @@ impl Keeper {
         let known = trust_path(path);
         keep_trust(&known, &signer.mark()?, |mark| signer.follows(mark))?;
         let times = Times::open(&times::path_beside(path))?;
-        let state = Mutex::new(State { journal, index, caps, times, agreed: false });
+        let leased = Leased::open(&leased::path_beside(path))?;
+        let state = Mutex::new(State { journal, index, caps, times, leased, agreed: false });
         Ok(Keeper { signer, root_fp, clock, known, state })
     }
 
@@ -239,6 +242,11 @@ impl Signer for Keeper {
         if !leases.iter().all(is_own) {
             return Err(ErrorCode::LeafRefused.failure().into());
         }
+        if let Some(until_s) = leases.iter().map(|lease| lease.header.until_s).max() {
+            let mut state = self.lock();
+            state.check_agreed()?;
+            state.leased.cover(until_s)?;
+        }
         self.signer.sign_leases(leases)
     }
 
@@ -272,5 +280,9 @@ impl Signer for Keeper {
         }
         state.agreed = true;
         Ok(())
+    }
+
+    fn agreed(&self) -> Result<(), Shown> {
+        self.lock().check_agreed()
     }
 }

@@ -267,4 +267,11 @@ impl Signer for RemoteSigner {
             _ => Err(strange()),
         }
     }
+
+    fn agreed(&self) -> Result<(), Shown> {
+        match self.ask(Ask::Agreed)? {
+            Answer::Agreed => Ok(()),
+            _ => Err(strange()),
+        }
+    }
 }

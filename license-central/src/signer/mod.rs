@@ -7,6 +7,7 @@ pub mod caps;
 pub mod index;
 pub mod journal;
 pub mod keeper;
+pub mod leased;
 pub mod link;
 pub mod process;
 pub mod times;

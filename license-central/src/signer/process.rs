@@ -194,6 +194,10 @@ impl SignerProcess {
                 vendor.agree(head)?;
                 Answer::Agreed
             }
+            Ask::Agreed => {
+                vendor.agreed()?;
+                Answer::Agreed
+            }
         })
     }
 }

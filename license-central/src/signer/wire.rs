@@ -52,7 +52,9 @@ pub enum Ask {
     Entries(u64),
     /// The database knows all up to here.
     Agree(Head),
-    /// Signatures of leases, which are not noted: they end by themselves within a day.
+    /// Whether that was said.
+    Agreed,
+    /// Signatures of leases, which are in no journal: they end by themselves within a day.
     SignLeases(Vec<WireLeaf>),
     /// The time, for a container that asks for it.
     Time(TimeAsk),
@@ -93,7 +95,7 @@ pub enum Answer {
     Head(Head),
     /// Entries.
     Entries(Part),
-    /// It is taken to agree.
+    /// It agrees.
     Agreed,
     /// It was not done.
     Refused(WireError),

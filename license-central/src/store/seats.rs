@@ -111,6 +111,8 @@ pub struct SeatChanges {
     pub opened: Vec<Counter>,
     /// Counters that give no seats any more.
     pub closed: Vec<i64>,
+    /// Counters that give no seats before a millisecond.
+    pub held: Vec<(i64, i64)>,
     /// What is added to how many seats of a counter are taken, once for each counter.
     pub moved: Vec<(i64, i64)>,
     /// Seats that are new.
@@ -174,6 +176,9 @@ impl SeatTables {
         }
         for id in &changes.closed {
             self.counters.get_mut(id).ok_or(StoreError::Conflict)?.open = 0;
+        }
+        for (id, from_ms) in &changes.held {
+            self.counters.get_mut(id).ok_or(StoreError::Conflict)?.from_ms = *from_ms;
         }
         for (id, add) in &changes.moved {
             let counter = self.counters.get_mut(id).ok_or(StoreError::Conflict)?;

@@ -86,6 +86,13 @@ const CLOSE_COUNTERS: Statement = Statement {
     },
 };
 
+const HOLD_COUNTERS: Statement = Statement {
+    table: "seat_counter",
+    columns: &["id", "from_ms"],
+    text: "UPDATE seat_counter SET from_ms = k.from_ms FROM k WHERE seat_counter.id = k.id",
+    lock: "",
+};
+
 const MOVE_COUNTERS: Statement = Statement {
     table: "seat_counter",
     columns: &["id", "more"],
@@ -168,12 +175,14 @@ impl Session {
 
     pub(super) fn write_seats(&mut self, changes: &SeatChanges) -> Result<(), StoreError> {
         let opened: Vec<i64> = changes.opened.iter().flat_map(counter_row).collect();
+        let held: Vec<i64> = changes.held.iter().flat_map(|(id, from)| [*id, *from]).collect();
         let moved: Vec<i64> = changes.moved.iter().flat_map(|(id, add)| [*id, *add]).collect();
         let added: Vec<i64> = changes.added.iter().flat_map(seat_row).collect();
         let changed: Vec<i64> = changes.changed.iter().flat_map(seat_row).collect();
         let log: Vec<i64> = changes.log.iter().flat_map(log_row).collect();
         self.all(&OPEN_COUNTERS, &opened)?;
         self.all(&CLOSE_COUNTERS, &changes.closed)?;
+        self.all(&HOLD_COUNTERS, &held)?;
         self.all(&MOVE_COUNTERS, &moved)?;
         self.all(&ADD_SEATS, &added)?;
         self.all(&CHANGE_SEATS, &changed)?;

@@ -9,6 +9,7 @@ use serde_json::json;
 use strongroom_tests::dice::Dice;
 
 use crate::dongle::Dongle;
+use crate::seats::session;
 use crate::stage::Stage;
 
 /// Runs of random traffic; more in `./dev soak`.
@@ -148,4 +149,36 @@ fn sec_c3_whatever_was_lost_no_license_is_twice() {
         }
         assert_eq!(stage.findings(), [], "seed {seed}");
     }
+}
+
+#[test]
+fn sec_f1_what_the_journal_has_in_a_container_gives_no_seats_after_a_restore() {
+    let mut stage = Stage::new();
+    let ticket = stage.ticket("1", 1);
+    let mut dongle = stage.dongle(1);
+    let serve = |stage: &Stage| stage.post("/v1/acme/served", &json!({ "ticket": ticket }));
+    let take = |stage: &Stage, credential: &str, session: &str| {
+        let body = json!({ "product": 7, "session": session }).to_string();
+        stage.server().with(credential, ("gateway", "POST", "/v1/acme/seats"), &body)
+    };
+    let free = stage.store.backup();
+    let made = serve(&stage).ok(201).body;
+    let credential = made["credential"].as_str().expect("a credential").to_owned();
+    let served = stage.store.backup();
+    let unserve = format!("/v1/grants/{}/unserve", stage.grants()[0].id);
+    stage.owner(("admin", "POST", &unserve), &json!(null)).ok(200);
+    let got = stage.activate(&ticket, &mut dongle).ok(200);
+    stage.apply(&got, &mut dongle, true);
+    stage.put_back(&free);
+    serve(&stage).refused(503, "S0B36");
+    stage.put_back(&served);
+    let first = session();
+    take(&stage, &credential, &first).refused(503, "S0B36");
+    stage.stop();
+    assert_eq!(stage.repair().updates.len(), 1);
+    stage.start();
+    // Not even to who was counted, and had no lease.
+    take(&stage, &credential, &first).refused(409, "S0B46");
+    take(&stage, &credential, &session()).refused(409, "S0B46");
+    assert_eq!(stage.grants()[0].place.container(), Some(&dongle.id()[..]));
 }

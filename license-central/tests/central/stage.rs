@@ -92,6 +92,10 @@ impl Signer for Shared {
     fn agree(&self, head: Head) -> Result<(), Shown> {
         self.0.agree(head)
     }
+
+    fn agreed(&self) -> Result<(), Shown> {
+        self.0.agreed()
+    }
 }
 
 /// No passphrase: the vendor is for tests.

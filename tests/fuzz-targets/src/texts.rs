@@ -12,6 +12,7 @@ use protocol::errors::{ErrorCode, shown_code};
 use protocol::ids::{ContainerId, ContainerKind, RootFp};
 use protocol::limits::{DEVICE_BODY_LEN_MAX, STATEMENT_BODY_LEN_MAX};
 use protocol::objects::configuration::read_configuration;
+use protocol::objects::device::ClockClass;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::OptionKind;
 
@@ -151,8 +152,8 @@ pub fn fault(bytes: &[u8]) {
 
 /// The file of a simulated dongle's keys.
 pub fn sim_identity(bytes: &[u8]) {
-    for rtc in [false, true] {
-        if let Ok(keys) = SimKeys::from_file(bytes, rtc) {
+    for clock in [ClockClass::Session, ClockClass::Rtc, ClockClass::Signed] {
+        if let Ok(keys) = SimKeys::from_file(bytes, clock) {
             assert_eq!(keys.id().bytes()[..], bytes[8..24], "another id than in the file");
         }
     }

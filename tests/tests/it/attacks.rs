@@ -12,6 +12,7 @@ use protocol::crypto::{RandomFailed, aead};
 use protocol::errors::ErrorCode;
 use protocol::ids::{ArtifactId, Generation, ProductCode};
 use protocol::objects::artifact::{MAIN_PART, SecretKey, WrappedKey, unwrap_content_key};
+use protocol::objects::device::ClockClass;
 use protocol::objects::license::{ItemRef, ProductItem, Requirement};
 use protocol::objects::update::UpdateOp;
 use strongroom_tests::bench::{Bench, new_keys};
@@ -186,10 +187,10 @@ fn sec_s20_no_keys_come_of_a_dead_source() {
     };
     let varied: Vec<u8> = (0..32_u8).map(|n| n.wrapping_mul(37) ^ 11).collect();
     for pattern in [vec![0], vec![0xff], vec![0x55, 0xaa], varied] {
-        assert!(SimKeys::generate(false, &mut repeat(pattern)).is_err());
+        assert!(SimKeys::generate(ClockClass::Session, &mut repeat(pattern)).is_err());
     }
     let mut failed = |_: &mut [u8]| Err(RandomFailed);
-    assert!(SimKeys::generate(false, &mut failed).is_err());
+    assert!(SimKeys::generate(ClockClass::Session, &mut failed).is_err());
 }
 
 /// S20: a dongle whose source dies opens no session and draws no nonce, and does not start again.
@@ -211,7 +212,8 @@ fn sec_s20_no_session_comes_of_a_dead_source() {
 #[test]
 fn sec_s20_two_devices_of_one_image_have_different_keys() {
     let mut system = firmware_sim::device::SimRandom::new(None);
-    let mut new = || SimKeys::generate(false, &mut system).expect("a source that works");
+    let mut new =
+        || SimKeys::generate(ClockClass::Session, &mut system).expect("a source that works");
     let (one, two) = (new(), new());
     assert_ne!(one.id().bytes(), two.id().bytes());
     assert!(one.storage_key() != two.storage_key() && one.identity_id() != two.identity_id());

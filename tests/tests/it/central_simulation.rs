@@ -1,34 +1,34 @@
 //! The real code of License Central in a world that is drawn from a seed: its steps over a store
 //! that fails, its signers with journal and caps in processes that end at any step, real containers
-//! on simulated flash, letters that come late, again or never, machines whose clocks differ, seats
-//! that Central serves, records that are put back to an old backup. What the model of moves in
-//! `tests/models` shows of the rules, this shows of the code.
+//! with clocks of three classes on simulated flash, letters that come late, again or never,
+//! machines whose clocks differ, seats that Central serves, records that are put back to an old
+//! backup. What the model of moves in `tests/models` shows of the rules, this shows of the code.
 //!
 //! | promise | who looks | a seeded bug, `tests/defeat/sim_central_*` |
 //! |---|---|---|
-//! | M1, M2, M5 | `judge_container`: containers say it | `m1_replaced`, `m5_margin`, `m5_release` |
+//! | M1, M2, M5 | `judge_container`: containers say it | `m1_replaced`, `m5_*` |
 //! | M3 | `judge_chain`, `weigh_issued` | `m3_window` |
 //! | M4 | `weigh_grant` | `m4_epoch` |
 //! | M6 | `judge_grants` | `m6_renewal` |
 //! | M7 | `weigh_settled`; `weigh_entry`, of what was signed | `m7_receipt` |
-//! | M8 | `keep_receipt` | |
+//! | M8 | `keep_receipt` | `m8_answer` |
 //! | M9 | `end.rs`, when nothing fails any more | `m9_*` |
 //! | M10 | `all_lapse` | `m10_due` |
-//! | M11 | all of it holds while Central, signers and containers end anywhere | |
+//! | M11 | all of it holds while Central, signers and containers end anywhere | `m11_unheard` |
 //! | M12 | `weigh_issued` | `m12_revoked` |
 //! | U1 to U3, as far as Central issues units | `judge_grants`, `judge_units` | `u1_units` |
 //! | C1 | `orders_once` | `c1_once` |
 //! | C2 | `letters.rs`, `sets` | `c2_decided` |
 //! | C3 | `restore.rs`; `weigh_entry`; `goes_to_one` | `c3_agreement`, `c3_places` |
-//! | C4, C5 | `book.rs`, from what is committed | `c5_settled` |
+//! | C4 | `is_of`, `tells_nothing_of_other`, `asks_other` | `c4_credentials` |
+//! | C5 | `book.rs`, from what is committed | `c5_settled` |
 //! | C6, read on the issue journal | `issue.rs`; `all_agrees` | `c6_journal`, `c6_durable` |
 //! | caps (S16) | `weigh_entry` | `s16_caps` |
-//! | seats: F1, F2, F3, F5, F6 | `seats.rs` | `f1_seats` |
+//! | seats: F1, F2, F3, F5, F6, also over a restore | `seats.rs` | `f1_*`, `f3_*` |
 //! | R2, R3: keys that are rotated or revoked with updates under way | all | `m9_anew`, `m1_anew` |
 //!
 //! Not here: U4 and U5, which the accounts of a container keep (`simulation.rs`); R1, R4 and R5,
-//! which `trust.rs` has of the engine; containers of class signed; records that are put back while
-//! seats are served.
+//! which `trust.rs` has of the engine.
 
 mod book;
 mod device;

@@ -168,7 +168,8 @@ impl Shim {
     /// Plugs it in.
     pub(crate) fn start(socket: &Path) -> Self {
         let mut random = SimRandom::new(Some(1));
-        let keys = Arc::new(SimKeys::generate(true, &mut random).expect("a seeded stream"));
+        let keys =
+            Arc::new(SimKeys::generate(ClockClass::Rtc, &mut random).expect("a seeded stream"));
         let keys_given = Arc::new(AtomicUsize::new(0));
         let sessions = HashMap::new();
         let handler = YesSayer { keys, random, sessions, keys_given: keys_given.clone() };

@@ -54,6 +54,10 @@ pub struct Grant {
     /// When it is free though its container was lost, milliseconds since 1970 UTC.
     #[serde(default)]
     pub lost_until_ms: Option<i64>,
+    /// When it is free again, milliseconds since 1970 UTC, where seats of it may be held of which
+    /// the records know nothing, since they were put back.
+    #[serde(default)]
+    pub seats_until_ms: Option<i64>,
     /// How often it was freed while a container may still have been using it.
     #[serde(default)]
     pub overlaps: u32,
@@ -120,6 +124,10 @@ pub enum Place {
         counter: CounterId,
         /// How often whoever holds one says so.
         heartbeat_s: u32,
+        /// Without that, until one is lost: with the next, what a counter that is lost is made by.
+        timeout_s: u32,
+        /// For how long one stays taken behind that.
+        linger_s: u32,
         /// Whether it is on its way back: seats that are held may be given back or lapse, and none
         /// is given.
         ends: bool,
@@ -161,6 +169,7 @@ impl Grant {
             assigned: None,
             entry: None,
             lost_until_ms: None,
+            seats_until_ms: None,
             overlaps: 0,
             risked_epoch: None,
             followed_by: None,
@@ -187,7 +196,7 @@ impl Grant {
     /// From when on it may be free again without a receipt.
     pub(super) fn due_ms(&self) -> Option<i64> {
         let lapse_ms = self.max_lapse_s.map(|s| i64::try_from(s).unwrap_or(i64::MAX / 1000) * 1000);
-        [lapse_ms, self.lost_until_ms].into_iter().flatten().min()
+        [lapse_ms, self.lost_until_ms, self.seats_until_ms].into_iter().flatten().min()
     }
 
     /// Whether the container of this serial may get it.
@@ -202,7 +211,19 @@ impl Grant {
     }
 
     fn is_unbound(&self) -> bool {
-        self.place == Place::Pool && self.wanted == Standing::Active && self.follows.is_none()
+        self.is_at_hand() && self.follows.is_none()
+    }
+
+    /// Whether it is nowhere, and may go somewhere as soon as it follows nothing.
+    pub fn is_at_hand(&self) -> bool {
+        self.place == Place::Pool
+            && self.wanted == Standing::Active
+            && self.seats_until_ms.is_none()
+    }
+
+    /// Whether it is gone for good, and nobody uses a seat of it.
+    pub fn is_gone(&self) -> bool {
+        self.place == Place::Withdrawn && self.seats_until_ms.is_none()
     }
 
     /// Which entry it is in a container.

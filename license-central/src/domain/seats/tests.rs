@@ -169,7 +169,7 @@ fn a_seat_lingers_when_it_was_given_back_or_lost_and_is_counted_once() {
 #[test]
 fn seats_are_given_from_the_start_to_the_end_of_the_license_and_none_is_held_past_it() {
     let mut rows = Rows::new(counter(3, 0));
-    refused(rows.take(NOW_MS - 11, 1), ErrorCode::ServingEnds);
+    refused(rows.take(NOW_MS - 11, 1), ErrorCode::SeatsWait);
     rows.take(NOW_MS - 10, 1).unwrap();
     let held = rows.take(END_MS - 1, 2).unwrap();
     assert_eq!(held.seat.until_ms, END_MS);
@@ -269,4 +269,33 @@ fn whatever_comes_the_counter_is_the_sum_of_what_counts() {
         }
         prop_assert!(first_break(&rows.events).is_none());
     });
+}
+
+#[test]
+fn sec_f3_before_lost_seats_are_over_none_is_given_nor_said_to_be_over() {
+    let mut rows = Rows::new(counter(2, 0));
+    rows.take(NOW_MS, 1).unwrap();
+    let over_ms = NOW_MS + 5001;
+    rows.counter.from_ms = over_ms;
+
+    for (number, (n, what)) in [
+        (2, (0, Wish::Take(1))),
+        // Nobody knows these any more.
+        (3, (4, Wish::Keep)),
+        (3, (4, Wish::Return)),
+        // An old state of the records has this one, and others took it since, perhaps.
+        (1, (0, Wish::Take(1))),
+        (1, (1, Wish::Keep)),
+    ] {
+        refused(rows.ask(over_ms - 1, number, n, what), ErrorCode::SeatsWait);
+    }
+    let until_s = u64::try_from(over_ms / 1000 + 1).unwrap();
+    let Err(Refusal::Told(shown)) = rows.take(over_ms - 1, 2) else { panic!("it is given") };
+    assert_eq!(shown.failure(), Some(ErrorCode::SeatsWait.with(until_s, 0)));
+    rows.counter.open = 0;
+    refused(rows.take(over_ms - 1, 2), ErrorCode::ServingEnds);
+    refused(rows.ask(over_ms - 1, 3, 4, Wish::Keep), ErrorCode::ServingEnds);
+    rows.counter.open = 1;
+    rows.take(over_ms, 2).unwrap();
+    refused(rows.ask(over_ms, 3, 4, Wish::Keep), ErrorCode::SeatOver);
 }

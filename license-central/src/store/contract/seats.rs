@@ -82,6 +82,8 @@ pub(super) fn seats_are_as_in_memory(store: &dyn Store) {
     let moved = vec![(1, 150), (2, -150), (3, 300), (4, 0)];
     both(&SeatChanges { moved, closed: vec![2, 5], ..none() }).unwrap();
     assert_eq!(both(&SeatChanges { closed: vec![4, 9], ..none() }), conflict);
+    both(&SeatChanges { held: vec![(2, 77), (5, i64::MAX)], ..none() }).unwrap();
+    assert_eq!(both(&SeatChanges { held: vec![(4, 1), (9, 1)], ..none() }), conflict);
     let changed: Vec<Seat> = (0..130)
         .map(|number| {
             let state = [SeatState::Held, SeatState::Returned, SeatState::Lapsed];

@@ -211,7 +211,7 @@ macro_rules! server_rows {
         "Set the clock, draw a new session, and repeat the request.";
     ServingEnds = 0x0B46, License, Denied,
         "this license gives no seats at the moment",
-        "it has not begun, has ended, or the vendor takes it back",
+        "it has ended, or the vendor takes it back",
         "Ask the vendor.";
     CredentialRefused = 0x0B47, Caller, Permission,
         "this needs the credential of seats",
@@ -229,6 +229,11 @@ macro_rules! server_rows {
         "the lease ended at {a:time}; now it is {b:time}",
         "no heartbeat was sent in time, or the seat was given back",
         "Take a seat again, under a new session.";
+    SeatsWait = 0x0B4B, License, Denied,
+        "this license waits until {a:time}: before that it gives no seat and goes nowhere else",
+        "it begins then; or the server's records were put back to an older state, and seats that \
+         they do not know may be held until then",
+        "Try again then. Who holds a seat goes on until its lease ends.";
     ClockSetBack = 0x0B90, Vendor, Network,
         "no time is certified: the signer's clock says {a:time}, and it certified {b:time} before",
         "the clock of the signer's machine was put back, or was ahead before",

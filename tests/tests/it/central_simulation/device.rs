@@ -7,11 +7,13 @@ use std::sync::Arc;
 use engine::platform::Keys;
 use firmware_sim::flash::{FlashConfig, SimFlash, TornMode};
 use firmware_sim::keys::SimKeys;
+use license_central::domain::time::{self, TimeRequest};
 use protocol::codec::{Bytes, Fixed};
 use protocol::command::{Command, Reply};
 use protocol::errors::ErrorCode;
 use protocol::ids::{ContainerKind, RootFp, hex};
 use protocol::limits::{STATEMENT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX};
+use protocol::objects::device::ClockClass;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::ItemRef;
 use protocol::objects::statement::genesis_hash;
@@ -24,7 +26,7 @@ use vendor::trust::Trust;
 
 use super::book::update_of;
 use super::event::Event;
-use super::parties::{BASE, FIRMS, Parties, REVOCABLE, has_battery};
+use super::parties::{BASE, CLOCKS, FIRMS, Parties, REVOCABLE};
 use super::world::{SKEW_MS, World};
 
 /// The dongle's chip.
@@ -36,6 +38,9 @@ const WRITES: usize = 120;
 
 /// How far its clock may be behind or ahead: what Central allows, with the skew of its own.
 const SKEW_S: usize = 3600 - SKEW_MS / 1000;
+
+/// When the answer to a nonce comes too late.
+const TOKEN_MS: u64 = 121_000;
 
 /// An entry as its update made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +72,7 @@ pub(super) struct Device {
     keys: Arc<SimKeys>,
     pub(super) id: String,
     pub(super) serial: String,
-    pub(super) has_battery: bool,
+    pub(super) clock: ClockClass,
     pub(super) is_revocable: bool,
     /// How far its clock is off.
     skew_s: i64,
@@ -80,8 +85,9 @@ impl Device {
     pub(super) fn new(at: usize, seed: u64, parties: &Parties, dice: &mut Dice) -> Self {
         let chip = SimFlash::in_memory(CHIP, seed);
         let keys = parties.keys[at].clone();
-        let bench =
+        let mut bench =
             Bench::on(chip.clone(), BLOCKS_PER_SEGMENT, keys.clone(), seed ^ (at as u64) << 32);
+        bench.clock = CLOCKS[at];
         let id = keys.id();
         let drawer = |firm: &super::parties::Party| Drawer {
             path: vec![Point { seq: 0, state: genesis_hash(firm.root_fp, id) }],
@@ -100,7 +106,7 @@ impl Device {
             keys,
             id: hex(id.bytes()),
             serial: id.serial(ContainerKind::Dongle).to_string(),
-            has_battery: has_battery(at),
+            clock: CLOCKS[at],
             is_revocable: at == REVOCABLE,
             skew_s,
             is_powered: false,
@@ -113,7 +119,7 @@ impl Device {
         if self.is_powered {
             self.bench.ticks.pass_ms(ms);
         }
-        if self.has_battery {
+        if self.clock == ClockClass::Rtc {
             self.bench.ticks.set_battery_s(now_s.saturating_add_signed(self.skew_s));
         }
     }
@@ -140,6 +146,52 @@ impl World<'_> {
         }
         device.is_powered = true;
         self.look_at(at);
+        for firm in 0..self.firms {
+            if self.dice.one_in(2) {
+                self.asks_time(at, firm);
+            }
+        }
+    }
+
+    /// A container of class signed asks what time it is, and is told, or not.
+    pub(super) fn asks_time(&mut self, at: usize, firm: usize) {
+        if self.devices[at].clock != ClockClass::Signed {
+            return;
+        }
+        let command = Command::TimeNonce { firm: self.fp(firm) };
+        // A firm that was never there is told nothing.
+        let Reply::Nonce(nonce) = self.devices[at].bench.command(command) else { return };
+        let (certificate, fp) = (self.devices[at].keys.certificate(), self.fp(firm));
+        let request = file::write(FileKind::TimeRequest, &[certificate, fp.bytes(), &nonce.0]);
+        let tenant = FIRMS[firm];
+        let done = self.call(tenant, |central| {
+            let request = TimeRequest::read(&*central.firm(tenant)?, &request)?;
+            time::token(central, tenant, &request)
+        });
+        self.line(&format!("container {at}, {tenant}: asks the time: {}", done.is_ok()));
+        let Ok(token) = done else { return };
+        let token = file::expect(&token, FileKind::TimeToken).expect("a token").to_vec();
+        // Its nonce dies after two minutes.
+        let is_late = self.is_rough && self.dice.one_in(4);
+        if is_late {
+            self.pass_ms(TOKEN_MS);
+        }
+        let token = Bytes::new(token).expect("room");
+        let reply = self.devices[at].bench.command(Command::TimeToken(token));
+        let refused = match reply {
+            Reply::Time(_) => None,
+            Reply::Failed(failure) => failure.known(),
+            _ => self.broken("an answer to something else"),
+        };
+        let fits = match refused {
+            None => !is_late,
+            Some(ErrorCode::NonceUnknown) => is_late,
+            // Another machine of the vendor, whose clock is ahead, told it the time before.
+            Some(ErrorCode::TokenEarlier) => !is_late,
+            Some(_) => false,
+        };
+        self.promise(fits, || format!("a token that is late: {is_late}, is refused: {refused:?}"));
+        self.note(if refused.is_none() { Event::TimeTold } else { Event::TimeNotTold });
     }
 
     pub(super) fn unplug(&mut self, at: usize) {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::device::Entry;
 use super::event::Event;
 use super::letters::Ask;
+use super::office::FRESH;
 use super::parties::FIRMS;
 use super::world::World;
 
@@ -237,8 +238,10 @@ impl World<'_> {
     fn may_sleep(&self, firm: usize, grant: &Grant) -> bool {
         let id = grant.place.container().unwrap_or_default().to_owned();
         let known = self.book.containers.get(&(FIRMS[firm].to_owned(), id));
-        let has_clock = |known: &Container| known.home.has_clock;
-        !known.is_some_and(has_clock) && !matches!(grant.product, 5 | 6)
+        let is_sure = |known: &Container| {
+            known.home.has_clock || known.home.takes_time && grant.product == FRESH
+        };
+        !known.is_some_and(is_sure) && !matches!(grant.product, 5 | 6)
     }
 
     /// What lapsed is freed.

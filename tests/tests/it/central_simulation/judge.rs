@@ -12,6 +12,7 @@ use license_central::store::Write;
 use protocol::command::{Command, Reply};
 use protocol::errors::ErrorCode;
 use protocol::limits::UPDATES_OUTSTANDING_MAX;
+use protocol::objects::device::ClockClass;
 use protocol::objects::license::ItemRef;
 
 use super::book::{Changes, Decided, Done};
@@ -143,7 +144,10 @@ impl World<'_> {
             && before.max_lapse_s.is_some_and(|lapse_s| lapse_s < self.true_s())
             && matches!(before.place, Place::Held { .. })
         {
-            self.note(Event::ReclaimedSurely);
+            let at = self.device_of(container);
+            let is_told = at.is_some_and(|at| self.devices[at].clock == ClockClass::Signed);
+            let event = Event::ReclaimedSurely;
+            self.note(if is_told { Event::ReclaimedSurelyOfTold } else { event });
         }
         let firm = self.firm_of(&self.book.owners[&after.id]);
         let blocked = self.device_of(container).is_some_and(|at| !self.is_welcome(firm, at));
@@ -210,7 +214,7 @@ impl World<'_> {
             }
             let Some(old) = &grant.follows else { continue };
             let mut before = self.book.activation(old, grant.device);
-            let is_waiting = before.any(|one| one.place != Place::Withdrawn);
+            let is_waiting = before.any(|one| !one.is_gone());
             self.promise(is_waiting, || format!("M9: {grant:?} follows what is gone"));
         }
     }
@@ -255,7 +259,7 @@ impl World<'_> {
                 self.note_of(Event::InUseBesideOverlap, &grant);
             }
             let over = grant.max_lapse_s.is_some_and(|lapse_s| lapse_s + 3600 < self.true_s());
-            if over && is_counted && !self.devices[at].has_battery {
+            if over && is_counted && self.devices[at].clock != ClockClass::Rtc {
                 self.note_of(Event::StayedWithSleeper, &grant);
             }
             // What is written anew after a case is both what was replaced and what took its place.

@@ -120,6 +120,10 @@ impl World<'_> {
             Err(Refusal::Store(_)) => "the store".into(),
         };
         self.line(&format!("container {at}, {tenant}: {}: {told}", ask.name()));
+        if self.is_of_other(firm, ask) {
+            self.tells_nothing_of_other(done.err().as_ref());
+            return None;
+        }
         match done {
             Ok(files) => {
                 let is_new = self.book.updates.len() > before;
@@ -130,6 +134,24 @@ impl World<'_> {
                 self.is_refused(firm, at, ask, &refusal);
                 None
             }
+        }
+    }
+
+    /// Whether a ticket is shown that another vendor sold.
+    fn is_of_other(&self, firm: usize, ask: &Ask) -> bool {
+        let Ask::Activate { code, .. } = ask else { return false };
+        let mut others = self.bought.iter().filter(|bought| bought.firm != firm);
+        others.any(|bought| *bought.code == **code)
+    }
+
+    /// C4: a ticket of another tenant is one that does not exist.
+    fn tells_nothing_of_other(&mut self, refused: Option<&Refusal>) {
+        match refused {
+            Some(Refusal::Store(_)) => {}
+            Some(Refusal::Told(shown)) if shown.is(ErrorCode::TicketUnknown) => {
+                self.note(Event::TicketOfOther);
+            }
+            told => self.broken(&format!("C4: a ticket of another tenant: {told:?}")),
         }
     }
 
@@ -177,8 +199,13 @@ impl World<'_> {
                 Event::CaseOpened
             }
             Some(ErrorCode::ContainerUndecided) => return,
+            Some(ErrorCode::SeatsWait) => {
+                let is_so = self.were_put_back();
+                self.promise(is_so, || "a license waits, and no seats are lost".into());
+                Event::LicenseWaits
+            }
             Some(ErrorCode::TicketUnknown) => {
-                let is_lost = self.seen.times(Event::PutBack) > 0;
+                let is_lost = self.were_put_back();
                 self.promise(is_lost, || "C2: a ticket that was sold is not known".into());
                 Event::TicketLost
             }
@@ -221,7 +248,9 @@ impl World<'_> {
             Err(Refusal::Told(shown)) => {
                 let refused = shown.failure().and_then(|failure| failure.known());
                 let is_elsewhere = self.devices[at].drawers[firm].is_elsewhere;
-                let is_lost = self.is_put_back[firm] && refused == Some(ErrorCode::RecordMissing);
+                // No journal has what was made elsewhere, nor who got it.
+                let may_be_lost = self.is_put_back[firm] || is_elsewhere && self.were_put_back();
+                let is_lost = may_be_lost && refused == Some(ErrorCode::RecordMissing);
                 let is_unknown = refused == Some(ErrorCode::ReceiptUnknown);
                 let fits = is_lost || is_unknown && (is_elsewhere || self.is_put_back[firm]);
                 self.promise(fits, || format!("receipt {seq} is refused: {refused:?}"));

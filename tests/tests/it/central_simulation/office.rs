@@ -18,7 +18,7 @@ use super::seats::{QUANTITY, SERVED, SKU};
 use super::world::{Bought, World};
 
 /// Products: code, terms, and when what lapsed in a container that may sleep is free again.
-fn products() -> [(u32, Value, Reclaim); 8] {
+fn products() -> [(u32, Value, Reclaim); 9] {
     [
         (1, json!({ "checkpoint": "2d", "quantity": 2 }), Reclaim::SoftOnly),
         (2, json!({ "checkpoint": "1d", "expires": "+5d" }), Reclaim::Never),
@@ -28,11 +28,15 @@ fn products() -> [(u32, Value, Reclaim); 8] {
         (6, json!({ "expires": "+3d" }), Reclaim::After(600)),
         (SERVED, json!({ "quantity": QUANTITY }), Reclaim::SoftOnly),
         (7, json!({ "checkpoint": "2d", "module-of": "1:0" }), Reclaim::SoftOnly),
+        (FRESH, json!({ "checkpoint": "1d", "time-rule": "fresh-token" }), Reclaim::Never),
     ]
 }
 
+/// The product that is used only where the time was told since the power came.
+pub(super) const FRESH: u32 = 9;
+
 /// Items: number, products, whether their quantity counts units. The first ones are sold most.
-const ITEMS: [(&str, &[u32], bool); 9] = [
+const ITEMS: [(&str, &[u32], bool); 10] = [
     ("PLAIN", &[1], false),
     ("YEAR", &[2], false),
     ("PAIR", &[1, 4], false),
@@ -42,6 +46,7 @@ const ITEMS: [(&str, &[u32], bool); 9] = [
     ("SHORT", &[6], false),
     (SKU, &[SERVED], false),
     ("FAMILY", &[1, 7], false),
+    ("FRESH", &[FRESH], false),
 ];
 
 /// The item whose seats Central may serve.
@@ -76,6 +81,9 @@ impl World<'_> {
             });
             self.promise(done.is_ok(), || format!("no shop: {:?}", done.err()));
             self.orders_something(firm);
+            if self.serves {
+                self.orders_item(firm, SEATS);
+            }
         }
     }
 
@@ -105,11 +113,14 @@ impl World<'_> {
     }
 
     fn orders_something(&mut self, firm: usize) {
-        self.orders += 1;
         let is_served = self.serves && self.dice.one_in(3);
         // What has units can be lost only once it came back, so it is sold more.
         let paid = if self.dice.one_in(5) { METER } else { self.dice.below(ITEMS.len()) };
-        let which = if is_served { SEATS } else { paid };
+        self.orders_item(firm, if is_served { SEATS } else { paid });
+    }
+
+    fn orders_item(&mut self, firm: usize, which: usize) {
+        self.orders += 1;
         let (sku, _, is_counted) = ITEMS[which];
         let quantity = if is_counted { 1 + self.dice.below(3) } else { 1 + self.dice.below(2) };
         let number = format!("{}", self.orders);

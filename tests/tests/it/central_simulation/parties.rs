@@ -8,6 +8,7 @@ use firmware_sim::keys::SimKeys;
 use license_central::domain::firm::LocalSigner;
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::ids::RootFp;
+use protocol::objects::device::ClockClass;
 use protocol::objects::root::Mode;
 use protocol::signed::Role;
 use vendor::trust::Trust;
@@ -29,10 +30,9 @@ pub(super) const ROTATED: usize = 1;
 pub(super) const REVOKED: usize = 2;
 pub(super) const ROTATED_AGAIN: usize = 3;
 
-/// Whether the container of this place has a clock with a battery.
-pub(super) fn has_battery(at: usize) -> bool {
-    at < 2
-}
+/// Clocks of containers: with a battery; by what the vendor tells; of what else goes by.
+pub(super) const CLOCKS: [ClockClass; DEVICES] =
+    [ClockClass::Rtc, ClockClass::Rtc, ClockClass::Signed, ClockClass::Session];
 
 /// Firms with their keys, and keys of containers.
 pub(super) struct Parties {
@@ -63,7 +63,7 @@ impl Parties {
     pub(super) fn new() -> Self {
         let new_keys = |at: usize| {
             let mut random = SimRandom::new(Some(at as u64 + 1));
-            Arc::new(SimKeys::generate(has_battery(at), &mut random).expect("bytes of a seed"))
+            Arc::new(SimKeys::generate(CLOCKS[at], &mut random).expect("bytes of a seed"))
         };
         let keys: Vec<_> = (0..DEVICES).map(new_keys).collect();
         let firms = FIRMS.iter().map(|name| Party::new(name, &keys[REVOCABLE])).collect();

@@ -1,6 +1,7 @@
 //! C3: the records are put back to an old backup, the server goes on over them, and is told by the
 //! journal what they lost.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use license_central::domain::keys::SYSTEM;
@@ -20,12 +21,8 @@ pub(super) struct Saved {
 }
 
 impl World<'_> {
-    /// Makes a backup of the records. The signers' journals are not in it.
-    /// Not where seats are served: they are in no backup, and who has a lease goes on by it.
+    /// Makes a backup of the records. The signers' journals are not in it, nor seats.
     pub(super) fn backs_up(&mut self) {
-        if self.serves {
-            return;
-        }
         let path = self.signers.folder().join(format!("backup-{}", self.now_ms));
         if path.exists() {
             return;
@@ -45,7 +42,8 @@ impl World<'_> {
         (0..self.firms).for_each(|firm| self.starts_signer(firm));
         let disk = Disk::new();
         let held = restore::preview(&saved.path).expect("our own backup");
-        let done = restore::run(&*disk, &saved.path, &held);
+        let leased_s = self.leased_s();
+        let done = restore::run(&*disk, &saved.path, &held, (self.centrals[0].now_ms(), &leased_s));
         self.promise(done.is_ok(), || format!("no restore: {done:?}"));
         self.note(Event::PutBack);
         self.line("the records are put back");
@@ -55,11 +53,26 @@ impl World<'_> {
         self.lost.extend(lost.updates);
         self.bought.retain(|bought| self.book.tickets.contains_key(&bought.id));
         self.disk = disk;
+        for commit in self.disk.take_commits() {
+            let taken = self.book.take(&commit);
+            self.promise(taken.is_ok(), || format!("what is held by seats: {:?}", taken.err()));
+        }
+        self.seats_are_lost();
         (0..self.centrals.len()).for_each(|which| self.restarts(which));
         for firm in 0..self.firms {
             self.starts_signer(firm);
             self.is_put_back[firm] = self.has_lost(firm);
         }
+    }
+
+    /// Until when each firm has signed leases.
+    fn leased_s(&self) -> BTreeMap<String, u64> {
+        let of = |firm: usize| {
+            let leased_s = self.signers.source(firm).leased_s();
+            let leased_s = leased_s.unwrap_or_else(|error| self.broken(&format!("{error:?}")));
+            leased_s.map(|until_s| (FIRMS[firm].to_owned(), until_s))
+        };
+        (0..self.firms).filter_map(of).collect()
     }
 
     /// Whether the records do not know all that was signed.

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use license_central::domain::agreement;
 use license_central::domain::central::Central;
 use license_central::domain::credentials::{self, Caller};
 use license_central::domain::desk::Asked;
+use license_central::domain::env::Env;
 use license_central::domain::lease::Lease;
 use license_central::domain::records::{Grant, Place, SeatCredential};
 use license_central::domain::refusal::{Outcome, Refusal};
 use license_central::domain::seats::{Held, Request, Wish, first_break};
-use license_central::domain::serving;
+use license_central::domain::serving::{self, SeatTerms};
+use license_central::domain::work::Work;
 use license_central::store::seats::SeatKey;
 use protocol::errors::ErrorCode;
 use zeroize::Zeroizing;
@@ -27,6 +30,9 @@ pub(super) const QUANTITY: i64 = 2;
 /// Without a word for so long, a seat is lost: what Central takes where nothing else is said.
 const TIMEOUT_MS: u64 = 180_000;
 
+/// The same where the vendor says it.
+const LONG_TIMEOUT_S: u32 = 1_800;
+
 /// How long a seat may be counted that nobody uses any more: instances whose clocks differ, and the
 /// moment in which a holder may not have noticed.
 const LATE_MS: u64 = 5_000;
@@ -35,6 +41,9 @@ const LATE_MS: u64 = 5_000;
 pub(super) struct Holder {
     firm: usize,
     credential: Zeroizing<String>,
+    timeout_ms: u64,
+    /// Whether its credential is worth nothing any more.
+    is_over: bool,
     now: Option<Use>,
     /// A use that is over for good.
     ended: Option<Use>,
@@ -53,12 +62,22 @@ struct Use {
     sent_ms: u64,
     /// Until when its program goes on.
     until_ms: u64,
+    timeout_ms: u64,
+    /// Whether the records have lost it.
+    is_lost: bool,
 }
 
 impl World<'_> {
-    /// Something happens with a license that is served.
+    /// Some things happen with licenses that are served, within minutes.
     pub(super) fn seats_act(&mut self) {
-        match self.dice.below(12) {
+        for _ in 0..1 + self.dice.below(5) {
+            self.seat_acts();
+            self.judge_seats();
+        }
+    }
+
+    fn seat_acts(&mut self) {
+        match self.dice.below(14) {
             0 => self.serves_ticket(),
             1 => self.takes_back(),
             2 => {
@@ -66,6 +85,8 @@ impl World<'_> {
                 self.pass_ms(ms);
                 self.line(&format!("{ms} ms later"));
             }
+            3 if self.saved.is_none() => self.backs_up(),
+            3 => self.puts_back(),
             _ => self.holder_acts(),
         }
     }
@@ -79,17 +100,41 @@ impl World<'_> {
         let which = own[self.dice.below(own.len())];
         let (firm, code) = (self.bought[which].firm, self.bought[which].code.to_string());
         let tenant = FIRMS[firm];
+        if self.dice.one_in(3) {
+            self.serves_long(tenant, &self.bought[which].id.clone());
+        }
         let done = self.call(tenant, |central| {
             central.write(tenant, "gateway", |work, env| {
                 let asked = (code.as_str(), None);
-                serving::by_ticket(work, env, central.secret(), asked)
+                let firm = central.firm(tenant)?;
+                serving::by_ticket(work, env, (central.secret(), Some(&firm)), asked)
             })
         });
         self.line(&format!("{tenant}: serves: {}", done.is_ok()));
-        if let Ok((_, _, credential)) = done {
+        if let Ok((Grant { place: Place::Served { timeout_s, .. }, .. }, _, credential)) = done {
             self.note(Event::Served);
-            self.holders.push(Holder { firm, credential, now: None, ended: None });
+            let timeout_ms = u64::from(timeout_s) * 1000;
+            let is_over = false;
+            let holder = Holder { firm, credential, timeout_ms, is_over, now: None, ended: None };
+            self.holders.push(holder);
         }
+    }
+
+    /// The vendor serves what is free of a ticket, with longer times.
+    fn serves_long(&mut self, tenant: &str, ticket: &str) {
+        let free = |grant: &&Grant| grant.ticket == ticket && grant.is_free();
+        let Some(id) = self.book.grants.values().find(free).map(|grant| grant.id.clone()) else {
+            return;
+        };
+        let terms = SeatTerms { timeout_s: LONG_TIMEOUT_S, ..SeatTerms::default() };
+        let done = self.call(tenant, |central| {
+            let serve = |work: &mut Work<'_>, env: &Env<'_>| {
+                let firm = central.firm(tenant)?;
+                serving::serve(work, env, Some(&firm), (&id, &terms)).map(drop)
+            };
+            central.write(tenant, "admin", serve)
+        });
+        self.line(&format!("{tenant}: serves for long: {}", done.is_ok()));
     }
 
     /// The vendor wants a license back that is served.
@@ -113,10 +158,14 @@ impl World<'_> {
 
     /// Somebody takes a seat, keeps it or gives it back; or asks for one that is over.
     fn holder_acts(&mut self) {
+        self.holders.retain(|holder| !holder.is_over || holder.now.is_some());
         if self.holders.is_empty() {
             return;
         }
         let at = self.dice.below(self.holders.len());
+        if self.firms > 1 && self.dice.one_in(8) {
+            return self.asks_other(at);
+        }
         let now_ms = self.now_ms;
         if self.holders[at].now.as_ref().is_some_and(|used| used.over_ms() <= now_ms) {
             self.note(Event::SeatLost);
@@ -140,6 +189,21 @@ impl World<'_> {
         self.asks_seat(at, wish, low);
     }
 
+    /// C4: a credential is worth nothing at a vendor that did not give it.
+    fn asks_other(&mut self, at: usize) {
+        let (other, credential) = (1 - self.holders[at].firm, self.holders[at].credential.clone());
+        let request = (SeatKey { high: 0, low: 0, counter: 0 }, 0, Wish::Keep);
+        let done = self.call(FIRMS[other], |central| ask(central, other, &credential, request));
+        self.line(&format!("holder {at} asks {}: {}", FIRMS[other], done.is_ok()));
+        let is_so = match &done {
+            Err(Refusal::Store(_)) => true,
+            Err(Refusal::Told(shown)) => shown.is(ErrorCode::CredentialRefused),
+            Ok(_) => false,
+        };
+        self.promise(is_so, || format!("C4: a credential of another tenant: {done:?}"));
+        self.note(Event::CredentialOfOther);
+    }
+
     fn asks_seat(&mut self, at: usize, wish: Wish, low: i64) {
         let firm = self.holders[at].firm;
         let (sent_ms, drawn_ms) = (self.now_ms, (self.true_s() * 1000) as i64);
@@ -147,7 +211,18 @@ impl World<'_> {
         // A UUID of version 7: its time, its version, and what was drawn.
         let key = SeatKey { high: drawn_ms << 16 | 0x7000, low: low & i64::MAX, counter: 0 };
         let grant = String::new();
-        let fresh = Use { grant, key, seats: 0, n: -1, asked: None, sent_ms, until_ms: 0 };
+        let timeout_ms = self.holders[at].timeout_ms;
+        let fresh = Use {
+            grant,
+            key,
+            seats: 0,
+            n: -1,
+            asked: None,
+            sent_ms,
+            until_ms: 0,
+            timeout_ms,
+            is_lost: false,
+        };
         let mut used = Use { sent_ms, ..begun.unwrap_or(fresh) };
         let (n, wish, first_ms) = *used.asked.get_or_insert((used.n + 1, wish, sent_ms));
         if wish == Wish::Return {
@@ -168,7 +243,7 @@ impl World<'_> {
         match done {
             Ok((credential, held)) => {
                 self.promise(held.seat.n == n, || format!("F2: {n} was asked, {held:?}"));
-                let until_ms = if wish == Wish::Return { 0 } else { first_ms + TIMEOUT_MS };
+                let until_ms = if wish == Wish::Return { 0 } else { first_ms + timeout_ms };
                 used = Use { key: held.seat.key, seats: held.seat.seats, ..used };
                 (used.grant, used.n, used.asked) = (credential.grant.clone(), n, None);
                 used.until_ms = until_ms;
@@ -201,12 +276,27 @@ impl World<'_> {
                 self.holders[at].now = None;
             }
             Some(ErrorCode::SeatOver) => {
-                self.promise(!is_held, || "F3: a seat that is held is said to be over".into());
+                let is_so = !is_held || used.is_lost;
+                self.promise(is_so, || "F3: a seat that is held is said to be over".into());
                 self.holders[at].now = None;
+            }
+            // The records were put back, and it goes on until its time is over.
+            Some(ErrorCode::SeatsWait | ErrorCode::CredentialRefused) if self.were_put_back() => {
+                let is_gone = code_of(refusal) == Some(ErrorCode::CredentialRefused);
+                self.note(if is_gone { Event::CredentialLost } else { Event::SeatsWait });
+                self.holders[at].is_over = is_gone;
+                let asked = None;
+                self.holders[at].now = is_held.then_some(Use { asked, ..used });
+            }
+            // Nothing is signed before journal and records agree.
+            Some(ErrorCode::JournalAhead) if self.is_put_back[self.holders[at].firm] => {
+                self.note(Event::NothingIssued);
+                self.holders[at].now = Some(used);
             }
             // It goes on until its time is over.
             Some(ErrorCode::ServingEnds) => {
                 self.note(Event::ServingEnds);
+                self.holders[at].is_over = true;
                 let asked = None;
                 self.holders[at].now = is_held.then_some(Use { asked, ..used });
             }
@@ -236,13 +326,42 @@ impl World<'_> {
         let now = self.holders.iter().filter_map(|holder| holder.now.as_ref());
         for used in now.filter(|used| used.until_ms > self.now_ms) {
             *counted.entry(&used.grant).or_default() += used.seats;
-            let place = &self.book.grants[&used.grant].place;
-            let is_here = matches!(place, Place::Served { .. });
-            self.promise(is_here, || format!("F1: a seat is used of a license in {place:?}"));
+            // Also where the records have forgotten that it is there.
+            let mut drawers = self.devices.iter().flat_map(|device| &device.drawers);
+            let has = drawers.any(|drawer| drawer.entries.values().any(|e| e.grant == used.grant));
+            self.promise(!has, || format!("F1: a seat of {} beside a container", used.grant));
+            // Nothing is left of what was ordered after the backup.
+            let Some(grant) = self.book.grants.get(&used.grant) else { continue };
+            let waits = grant.seats_until_ms.is_some() && grant.place.container().is_none();
+            let is_here = matches!(grant.place, Place::Served { .. }) || waits;
+            self.promise(is_here, || format!("F1: a seat is used of {grant:?}"));
+            let follower = self.book.grants.values().find(|next| {
+                let is_next = Some(&next.ticket) == grant.followed_by.as_ref();
+                is_next && next.device == grant.device && next.place != Place::Pool
+            });
+            let Some(follower) = follower.filter(|next| next.place != Place::Withdrawn) else {
+                continue;
+            };
+            self.broken(&format!("F1: a seat is used of {grant:?} beside {follower:?}"));
         }
         for (grant, seats) in counted {
             self.promise(seats <= QUANTITY, || format!("F1: {seats} seats of {grant} are used"));
         }
+    }
+
+    /// The records were put back: none of the seats that are used is in them.
+    pub(super) fn seats_are_lost(&mut self) {
+        let now_ms = self.now_ms;
+        let mut count = 0;
+        for used in self.holders.iter_mut().filter_map(|holder| holder.now.as_mut()) {
+            used.is_lost = true;
+            count += usize::from(used.until_ms > now_ms);
+        }
+        (0..count).for_each(|_| self.note(Event::SeatsLost));
+    }
+
+    pub(super) fn were_put_back(&self) -> bool {
+        self.seen.times(Event::PutBack) > 0
     }
 
     /// No seat is lost for good: when all are over, all can be had. And the log is whole.
@@ -256,7 +375,8 @@ impl World<'_> {
         if self.holders.is_empty() {
             return;
         }
-        self.pass_ms(TIMEOUT_MS + LATE_MS);
+        // What was noted of leases is ahead by a minute.
+        self.pass_ms(u64::from(LONG_TIMEOUT_S) * 1000 + 60_000 + LATE_MS);
         let mut done: Vec<SeatKey> = Vec::new();
         for at in 0..self.holders.len() {
             self.holders[at].now = None;
@@ -277,7 +397,7 @@ impl World<'_> {
 impl Use {
     /// When it is over for everybody, whatever of it was heard.
     fn over_ms(&self) -> u64 {
-        self.sent_ms + TIMEOUT_MS
+        self.sent_ms + self.timeout_ms
     }
 }
 
@@ -296,7 +416,15 @@ fn ask(
     let key = SeatKey { counter: counter.0, ..key };
     let lease = Lease { tenant: tenant.into(), grant: serving::grant_bytes(grant), product };
     let asked = Asked { request: Request { key, n, what }, lease };
-    let answer = central.desk().commit(&[asked]).pop().expect("one answer for one request")?;
+    let commit = || central.desk().commit(&[asked.clone()]).pop().expect("one answer");
+    let answer = match commit() {
+        // As the Gateway does.
+        Err(Refusal::Told(shown)) if agreement::is_unshown(&shown) => {
+            central.agree(tenant)?;
+            commit()?
+        }
+        done => done?,
+    };
     Ok((credential.as_ref().clone(), answer.held))
 }
 

@@ -286,6 +286,10 @@ impl Signer for Line {
         self.signers.ask(self.firm, |keeper| keeper.sign_leases(leases))
     }
 
+    fn time_token(&self, certificate: &[u8], nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {
+        self.signers.ask(self.firm, |keeper| keeper.time_token(certificate, nonce))
+    }
+
     fn head(&self) -> Result<Head, Shown> {
         self.signers.ask(self.firm, |keeper| keeper.head())
     }
@@ -296,6 +300,10 @@ impl Signer for Line {
 
     fn agree(&self, head: Head) -> Result<(), Shown> {
         self.signers.ask(self.firm, |keeper| keeper.agree(head))
+    }
+
+    fn agreed(&self) -> Result<(), Shown> {
+        self.signers.ask(self.firm, |keeper| keeper.agreed())
     }
 }
 

@@ -23,7 +23,8 @@ impl World<'_> {
         if !self.devices[at].is_powered {
             return self.plug_in(at);
         }
-        match self.dice.below(20) {
+        match self.dice.below(21) {
+            20 => self.asks_time(at, firm),
             0..=4 => self.redeems(at, firm),
             5..=10 => self.asks_for(at, firm, Ask::Collect),
             11 | 12 => self.releases(at, firm),
@@ -36,7 +37,9 @@ impl World<'_> {
     }
 
     fn redeems(&mut self, at: usize, firm: usize) {
-        let Some(which) = self.draw_ticket(firm) else { return };
+        // Now and then somebody shows a ticket to a vendor that did not sell it.
+        let of = if self.dice.one_in(8) { self.dice.below(self.firms) } else { firm };
+        let Some(which) = self.draw_ticket(of) else { return };
         let code = Zeroizing::new(self.bought[which].code.to_string());
         if code.is_empty() {
             return;
