@@ -89,8 +89,11 @@ const CLOSE_COUNTERS: Statement = Statement {
 const HOLD_COUNTERS: Statement = Statement {
     table: "seat_counter",
     columns: &["id", "from_ms"],
-    text: "UPDATE seat_counter SET from_ms = k.from_ms FROM k WHERE seat_counter.id = k.id",
-    lock: "",
+    what: What::Other {
+        one: "UPDATE seat_counter SET from_ms = ?2 WHERE id = ?1",
+        set: "UPDATE seat_counter SET from_ms = k.from_ms FROM k WHERE seat_counter.id = k.id",
+        lock: "",
+    },
 };
 
 const MOVE_COUNTERS: Statement = Statement {
