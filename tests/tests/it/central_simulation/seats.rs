@@ -416,7 +416,7 @@ fn ask(
     let key = SeatKey { counter: counter.0, ..key };
     let lease = Lease { tenant: tenant.into(), grant: serving::grant_bytes(grant), product };
     let asked = Asked { request: Request { key, n, what }, lease };
-    let commit = || central.desk().commit(&[asked.clone()]).pop().expect("one answer");
+    let commit = || central.desk().commit(std::slice::from_ref(&asked)).pop().expect("one answer");
     let answer = match commit() {
         // As the Gateway does.
         Err(Refusal::Told(shown)) if agreement::is_unshown(&shown) => {
