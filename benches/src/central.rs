@@ -7,8 +7,8 @@ mod ours;
 mod peer;
 pub(crate) mod postgres;
 pub(crate) mod renewal;
-mod scaling;
-mod sign;
+pub(crate) mod scaling;
+pub(crate) mod sign;
 
 use crate::Result;
 use crate::measure::{Pair, against, median};
@@ -28,13 +28,6 @@ const ROUNDS: usize = 3;
 
 /// Seconds of one request in microseconds.
 const US: (&str, f64) = ("us", 1e6);
-
-/// The desk and the signer alone.
-pub(crate) fn desk_rows() -> Result<Vec<Row>> {
-    let mut rows = scaling::rows()?;
-    rows.push(sign::row()?);
-    Ok(rows)
-}
 
 /// Seats over HTTP.
 pub(crate) fn checkout_rows() -> Result<Vec<Row>> {

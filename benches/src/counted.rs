@@ -2,7 +2,7 @@
 //! way, with few entries in the container and with many.
 //!
 //! Instructions are counted, not timed: this program starts itself again under callgrind, which
-//! counts between entry and return of [`counted_command`] and writes one file for each call.
+//! counts between entry and return of [`counted`] and writes one file for each call.
 
 use std::fs;
 use std::hint::black_box;
@@ -14,13 +14,17 @@ use protocol::command::Reply;
 use strongroom_tests::costs::{Subject, on_dongle, on_host};
 
 use crate::Result;
+use crate::central::sign;
 use crate::table::Row;
 
 /// Where containers are, with their numbers of entries. A dongle has no room for more.
 const HOMES: [(&str, &[u32]); 2] = [("host", &[10, 1_000, 100_000]), ("dongle", &[10, 1_000])];
 
+/// Not a home: signing, against the library below.
+pub(crate) const SIGNING: &str = "signing";
+
 /// The function that callgrind looks for. By a pattern it would find it for one of two purposes.
-const FUNCTION: &str = "strongroom_benches::counted::counted_command";
+const FUNCTION: &str = "strongroom_benches::counted::counted";
 
 /// What is looked up by a tree or a sorted list takes a few steps more among more entries.
 const LOOKUP_GROWTH_MAX: f64 = 1.05;
@@ -59,19 +63,20 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Carries out all commands in a container of this home: what runs under callgrind. Prints their
-/// names.
+/// Carries out all commands in a container of this home, or what is compared of signing: what runs
+/// under callgrind. Prints their names.
 pub(crate) fn carry_out(home: &str, entries: u32) -> Result<()> {
     match home {
         "host" => carry_out_in(on_host(entries)),
         "dongle" => carry_out_in(on_dongle(entries)),
+        SIGNING => sign::carry_out(),
         _ => Err("no such home".into()),
     }
 }
 
 fn carry_out_in<S: Store>(mut subject: Subject<S>) -> Result<()> {
     for (name, command) in subject.commands() {
-        match counted_command(&mut subject, command) {
+        match counted(|| subject.carry_out(command)) {
             Reply::Failed(failure) => return Err(format!("{name}: {failure:?}").into()),
             Reply::UpdateRefused { failure, .. } => {
                 return Err(format!("{name}: {failure:?}").into());
@@ -96,17 +101,15 @@ fn reports_in<S: Store>(mut subject: Subject<S>) -> Vec<(usize, usize)> {
     commands.iter().map(|(_, command)| subject.exchange(command).0).collect()
 }
 
+/// Does what is counted.
 #[inline(never)]
-fn counted_command<S: Store>(
-    subject: &mut Subject<S>,
-    command: protocol::command::Command,
-) -> Reply {
+pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> T {
     // Without it the call would be a jump, from which callgrind sees no return.
-    black_box(subject.carry_out(command))
+    black_box(work())
 }
 
 /// Instructions of each command, by callgrind.
-fn count(home: &str, entries: u32) -> Result<Vec<(String, u64)>> {
+pub(crate) fn count(home: &str, entries: u32) -> Result<Vec<(String, u64)>> {
     let dir = tempfile::tempdir()?;
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--tool=callgrind", "--collect-atstart=no"]);

@@ -76,7 +76,7 @@ fn run(args: &Args) -> Result<bool> {
 
 /// What is measured, by names.
 type Part = (&'static str, fn(&Machine) -> Result<Vec<Row>>);
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     ("start", |machine| start::rows(&World::new()?, machine)),
     ("crypto", |_| crypto::rows()),
     ("content", |_| content::rows()),
@@ -87,7 +87,8 @@ const PARTS: [Part; 13] = [
     ("checkout", |_| central::checkout_rows()),
     ("peer", |_| central::peer_rows()),
     ("suite-2", |_| central::suite_2_rows()),
-    ("desk", |_| central::desk_rows()),
+    ("desk", |_| central::scaling::rows()),
+    ("signing", |_| central::sign::rows()),
     ("postgresql", |_| central::postgres::rows()),
     ("renewal", |_| central::renewal::rows()),
 ];

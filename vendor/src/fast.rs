@@ -5,11 +5,13 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use protocol::crypto::CryptoError;
 use protocol::crypto::ecdsa::{SIGNATURE_LEN, Sign, SigningKey, VerifyingKey};
 use protocol::crypto::hash::Hash32;
+use protocol::ids::KeyId;
 
 /// A signing key in that library, which wipes it when it is dropped.
 pub(crate) struct FastKey {
     pair: EcdsaKeyPair,
     public: VerifyingKey,
+    id: KeyId,
 }
 
 impl FastKey {
@@ -19,13 +21,17 @@ impl FastKey {
         let (algorithm, point) = (&ECDSA_P256_SHA256_FIXED_SIGNING, public.to_bytes());
         let secret = key.to_secret_bytes();
         let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &secret[..], &point);
-        Some(FastKey { pair: pair.ok()?, public })
+        Some(FastKey { pair: pair.ok()?, public, id: public.id() })
     }
 }
 
 impl Sign for FastKey {
     fn verifying_key(&self) -> VerifyingKey {
         self.public
+    }
+
+    fn id(&self) -> KeyId {
+        self.id
     }
 
     /// Draws its nonce itself.

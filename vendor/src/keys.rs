@@ -152,14 +152,14 @@ impl KeyRing {
 
     /// The key of this id.
     pub fn by_id(&self, id: KeyId) -> Result<&dyn Sign> {
-        let found = self.all().find(|key| key.verifying_key().id() == id);
+        let found = self.all().find(|key| key.id() == id);
         found.ok_or_else(|| missing(Role::Licensing, 0, 1))
     }
 
     /// A key that holds `role` under `root` and is not one of `revoked`.
     pub fn signer(&self, root: &RootBody, role: Role, revoked: &[KeyId]) -> Result<&dyn Sign> {
         let mut holders = self.holders(root, role).into_iter();
-        let found = holders.find(|key| !revoked.contains(&key.verifying_key().id()));
+        let found = holders.find(|key| !revoked.contains(&key.id()));
         found.ok_or_else(|| match root.role(role) {
             Some(_) => missing(role, 0, 1),
             None => no_role(role),

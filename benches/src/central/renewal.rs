@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::load::{self, Load};
-use super::{CONNECTIONS, US, bare, ours, postgres, sign, turns};
+use super::{CONNECTIONS, US, bare, ours, postgres, turns};
 use crate::Result;
 use crate::clock::wall_s;
 use crate::measure::{Pair, against, in_turn, median};
@@ -64,7 +64,6 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     drop((served, floor, echo));
     rows.push(on_postgres()?);
     rows.push(scaling()?);
-    rows.push(signing()?);
     Ok(rows)
 }
 
@@ -150,15 +149,6 @@ fn scaling() -> Result<Row> {
     let pairs = against(bound, || in_turn(5, || large.timed(), || small.timed()))?;
     let name = format!("renewals, {many} containers / {few}");
     Ok(Row::of_pairs(name, &pairs, bound, US, ("many", "few")))
-}
-
-/// The signature of an update alone: a renewal has one of its own.
-fn signing() -> Result<Row> {
-    let dir = tempfile::tempdir()?;
-    let firm = ours::firm(&dir.path().join("acme"))?;
-    let leaf = sign::update(&firm)?;
-    let sign = || firm.signer.sign(std::slice::from_ref(&leaf)).map(drop).map_err(ours::told);
-    sign::against_bare("signing a renewal / bare aws-lc", sign)
 }
 
 /// A clock that is moved.

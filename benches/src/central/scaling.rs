@@ -24,7 +24,7 @@ const BATCHES: usize = 100;
 pub(super) const US: (&str, f64) = ("us", 1e6 / (BATCH * BATCHES) as f64);
 
 /// Throughput with a million licenses against a hundred thousand, and against a thousand.
-pub(super) fn rows() -> Result<Vec<Row>> {
+pub(crate) fn rows() -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (few, many, bound) in [(100_000, 1_000_000, Some(1.0 / 0.6)), (1_000, 1_000_000, None)] {
         let (small, large) = (Filled::sqlite(few)?, Filled::sqlite(many)?);

@@ -25,6 +25,11 @@ pub trait Sign {
     /// The key that verifies.
     fn verifying_key(&self) -> VerifyingKey;
 
+    /// Its id.
+    fn id(&self) -> KeyId {
+        self.verifying_key().id()
+    }
+
     /// Signs a message of which `hash` is the SHA-256, with either form of `s`: [`sign`] makes it
     /// ours. `entropy` is for those who draw their nonce here.
     ///

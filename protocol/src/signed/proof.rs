@@ -96,7 +96,7 @@ pub fn sign_batch(
     key: &(impl Sign + ?Sized),
     entropy: &[u8; 32],
 ) -> Option<Vec<Proof>> {
-    let planted = plant(SUITE, headers, key.verifying_key().id())?;
+    let planted = plant(SUITE, headers, key.id())?;
     let signature = Fixed(ecdsa::sign(key, &planted.preimage, entropy).ok()?);
     let proof = |Place { tree_size, index, path }| {
         Proof::Batch(BatchProof { tree_size, index, path, signature })
