@@ -123,13 +123,12 @@ impl Desk {
 
     /// Sees to it that what waits is answered. Whoever comes while nobody waits commits in his own
     /// thread, since waking another takes as long as a commit; who came meanwhile is answered by
-    /// another.
+    /// another. Not where a database may fall silent, since nobody would tell him that it did.
     fn begin(self: Arc<Self>) {
-        let others_wait = match Handle::current().runtime_flavor() {
-            // What else this thread would run goes on elsewhere.
-            RuntimeFlavor::MultiThread => block_in_place(|| self.turn()),
-            _ => true,
-        };
+        let may_block = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+        // What else this thread would run goes on elsewhere.
+        let others_wait =
+            !(may_block && self.store.is_embedded()) || block_in_place(|| self.turn());
         if others_wait {
             spawn_blocking(move || while self.turn() {});
         }

@@ -205,6 +205,11 @@ pub trait Store: Send + Sync {
     /// Begins a transaction.
     fn begin(&self, purpose: Purpose) -> Result<Box<dyn OpenTransaction>, StoreError>;
 
+    /// Whether nothing between here and the records can fall silent, as a network can.
+    fn is_embedded(&self) -> bool {
+        true
+    }
+
     /// Runs `step` in a transaction and commits it if it returns `Ok`: what it wrote is durable
     /// then. After a conflict it is done again, some times.
     fn transact(&self, purpose: Purpose, step: Step<'_>) -> Result<(), StoreError> {

@@ -107,6 +107,10 @@ impl Store for SqlStore {
     fn begin(&self, purpose: Purpose) -> Result<Box<dyn OpenTransaction>, StoreError> {
         Ok(Box::new(Session { open: self.open(purpose)?, purpose }))
     }
+
+    fn is_embedded(&self) -> bool {
+        matches!(self.0, Database::Sqlite(_))
+    }
 }
 
 impl Open {
