@@ -23,6 +23,9 @@ const PREPARED: usize = 256;
 /// KiB of pages that a connection keeps: counters of some 100,000 licenses.
 const CACHE_KIB: i64 = 64 * 1024;
 
+/// Bytes of the log that stay when it begins anew: twice what it comes to if nobody reads for long.
+const LOG_LEN_MAX: i64 = 128 * 1024 * 1024;
+
 /// How long a connection waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -110,6 +113,7 @@ fn connect(path: &PathBuf) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_LEN_MAX, |_| Ok(()))?;
     Ok(connection)
 }
 
@@ -322,5 +326,35 @@ fn refused(table: &'static str, error: &rusqlite::Error) -> StoreError {
             _ => StoreError::Unavailable(error.to_string()),
         },
         _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_became_long_is_cut_off_when_it_begins_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("central.db");
+        let sqlite = Sqlite::open(&path).unwrap();
+        let write = |text: &str| {
+            let mut open = sqlite.begin(Purpose::Write).unwrap();
+            open.execute("", text, &[]).unwrap();
+            open.commit().unwrap();
+        };
+        let log_len = || {
+            let log = std::fs::metadata(path.with_extension("db-wal")).unwrap();
+            i64::try_from(log.len()).unwrap()
+        };
+        write("CREATE TABLE kept (bytes)");
+        write(&format!("INSERT INTO kept VALUES (zeroblob({}))", LOG_LEN_MAX + 1));
+        assert!(log_len() > LOG_LEN_MAX);
+        // As soon as it was moved, which takes as long as some of these.
+        let is_cut = (0..100_000).any(|_| {
+            write("INSERT INTO kept VALUES (1)");
+            log_len() <= LOG_LEN_MAX
+        });
+        assert!(is_cut);
     }
 }
