@@ -13,7 +13,7 @@ use super::check::options_of;
 use super::{Source, seats};
 use crate::domain::agreement::{is_known, mark};
 use crate::domain::central::Central;
-use crate::domain::chain::update_id;
+use crate::domain::chain::{self, update_id};
 use crate::domain::journal::{Claim, Entry, Head, JournalMark, Told};
 use crate::domain::keys::SYSTEM;
 use crate::domain::records::{
@@ -211,6 +211,9 @@ fn place(
     (claim, state): (&Claim, UpdateState),
     done: &mut Repaired,
 ) -> Outcome<()> {
+    if claim.kind == EffectKind::Install {
+        vacate(work, id, claim)?;
+    }
     let (container, entry) = (id.to_owned(), claim.entry);
     // Whether it went in or out is not known: it is written anew, or taken out.
     let rewrite = state == UpdateState::Unknown;
@@ -267,6 +270,19 @@ fn place(
     work.note("grant.place", &grant.record.id, grant.record.place.name());
     work.update(&grant)?;
     standing::tie_followers(work, &grant.record)
+}
+
+/// What had the number of an entry that is installed was out of the container by then: numbers of
+/// others are given to nobody. It lapsed or was written off, which no update says.
+fn vacate(work: &mut Work<'_>, container: &str, claim: &Claim) -> Outcome<()> {
+    let here = (claim.product, Some(claim.entry));
+    for mut other in chain::entries(work, container)? {
+        let own = &other.record;
+        if own.id != claim.grant && (own.product, own.place.entry()) == here {
+            standing::leave(work, &mut other)?;
+        }
+    }
+    Ok(())
 }
 
 /// What of a grant's terms still counts when it is in a container: whether it has units.

@@ -84,6 +84,35 @@ fn what_was_sold_after_the_backup_is_named_as_explained_by_no_order() {
 }
 
 #[test]
+fn what_was_written_off_is_free_after_a_restore_where_another_took_its_entry() {
+    let mut stage = Stage::new();
+    let old = stage.store.backup();
+    let ticket = stage.ticket("1", 2);
+    let mut dongle = stage.dongle(1);
+    let got = stage.activate(&ticket, &mut dongle).ok(200);
+    stage.apply(&got, &mut dongle, true);
+    let sold = stage.store.backup();
+    let first = stage.grants().into_iter().find(|grant| grant.place != Place::Pool);
+    let first = first.expect("it is in the dongle").id;
+    for what in ["write-off", "suspend"] {
+        let path = format!("/v1/grants/{first}/{what}");
+        stage.owner(("admin", "POST", &path), &json!({ "reason": "lost" })).ok(200);
+    }
+    let got = stage.activate(&ticket, &mut dongle).ok(200);
+    stage.apply(&got, &mut dongle, true);
+    for (before, unexplained) in [(sold, 0), (old, 2)] {
+        stage.put_back(&before);
+        stage.stop();
+        assert_eq!(stage.repair().unexplained.len(), unexplained);
+        stage.start();
+        for grant in stage.grants() {
+            let at = grant.place.container();
+            assert_eq!(at, (grant.id != first).then_some(&dongle.id()[..]), "{grant:?}");
+        }
+    }
+}
+
+#[test]
 fn a_journal_that_is_older_than_the_records_know_is_refused_until_a_person_takes_it() {
     let mut stage = Stage::new();
     let ticket = stage.ticket("1", 3);
