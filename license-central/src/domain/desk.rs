@@ -18,8 +18,8 @@ use super::env::Random;
 use super::firms::Firms;
 use super::lease::{self, Lease};
 use super::refusal::{Outcome, Refusal};
-use super::seats::{Book, Held, Request, SeatLog, forgotten_below};
-use crate::store::seats::SeatChanges;
+use super::seats::{Book, Held, Request, SeatLog, Wish, forgotten_below};
+use crate::store::seats::{Seat, SeatChanges, SeatKey};
 use crate::store::{Purpose, Store, StoreError, retry};
 
 /// Requests that one commit takes.
@@ -161,7 +161,11 @@ impl Desk {
         forgets: bool,
     ) -> Result<(Vec<Outcome<Held>>, usize), StoreError> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let settled = retry(|| self.attempt(asked, forgets, &log));
+        let attempt = |trusts| retry(|| self.attempt(asked, (forgets, trusts), &log));
+        let settled = match attempt(true) {
+            Err(StoreError::Taken { .. }) => attempt(false),
+            settled => settled,
+        };
         match settled {
             Ok((held, freed, next)) => {
                 *log = next;
@@ -177,29 +181,40 @@ impl Desk {
         }
     }
 
+    /// One try. If it `trusts`, a session that begins is taken to be new, and not looked for: where
+    /// it is not, the store finds it taken.
     fn attempt(
         &self,
         asked: &[Asked],
-        forgets: bool,
+        (forgets, trusts): (bool, bool),
         log: &SeatLog,
     ) -> Result<(Vec<Outcome<Held>>, usize, SeatLog), StoreError> {
         let mut open = self.store.begin(Purpose::Seats)?;
         let now_ms = self.clock.now_ms();
-        // In an order that is the same for all instances: none waits for another in a circle.
-        let mut keys: Vec<_> = asked.iter().map(|one| one.request.key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let mut seats = open.seats(&keys)?;
+        let begins = |one: &&Asked| trusts && matches!(one.request.what, Wish::Take(_));
+        let (new, known): (Vec<&Asked>, Vec<_>) = asked.iter().partition(begins);
+        let (new, known) = (keys(new), keys(known));
+        let mut seats = open.seats(&known)?;
         let due = open.due_seats(now_ms, DUE_MAX)?;
         let freed = due.len();
-        let mut ids: Vec<i64> = keys.iter().map(|key| key.counter).collect();
+        let all = known.iter().chain(&new);
+        let mut ids: Vec<i64> = all.map(|key| key.counter).collect();
         ids.extend(due.iter().map(|seat| seat.key.counter));
         ids.sort_unstable();
         ids.dedup();
         let counters = open.counters(&ids)?;
         seats.extend(due);
-        let mut book = Book::open(now_ms, counters, seats);
-        let held = asked.iter().map(|one| book.ask(&one.request)).collect();
+        let ask = |seats: &[Seat]| {
+            let mut book = Book::open(now_ms, &counters, seats);
+            let held: Vec<_> = asked.iter().map(|one| book.ask(&one.request)).collect();
+            (book, held)
+        };
+        let (mut book, mut held) = ask(&seats);
+        if !new.is_empty() && held.iter().any(Result::is_err) {
+            // Perhaps it is refused what it has already.
+            seats.extend(open.seats(&new)?);
+            (book, held) = ask(&seats);
+        }
         let (mut changes, next) = book.close(log);
         changes.forgotten = forgets.then(|| forgotten_below(now_ms));
         if changes != SeatChanges::default() {
@@ -223,6 +238,14 @@ impl Desk {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Their seats, in an order that is the same for all instances: none waits for another in a circle.
+fn keys(asked: Vec<&Asked>) -> Vec<SeatKey> {
+    let mut keys: Vec<_> = asked.iter().map(|one| one.request.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// A number that rises with time, and that nobody else draws.

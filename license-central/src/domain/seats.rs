@@ -98,10 +98,9 @@ pub struct Book {
 
 impl Book {
     /// Over these rows. Seats that are due are freed first.
-    pub fn open(now_ms: i64, counters: Vec<Counter>, seats: Vec<Seat>) -> Self {
-        let counters = counters.into_iter().map(|counter| (counter.id, counter)).collect();
-        let seats: BTreeMap<SeatKey, Seat> =
-            seats.into_iter().map(|seat| (seat.key, seat)).collect();
+    pub fn open(now_ms: i64, counters: &[Counter], seats: &[Seat]) -> Self {
+        let counters = counters.iter().map(|counter| (counter.id, *counter)).collect();
+        let seats: BTreeMap<SeatKey, Seat> = seats.iter().map(|seat| (seat.key, *seat)).collect();
         let due = |seat: &&Seat| seat.free_ms > 0 && seat.free_ms <= now_ms;
         let due: Vec<Seat> = seats.values().filter(due).copied().collect();
         let mut book = Book {

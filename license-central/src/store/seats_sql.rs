@@ -183,36 +183,49 @@ impl Session {
         let added: Vec<i64> = changes.added.iter().flat_map(seat_row).collect();
         let changed: Vec<i64> = changes.changed.iter().flat_map(seat_row).collect();
         let log: Vec<i64> = changes.log.iter().flat_map(log_row).collect();
-        self.all(&OPEN_COUNTERS, &opened)?;
-        self.all(&CLOSE_COUNTERS, &changes.closed)?;
-        self.all(&HOLD_COUNTERS, &held)?;
-        self.all(&MOVE_COUNTERS, &moved)?;
-        self.all(&ADD_SEATS, &added)?;
-        self.all(&CHANGE_SEATS, &changed)?;
-        self.all(&LOG, &log)?;
+        self.all(&[(&OPEN_COUNTERS, &opened)])?;
+        self.all(&[(&CLOSE_COUNTERS, &changes.closed)])?;
+        self.all(&[(&HOLD_COUNTERS, &held)])?;
+        self.all(&[
+            (&MOVE_COUNTERS, &moved),
+            (&ADD_SEATS, &added),
+            (&CHANGE_SEATS, &changed),
+            (&LOG, &log),
+        ])?;
         if let Some(below) = changes.forgotten {
             self.run(&FORGET, &[below])?;
         }
         Ok(())
     }
 
-    /// Each row of the set must change one row.
-    fn all(&mut self, statement: &Statement, set: &[i64]) -> Result<(), StoreError> {
-        let rows = set.len() / statement.columns.len();
-        if rows == 0 {
-            return Ok(());
-        }
-        match self.run(statement, set)? {
-            done if done == rows as u64 => Ok(()),
-            _ => Err(StoreError::Conflict),
-        }
+    /// Statements that change each row once: each row of a set must change one. PostgreSQL gets all
+    /// of them as one.
+    fn all(&mut self, statements: &[(&Statement, &[i64])]) -> Result<(), StoreError> {
+        let rows = |(statement, set): &(&Statement, &[i64])| set.len() / statement.columns.len();
+        let wanted: Vec<_> = statements.iter().filter(|one| rows(one) > 0).copied().collect();
+        let done: Vec<u64> = match (&mut self.open, &wanted[..]) {
+            (Open::Postgres(open), [(first, _), _, ..]) => {
+                let (text, params) = in_one(&wanted);
+                let found = open.query(first.table, &text, &params)?;
+                let counts = found.first().map(Vec::as_slice).unwrap_or_default();
+                counts.iter().map(count).collect()
+            }
+            _ => wanted
+                .iter()
+                .map(|(statement, set)| self.run(statement, set))
+                .collect::<Result<_, _>>()?,
+        };
+        let is_whole = done.into_iter().eq(wanted.iter().map(|one| rows(one) as u64));
+        if is_whole { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
     fn run(&mut self, statement: &Statement, set: &[i64]) -> Result<u64, StoreError> {
         let (table, width) = (statement.table, statement.columns.len());
         match &mut self.open {
             Open::Sqlite(open) => open.execute_each(table, &statement.one(), set, width),
-            Open::Postgres(open) => open.execute(table, &statement.set(true), &columns(set, width)),
+            Open::Postgres(open) => {
+                open.execute(table, &statement.set(1, true), &columns(set, width))
+            }
         }
     }
 
@@ -229,7 +242,7 @@ impl Session {
             Open::Sqlite(open) => open.query_each(table, &statement.one(), set, width),
             Open::Postgres(open) => {
                 // What only reads sees one state anyway.
-                let text = statement.set(self.purpose != Purpose::Read);
+                let text = statement.set(1, self.purpose != Purpose::Read);
                 let rows = open.query(table, &text, &columns(set, width))?;
                 rows.iter().map(|row| numbers(table, row)).collect()
             }
@@ -252,10 +265,11 @@ impl Statement {
         }
     }
 
-    /// As PostgreSQL gets it, with a lock on what it finds if it `locks`.
-    fn set(&self, locks: bool) -> String {
-        let arrays: Vec<String> =
-            (1..=self.columns.len()).map(|at| format!("${at}::bigint[]")).collect();
+    /// As PostgreSQL gets it, whose parameters begin with number `first`, with a lock on what it
+    /// finds if it `locks`.
+    fn set(&self, first: usize, locks: bool) -> String {
+        let arrays = first..first + self.columns.len();
+        let arrays: Vec<String> = arrays.map(|at| format!("${at}::bigint[]")).collect();
         let (names, arrays) = (self.columns.join(", "), arrays.join(", "));
         let k = format!("WITH k ({names}) AS (SELECT * FROM unnest({arrays}))");
         match self.what {
@@ -264,6 +278,26 @@ impl Statement {
             }
             What::Other { set, lock, .. } => format!("{k} {set}{}", if locks { lock } else { "" }),
         }
+    }
+}
+
+/// Statements as one that says how many rows each changed, with its parameters. They see the same
+/// rows, so no two may change one.
+fn in_one(statements: &[(&Statement, &[i64])]) -> (String, Vec<Param<'static>>) {
+    let (mut steps, mut counts, mut params) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, (statement, set)) in statements.iter().enumerate() {
+        let text = statement.set(params.len() + 1, false);
+        steps.push(format!("step_{at} AS ({text} RETURNING 1)"));
+        counts.push(format!("(SELECT count(*) FROM step_{at})"));
+        params.extend(columns(set, statement.columns.len()));
+    }
+    (format!("WITH {} SELECT {}", steps.join(", "), counts.join(", ")), params)
+}
+
+fn count(value: &Value) -> u64 {
+    match value {
+        Value::Number(count) => count.cast_unsigned(),
+        _ => 0,
     }
 }
 

@@ -102,6 +102,7 @@ fn instances_beside_one_another_give_no_seat_too_many(store: Arc<dyn Store>) {
     });
     assert_eq!(given.into_inner(), 300);
     assert_eq!([1, 2, 3].map(|id| in_use(&*store, id)), [100; 3]);
+    who_asks_again_gets_the_same(&*store, &desks[1]);
     // Whoever starts anew has forgotten nothing: full as long as those are held, and free behind.
     let anew = desk(store.clone(), NOW_MS + FREE_MS - 1, BTreeMap::new());
     let refused = anew.commit(&[take(1, 5000)]);
@@ -109,6 +110,29 @@ fn instances_beside_one_another_give_no_seat_too_many(store: Arc<dyn Store>) {
     let later = desk(store.clone(), NOW_MS + FREE_MS, BTreeMap::new());
     assert!(later.commit(&[take(1, 5001)])[0].is_ok());
     assert_eq!([1, 2, 3].map(|id| in_use(&*store, id)), [1, 0, 0]);
+}
+
+/// The answer may have been lost: the license is full by then, others ask beside, or it is not.
+fn who_asks_again_gets_the_same(store: &dyn Store, desk: &Desk) {
+    open_counters(store, &[counter(4, 2), counter(5, 100)]);
+    let (full, free) = ([take(4, 1), take(4, 2)], take(5, 1));
+    let first = desk.commit(&full);
+    let [one, two, three] =
+        [first[0].clone(), first[1].clone(), desk.commit(&[free.clone()])[0].clone()];
+    let refused = |done: &Outcome<Answer>| matches!(done, Err(Refusal::Told(shown)) if shown.code() == "S0B42");
+    assert!([&one, &two, &three].iter().all(|done| done.is_ok()));
+    assert_eq!(told(&desk.commit(&[full[0].clone()])), told(std::slice::from_ref(&one)));
+    let beside = desk.commit(&[take(4, 3), full[1].clone(), full[0].clone(), take(5, 2)]);
+    assert!(refused(&beside[0]) && beside[3].is_ok());
+    assert_eq!(told(&beside[1..3]), told(&[two, one]));
+    let beside = desk.commit(&[take(5, 3), free.clone(), free]);
+    assert!(beside[0].is_ok());
+    assert_eq!(told(&beside[1..]), told(&[three.clone(), three]));
+    assert_eq!([4, 5].map(|id| in_use(store, id)), [2, 3]);
+}
+
+fn told(done: &[Outcome<Answer>]) -> Vec<Option<Answer>> {
+    done.iter().map(|one| one.as_ref().ok().cloned()).collect()
 }
 
 #[test]

@@ -43,8 +43,8 @@ impl Rows {
     }
 
     fn batch(&mut self, now_ms: i64, requests: &[Request]) -> Vec<Outcome<Held>> {
-        let seats = self.seats.values().copied().collect();
-        let mut book = Book::open(now_ms, vec![self.counter], seats);
+        let seats: Vec<Seat> = self.seats.values().copied().collect();
+        let mut book = Book::open(now_ms, &[self.counter], &seats);
         let held = requests.iter().map(|request| book.ask(request)).collect();
         let (changes, log) = book.close(&self.log);
         for (id, more) in &changes.moved {
