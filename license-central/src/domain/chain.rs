@@ -130,14 +130,14 @@ fn conclude(work: &mut Work<'_>, container: &str, effect: &Effect, applied: bool
             work.note("grant.place", &grant.record.id, grant.record.place.name());
             work.update(&grant)
         }
-        // It never arrived.
-        (Place::Held { .. }, EffectKind::Install, false) => standing::leave(work, &mut grant),
-        (Place::Held { .. }, EffectKind::Install | EffectKind::Renew, true) => {
+        // It never arrived, whatever was to take it out again.
+        (_, EffectKind::Install, false) => standing::leave(work, &mut grant),
+        (_, EffectKind::Install | EffectKind::Renew, true) => {
             grant.record.proven = effect.standing;
             work.update(&grant)
         }
         // What is there is older than what was issued.
-        (Place::Held { .. }, EffectKind::Renew, false) => {
+        (_, EffectKind::Renew, false) => {
             grant.record.rewrite = true;
             work.update(&grant)
         }

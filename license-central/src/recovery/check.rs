@@ -94,6 +94,8 @@ struct Last {
     container: String,
     /// It, and those that it was made anew as, under other keys.
     updates: Vec<String>,
+    /// All of its epoch that put it there, also made anew.
+    sets: Vec<String>,
     epoch: u32,
     is_set: bool,
     /// Last second of use of all that was signed in this epoch; none where one has no end.
@@ -183,11 +185,13 @@ impl Run {
         for claim in &entry.claims {
             if first == *update {
                 self.note(entry.number, told, claim, update)?;
-            } else if let Some(last) = self.last.get_mut(&claim.grant)
-                && last.updates.contains(&first)
-            {
+            } else if let Some(last) = self.last.get_mut(&claim.grant) {
                 // Under another key, and at its place among the others.
-                last.updates.push(update.to_owned());
+                for own in [&mut last.updates, &mut last.sets] {
+                    if own.contains(&first) {
+                        own.push(update.to_owned());
+                    }
+                }
             }
         }
         Ok(())
@@ -203,8 +207,10 @@ impl Run {
             (Some(before), None) => before.lapse_s,
             (None, now) => now.flatten(),
         };
+        let mut sets = before.map(|before| before.sets.clone()).unwrap_or_default();
+        sets.extend(is_set.then(|| update.to_owned()));
         let (container, updates) = (told.container(), vec![update.to_owned()]);
-        let last = Last { number, container, updates, epoch, is_set, lapse_s };
+        let last = Last { number, container, updates, sets, epoch, is_set, lapse_s };
         self.last.insert(claim.grant.clone(), last);
         Ok(())
     }
@@ -297,25 +303,24 @@ fn misplaced(
         }
         Place::Pool | Place::Served { .. } => {}
     }
-    let mut states = Vec::new();
-    for update in &last.updates {
-        states.extend(work.find::<IssuedUpdate>(update)?.map(|update| update.record.state));
-    }
-    let is_proved = match last.is_set {
-        true => {
-            states.len() == last.updates.len() && states.iter().all(|s| *s == UpdateState::Dead)
-        }
-        false => states.contains(&UpdateState::Confirmed),
-    };
+    let never_came = !last.sets.is_empty()
+        && states(work, &last.sets)?.iter().all(|state| *state == Some(UpdateState::Dead));
+    let left = !last.is_set && states(work, &last.updates)?.contains(&Some(UpdateState::Confirmed));
     let container = work.find::<Container>(&last.container)?;
     let is_retired = container.is_some_and(|found| found.record.chain.retired.is_some());
     let is_over = last.lapse_s.is_some_and(|lapse_s| lapse_s < now_s);
     // Somebody took that risk, and it is booked.
     let is_risked = grant.risked_epoch == Some(grant.epoch);
-    if is_proved || is_retired || is_over || is_risked {
+    if never_came || left || is_retired || is_over || is_risked {
         return Ok(None);
     }
     Ok(Some(format!("it is free, and container {} may have it", last.container)))
+}
+
+/// How updates stand; none where the database does not have one.
+fn states(work: &mut Work<'_>, updates: &[String]) -> Outcome<Vec<Option<UpdateState>>> {
+    let state = |id: &String| Ok(work.find::<IssuedUpdate>(id)?.map(|update| update.record.state));
+    updates.iter().map(state).collect()
 }
 
 /// A report in words.

@@ -1,6 +1,6 @@
 //! A container's chain of updates goes on, whatever became of one of them.
 
-use license_central::domain::records::Place;
+use license_central::domain::records::{Grant, Place, Standing};
 use protocol::signed::Role;
 use serde_json::json;
 
@@ -43,6 +43,40 @@ fn either_of_two_updates_of_a_number_may_be_the_one_that_is_applied() {
     assert_eq!(stage.apply(&got, &mut dongle, true), 1);
     let held = stage.grants().iter().filter(|one| matches!(one.place, Place::Held { .. })).count();
     assert_eq!((held, stage.free(), stage.findings()), (3, 0, vec![]));
+}
+
+/// What waits for the container is issued behind the update of the new key, and ruled out by the
+/// old one: how each license stands then, and how many updates the container gets.
+fn ruled_out(decide: impl FnOnce(&Stage, &mut crate::dongle::Dongle)) -> (Vec<Grant>, usize) {
+    let (stage, mut dongle, ticket, old) = rotated_under_way();
+    stage.activate(&ticket, &mut dongle).ok(200);
+    decide(&stage, &mut dongle);
+    stage.gateway("releases", &mut dongle, json!({})).ok(200);
+    dongle.apply(&old).expect("a receipt that is lost");
+    let got = stage.gateway("collections", &mut dongle, json!({})).ok(200);
+    let applied = stage.apply(&got, &mut dongle, true);
+    assert_eq!(stage.findings(), []);
+    (stage.grants(), applied)
+}
+
+#[test]
+fn a_license_that_never_arrived_is_free_though_it_was_to_be_released() {
+    let (grants, updates) = ruled_out(|stage, dongle| {
+        stage.activate(&stage.ticket("3", 1), dongle).ok(200);
+    });
+    let places: Vec<_> = grants.iter().map(|grant| grant.place.name()).collect();
+    assert_eq!((&places[..], updates), (&["held", "held", "pool"][..], 0));
+}
+
+#[test]
+fn a_suspension_that_was_ruled_out_with_the_release_behind_it_is_issued_again() {
+    let (grants, updates) = ruled_out(|stage, dongle| {
+        let path = format!("/v1/grants/{}/suspend", stage.grants()[0].id);
+        stage.owner(("admin", "POST", &path), &json!({ "reason": "unpaid" })).ok(200);
+        stage.gateway("collections", dongle, json!({})).ok(200);
+    });
+    let proven: Vec<_> = grants.iter().map(|grant| grant.proven).collect();
+    assert_eq!((&proven[..], updates), (&[Standing::Suspended, Standing::Active][..], 1));
 }
 
 #[test]

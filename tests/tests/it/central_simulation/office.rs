@@ -271,9 +271,14 @@ impl World<'_> {
             central.write(tenant, "admin", |work, _| standing::set(work, id, wanted, &why))
         });
         self.line(&format!("{tenant}: {} a license: {}", wanted.name(), done.is_ok()));
-        let is_so = done.is_err() || self.book.grants[id].wanted == wanted;
-        self.promise(is_so, || format!("C2: {wanted:?} was answered and is not so"));
-        done.is_ok()
+        let Ok(decided) = done else { return false };
+        let told = decided.grant;
+        // What was replaced, and was served to nobody, ends by it.
+        let is_over = told.place == Place::Withdrawn && told.followed_by.is_some();
+        let is_so = self.book.grants[id].wanted == told.wanted;
+        let is_meant = told.wanted == wanted || is_over;
+        self.promise(is_so && is_meant, || format!("C2: {wanted:?} was answered and is not so"));
+        true
     }
 
     fn withdraws_ticket(&mut self, firm: usize) {

@@ -26,6 +26,8 @@ impl World<'_> {
         self.disk.arm(Fault::None);
         self.notes_accident(firm, accident);
         self.take_commits(tenant);
+        // What was made anew as it was is lost no more.
+        self.is_put_back[firm] = self.is_put_back[firm] && self.has_lost(firm);
         self.reads_journal(firm);
         let failed = matches!(done, Err(Refusal::Store(_)));
         match fault {

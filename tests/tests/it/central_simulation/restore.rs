@@ -76,7 +76,7 @@ impl World<'_> {
     }
 
     /// Whether the records do not know all that was signed.
-    fn has_lost(&self, firm: usize) -> bool {
+    pub(super) fn has_lost(&self, firm: usize) -> bool {
         let known = |header: &Vec<u8>| self.decided(firm, header).is_some();
         !self.journals[firm].headers.iter().all(known)
     }
