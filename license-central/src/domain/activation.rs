@@ -121,8 +121,10 @@ pub fn activate(
         return Err(ErrorCode::ContainerBlocked.into());
     }
     let mut planned = plan::waiting(work, env, &container.record, May::Get)?;
-    let grants = orders::grants(work, &ticket.id)?;
-    lapse::of_ticket(work, env, &grants)?;
+    // What lapsed in this container is renewed there, or as it is wanted: not free for another.
+    let mut elsewhere = orders::grants(work, &ticket.id)?;
+    elsewhere.retain(|grant| grant.record.place.container() != Some(&container.record.id));
+    lapse::of_ticket(work, env, &elsewhere)?;
     let grants = orders::grants(work, &ticket.id)?;
     let chosen = choose(&ticket, &grants, products, &container.record)?;
     if !chosen.is_empty() {

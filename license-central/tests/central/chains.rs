@@ -80,6 +80,35 @@ fn a_suspension_that_was_ruled_out_with_the_release_behind_it_is_issued_again() 
 }
 
 #[test]
+fn what_lapsed_in_the_container_that_asks_is_not_free_for_another() {
+    let stage = Stage::new();
+    let product = json!({
+        "code": 8, "name": "Rent", "reclaim": { "after": 0 }, "terms": { "checkpoint": "1d" },
+    });
+    let item = json!({ "sku": "RENT", "name": "Rent", "parts": [{ "product": 8 }] });
+    let order = json!({ "number": "1", "sku": "RENT", "quantity": 2 });
+    stage.owner(("admin", "PUT", "/v1/products"), &product).ok(200);
+    stage.owner(("admin", "PUT", "/v1/items"), &item).ok(200);
+    let sold = stage.owner(("sales", "POST", "/v1/orders"), &order).ok(201);
+    let ticket = sold.body["code"].as_str().expect("a ticket").to_owned();
+    let mut dongle = stage.dongle(1);
+    let got = stage.activate(&ticket, &mut dongle).ok(200);
+    assert_eq!(stage.apply(&got, &mut dongle, true), 1);
+    let held = stage.grants().into_iter().find(|grant| grant.place != Place::Pool);
+    let path = format!("/v1/grants/{}/suspend", held.expect("it is in the dongle").id);
+    stage.owner(("admin", "POST", &path), &json!({ "reason": "unpaid" })).ok(200);
+    stage.clock.shift_s(30 * 86_400);
+    // It is told so, and the other license of the ticket does not take its place.
+    let got = stage.activate(&ticket, &mut dongle).ok(200);
+    assert_eq!(stage.apply(&got, &mut dongle, true), 1);
+    assert_eq!((stage.free(), stage.journal().len(), stage.findings()), (1, 2, vec![]));
+    // Elsewhere it is free by now, but for the suspension.
+    let mut other = stage.dongle(2);
+    let got = stage.activate(&ticket, &mut other).ok(200);
+    assert_eq!((stage.apply(&got, &mut other, true), stage.free()), (1, 1));
+}
+
+#[test]
 fn a_module_goes_where_its_parent_is_and_leaves_with_it() {
     let stage = Stage::new();
     let put = |path: &str, body| stage.owner(("admin", "PUT", path), &body).ok(200);

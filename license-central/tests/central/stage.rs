@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use license_central::clock::SystemClock;
 use license_central::domain::central::Central;
 use license_central::domain::env::SystemRandom;
 use license_central::domain::firm::{Firm, Leaf, LocalSigner, Signer, Wanted};
@@ -41,7 +40,7 @@ pub(crate) struct Stage {
     dir: TempDir,
     vendor: Vendor,
     pub(crate) store: Arc<MemoryStore>,
-    /// The signer's clock.
+    /// The clock of both.
     pub(crate) clock: Arc<Shifted>,
     running: Option<Running>,
 }
@@ -211,7 +210,7 @@ impl Stage {
     }
 
     fn central_with(&self, firms: BTreeMap<String, Arc<Firm>>) -> Central {
-        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let (clock, random) = (self.clock.clone(), Arc::new(SystemRandom));
         Central::new(self.store.clone(), clock, random, Secret::new([7; 32]), firms)
     }
 

@@ -66,8 +66,11 @@ impl World<'_> {
         self.promise(is_new, || format!("C6: number {} was written twice", entry.number));
         self.promise(is_same, || format!("M7: two updates of number {}", header.seq));
         self.promise(is_capped, || "S16: more was signed than the cap of a day".into());
+        let mut written = BTreeSet::new();
         for claim in &entry.claims {
             self.goes_to_one(firm, header.target, claim);
+            let is_first = written.insert((claim.product, claim.entry));
+            self.promise(is_first, || format!("C6: an update writes an entry twice: {claim:?}"));
         }
     }
 
