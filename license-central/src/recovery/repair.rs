@@ -122,7 +122,7 @@ fn adopt(work: &mut Work<'_>, now_ms: i64, entry: &Entry, done: &mut Repaired) -
     let state = follow(work, now_ms, (&container, issued), done)?;
     work.insert(&IssuedUpdate { state, ..update })?;
     for claim in &entry.claims {
-        place(work, &container, &told, (claim, state), done)?;
+        place((work, now_ms), &container, &told, (claim, state), done)?;
     }
     Ok(())
 }
@@ -205,14 +205,14 @@ fn new_container(now_ms: i64, id: &str, issued: Issued) -> Container {
 /// Puts a grant where the update puts it: what goes out of a container is on its way until the
 /// container proves it.
 fn place(
-    work: &mut Work<'_>,
+    (work, now_ms): (&mut Work<'_>, i64),
     id: &str,
     told: &Told,
     (claim, state): (&Claim, UpdateState),
     done: &mut Repaired,
 ) -> Outcome<()> {
     if claim.kind == EffectKind::Install {
-        vacate(work, id, claim)?;
+        vacate(work, now_ms, id, claim)?;
     }
     let (container, entry) = (id.to_owned(), claim.entry);
     // Whether it went in or out is not known: it is written anew, or taken out.
@@ -273,12 +273,17 @@ fn place(
 }
 
 /// What had the number of an entry that is installed was out of the container by then: numbers of
-/// others are given to nobody. It lapsed or was written off, which no update says.
-fn vacate(work: &mut Work<'_>, container: &str, claim: &Claim) -> Outcome<()> {
-    let here = (claim.product, Some(claim.entry));
+/// others are given to nobody. Where no update says so it lapsed, or somebody took the risk that
+/// the container still has it.
+fn vacate(work: &mut Work<'_>, now_ms: i64, container: &str, claim: &Claim) -> Outcome<()> {
+    let now_s = u64::try_from(now_ms / 1000).unwrap_or(0);
+    let here = Place::Held { container: container.to_owned(), entry: claim.entry };
     for mut other in chain::entries(work, container)? {
-        let own = &other.record;
-        if own.id != claim.grant && (own.product, own.place.entry()) == here {
+        let own = &mut other.record;
+        if own.id != claim.grant && own.product == claim.product && own.place == here {
+            if own.max_lapse_s.is_none_or(|lapse_s| lapse_s >= now_s) {
+                own.book_risk();
+            }
             standing::leave(work, &mut other)?;
         }
     }

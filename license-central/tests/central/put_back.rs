@@ -108,7 +108,9 @@ fn what_was_written_off_is_free_after_a_restore_where_another_took_its_entry() {
         for grant in stage.grants() {
             let at = grant.place.container();
             assert_eq!(at, (grant.id != first).then_some(&dongle.id()[..]), "{grant:?}");
+            assert_eq!(grant.overlaps, u32::from(grant.id == first));
         }
+        assert!(!stage.findings().contains(&Kind::Misplaced));
     }
 }
 
