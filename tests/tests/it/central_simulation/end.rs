@@ -90,7 +90,10 @@ impl World<'_> {
             for at in 0..self.devices.len() {
                 for firm in 0..self.firms {
                     is_quiet &= !self.contact(at, firm, Ask::Collect);
-                    is_quiet &= !self.decides_case(firm, Some(Decision::Adopt));
+                    // What is behind what is known is never gone back to.
+                    let is_decided = self.decides_case(firm, Some(Decision::Adopt))
+                        || self.decides_case(firm, Some(Decision::Dismiss));
+                    is_quiet &= !is_decided;
                 }
             }
             if is_quiet {
