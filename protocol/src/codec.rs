@@ -62,6 +62,12 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::to_allocvec(value).unwrap_or_default()
 }
 
+/// Encodes `value` behind what `out` has.
+pub fn append<T: Serialize + ?Sized>(value: &T, out: Vec<u8>) -> Vec<u8> {
+    // As for `encode`.
+    postcard::to_extend(value, out).unwrap_or_default()
+}
+
 /// Encodes `value` into `out` without a heap and returns the part written, or `None` if it does not
 /// fit.
 pub fn encode_into<'a, T: Serialize + ?Sized>(value: &T, out: &'a mut [u8]) -> Option<&'a [u8]> {

@@ -11,6 +11,7 @@ use protocol::ids::KeyId;
 pub(crate) struct FastKey {
     pair: EcdsaKeyPair,
     public: VerifyingKey,
+    point: [u8; 33],
     id: KeyId,
 }
 
@@ -21,13 +22,17 @@ impl FastKey {
         let (algorithm, point) = (&ECDSA_P256_SHA256_FIXED_SIGNING, public.to_bytes());
         let secret = key.to_secret_bytes();
         let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &secret[..], &point);
-        Some(FastKey { pair: pair.ok()?, public, id: public.id() })
+        Some(FastKey { pair: pair.ok()?, public, point, id: public.id() })
     }
 }
 
 impl Sign for FastKey {
     fn verifying_key(&self) -> VerifyingKey {
         self.public
+    }
+
+    fn point(&self) -> [u8; 33] {
+        self.point
     }
 
     fn id(&self) -> KeyId {

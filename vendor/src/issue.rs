@@ -139,6 +139,21 @@ impl Issuer<'_> {
         Ok(signed.map(|((draft, header), proof)| draft.signed(&header, &proof)).collect())
     }
 
+    /// The same of headers and bodies: the objects alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sign_updates(
+        &self,
+        updates: &[(Header, &[u8])],
+        keys: &KeyRing,
+    ) -> Result<Vec<Vec<u8>>> {
+        let mut headers: Vec<Header> = updates.iter().map(|(header, _)| *header).collect();
+        let proofs = self.proofs(&mut headers, keys)?;
+        let signed = headers.iter().zip(&proofs).zip(updates);
+        Ok(signed.map(|((header, proof), (_, body))| write_object(header, proof, body)).collect())
+    }
+
     /// [`Issuer::sign`] for one.
     ///
     /// # Errors

@@ -180,8 +180,7 @@ impl KeyRing {
 
     /// Keys that hold `role` under `root`, each once.
     fn holders(&self, root: &RootBody, role: Role) -> Vec<&dyn Sign> {
-        let held =
-            |point: &Fixed<33>| self.all().find(|key| key.verifying_key().to_bytes() == point.0);
+        let held = |point: &Fixed<33>| self.all().find(|key| key.point() == point.0);
         root.keys(role).filter_map(held).collect()
     }
 

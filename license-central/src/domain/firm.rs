@@ -234,7 +234,7 @@ fn check_key(held: &Held, leaves: &[Leaf]) -> Result<(), Shown> {
 }
 
 fn key_id(held: &Held) -> Result<KeyId, Shown> {
-    Ok(Issuer::of(&held.trust)?.key(&held.keys)?.verifying_key().id())
+    Ok(Issuer::of(&held.trust)?.key(&held.keys)?.id())
 }
 
 impl Signer for LocalSigner {
@@ -260,15 +260,8 @@ impl Signer for LocalSigner {
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
         let held = self.held();
         check_key(&held, leaves)?;
-        let draft = |leaf: &Leaf| Draft {
-            before: Point { seq: leaf.header.seq - 1, state: leaf.header.state },
-            header: leaf.header,
-            body: leaf.body.clone(),
-            what: String::new(),
-        };
-        let drafts = leaves.iter().map(draft).collect();
-        let updates = Issuer::of(&held.trust)?.sign(drafts, &held.keys)?;
-        Ok(updates.into_iter().map(|update| update.object).collect())
+        let updates: Vec<_> = leaves.iter().map(|leaf| (leaf.header, &leaf.body[..])).collect();
+        Issuer::of(&held.trust)?.sign_updates(&updates, &held.keys)
     }
 
     fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {

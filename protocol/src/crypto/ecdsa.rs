@@ -25,6 +25,11 @@ pub trait Sign {
     /// The key that verifies.
     fn verifying_key(&self) -> VerifyingKey;
 
+    /// It as roots name it.
+    fn point(&self) -> [u8; 33] {
+        self.verifying_key().to_bytes()
+    }
+
     /// Its id.
     fn id(&self) -> KeyId {
         self.verifying_key().id()
@@ -214,8 +219,25 @@ fn fast(
 /// # Errors
 /// [`CryptoError::Signature`] where `r` or `s` is zero or not below the group order.
 pub fn normalize(signature: &[u8; SIGNATURE_LEN]) -> Result<[u8; SIGNATURE_LEN], CryptoError> {
+    let (r, s) = signature.split_at(SIGNATURE_LEN / 2);
+    let is_in = |number: &[u8], end: &[u8; 32]| number < &end[..] && number != [0; 32];
+    if is_in(r, &ORDER) && is_in(s, &HALF_ORDER_END) {
+        return Ok(*signature);
+    }
     Ok(parse(signature)?.normalize_s().to_bytes().into())
 }
+
+/// The order of the group (SP 800-186, 3.2.1.3).
+const ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// The least number above its half: `s` is low below it.
+const HALF_ORDER_END: [u8; 32] = [
+    0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa9,
+];
 
 fn parse(signature: &[u8; SIGNATURE_LEN]) -> Result<p256::ecdsa::Signature, CryptoError> {
     p256::ecdsa::Signature::from_slice(signature).map_err(|_| CryptoError::Signature)

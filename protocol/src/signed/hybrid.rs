@@ -108,5 +108,6 @@ pub fn sign_hybrid_batch(
 
 /// The bytes of an object of suite 2.
 pub fn write_hybrid(header: &Header, proof: &HybridProof, body: &[u8]) -> Vec<u8> {
-    frame(&header.to_bytes_in(HYBRID_SUITE), &codec::encode(proof), body)
+    let len_max = 85 + 32 * proof.path.len() + ML_DSA_SIGNATURE_LEN + HYBRID_KEY_LEN;
+    frame(&header.to_bytes_in(HYBRID_SUITE), (proof, len_max), body)
 }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use serde::Serialize;
 use subtle::ConstantTimeEq;
 
 use super::header::{HEADER_LEN, Header, HeaderError, Role};
@@ -156,16 +157,24 @@ fn take(bytes: &[u8], len: usize) -> Result<(&[u8], &[u8]), ObjectError> {
 
 /// The bytes of an object.
 pub fn write_object(header: &Header, proof: &Proof, body: &[u8]) -> Vec<u8> {
-    frame(&header.to_bytes(), &codec::encode(proof), body)
+    frame(&header.to_bytes(), (proof, proof.len_max()), body)
 }
 
-/// A header, the length of its proof, the proof and the body. A proof is at most 64 KiB by its
-/// types.
-pub(super) fn frame(header: &[u8; HEADER_LEN], proof: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER_LEN + 2 + proof.len() + body.len());
+/// A header, the length of its proof, the proof of at most so many bytes, and the body. A proof is
+/// at most 64 KiB by its types.
+pub(super) fn frame(
+    header: &[u8; HEADER_LEN],
+    (proof, len_max): (&impl Serialize, usize),
+    body: &[u8],
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEADER_LEN + 2 + len_max + body.len());
     out.extend_from_slice(header);
-    out.extend_from_slice(&(proof.len() as u16).to_be_bytes());
-    out.extend_from_slice(proof);
+    out.extend_from_slice(&[0; 2]);
+    let mut out = codec::append(proof, out);
+    let len = out.len().saturating_sub(HEADER_LEN + 2) as u16;
+    if let Some(place) = out.get_mut(HEADER_LEN..HEADER_LEN + 2) {
+        place.copy_from_slice(&len.to_be_bytes());
+    }
     out.extend_from_slice(body);
     out
 }

@@ -23,6 +23,17 @@ pub enum Proof {
     Threshold(List<(KeyId, Fixed<64>), THRESHOLD_SIGNATURES_MAX>),
 }
 
+impl Proof {
+    /// Bytes that it has at most, encoded.
+    pub(super) fn len_max(&self) -> usize {
+        match self {
+            Proof::Direct(_) => 65,
+            Proof::Batch(batch) => 76 + 32 * batch.path.len(),
+            Proof::Threshold(signatures) => 6 + 72 * signatures.len(),
+        }
+    }
+}
+
 /// A leaf's place in a signed tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchProof {

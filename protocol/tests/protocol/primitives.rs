@@ -5,7 +5,7 @@ use strongroom_protocol::crypto::ecdsa::{self, Sign, SigningKey, VerifyingKey};
 use strongroom_protocol::crypto::hash::{Sha256, sha256};
 use strongroom_protocol::crypto::kdf::{EXPAND_LEN_MAX, Prk, hkdf};
 use strongroom_protocol::crypto::{CryptoError, aead, mac};
-use strongroom_protocol::ids::{Generation, KeyId, ProductCode, RootFp};
+use strongroom_protocol::ids::{Generation, KeyId, ProductCode, RootFp, parse_hex};
 use strongroom_protocol::objects::artifact::{item_key, item_key_info};
 use strongroom_protocol::signed::{
     Header, Kind, sign_batch, sign_threshold, verify_batch, verify_threshold,
@@ -256,4 +256,25 @@ fn with_other_s(signature: &[u8; 64]) -> [u8; 64] {
         twin[32 + at] = digit.rem_euclid(256) as u8;
     }
     twin
+}
+
+#[test]
+fn low_s_ends_at_half_of_the_order() {
+    let number = |digits: &str| parse_hex::<32>(digits).expect("digits");
+    let low = number("7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8");
+    let high = number("7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a9");
+    let (mut last, order) = (ORDER, ORDER);
+    last[31] -= 1;
+    let mut one = [0; 32];
+    one[31] = 1;
+    let normal =
+        |r: [u8; 32], s: [u8; 32]| ecdsa::normalize(&[r, s].concat().try_into().expect("64 bytes"));
+    let is = |r: [u8; 32], s: [u8; 32]| Ok([r, s].concat().try_into().expect("64 bytes"));
+    assert_eq!(normal(last, low), is(last, low));
+    assert_eq!(normal(last, high), is(last, low));
+    assert_eq!(normal(one, last), is(one, one));
+    assert_eq!(normal(one, one), is(one, one));
+    for (r, s) in [(order, one), (one, order), ([0; 32], one), (one, [0; 32]), ([255; 32], low)] {
+        assert_eq!(normal(r, s), Err(CryptoError::Signature));
+    }
 }
