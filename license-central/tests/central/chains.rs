@@ -1,6 +1,9 @@
 //! A container's chain of updates goes on, whatever became of one of them.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use license_central::domain::records::{Grant, Place, Standing};
+use license_central::recovery::check::Kind;
 use protocol::signed::Role;
 use serde_json::json;
 
@@ -43,6 +46,21 @@ fn either_of_two_updates_of_a_number_may_be_the_one_that_is_applied() {
     assert_eq!(stage.apply(&got, &mut dongle, true), 1);
     let held = stage.grants().iter().filter(|one| matches!(one.place, Place::Held { .. })).count();
     assert_eq!((held, stage.free(), stage.findings()), (3, 0, vec![]));
+}
+
+#[test]
+fn the_check_names_what_counts_as_free_and_was_put_into_a_container() {
+    let (stage, mut dongle, ticket, old) = rotated_under_way();
+    stage.activate(&ticket, &mut dongle).ok(200);
+    let first = stage.grants()[0].id.clone();
+    let path = format!("/v1/grants/{first}/suspend");
+    stage.owner(("admin", "POST", &path), &json!({ "reason": "unpaid" })).ok(200);
+    stage.gateway("collections", &mut dongle, json!({})).ok(200);
+    // The suspension never arrives; what it should have suspended did long ago.
+    let receipt = BASE64.encode(dongle.apply(&old).expect("a receipt"));
+    stage.post("/v1/acme/receipts", &json!({ "receipt": receipt })).ok(200);
+    stage.forge(&first, |grant| grant.place = Place::Pool);
+    assert_eq!(stage.findings(), [Kind::Misplaced]);
 }
 
 /// What waits for the container is issued behind the update of the new key, and ruled out by the
