@@ -97,6 +97,7 @@ struct Last {
     /// All of its epoch that put it there, also made anew.
     sets: Vec<String>,
     epoch: u32,
+    seq: u64,
     is_set: bool,
     /// Last second of use of all that was signed in this epoch; none where one has no end.
     lapse_s: Option<u64>,
@@ -183,7 +184,13 @@ impl Run {
         let first = self.first.entry((header.target, header.seq, header.body_hash));
         let first = first.or_insert_with(|| update.to_owned()).clone();
         for claim in &entry.claims {
-            if first == *update {
+            let last = self.last.get(&claim.grant);
+            // What is behind the last of a grant is new, whatever it has in common with one before.
+            let is_behind = last.is_some_and(|last| {
+                (&last.container, last.epoch) == (&told.container(), claim.epoch)
+                    && last.seq < header.seq
+            });
+            if first == *update || is_behind {
                 self.note(entry.number, told, claim, update)?;
             } else if let Some(last) = self.last.get_mut(&claim.grant) {
                 // Under another key, and at its place among the others.
@@ -210,7 +217,8 @@ impl Run {
         let mut sets = before.map(|before| before.sets.clone()).unwrap_or_default();
         sets.extend(is_set.then(|| update.to_owned()));
         let (container, updates) = (told.container(), vec![update.to_owned()]);
-        let last = Last { number, container, updates, sets, epoch, is_set, lapse_s };
+        let seq = told.leaf.header.seq;
+        let last = Last { number, container, updates, sets, epoch, seq, is_set, lapse_s };
         self.last.insert(claim.grant.clone(), last);
         Ok(())
     }

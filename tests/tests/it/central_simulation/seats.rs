@@ -332,7 +332,8 @@ impl World<'_> {
             self.promise(!has, || format!("F1: a seat of {} beside a container", used.grant));
             // Nothing is left of what was ordered after the backup.
             let Some(grant) = self.book.grants.get(&used.grant) else { continue };
-            let waits = grant.seats_until_ms.is_some() && grant.place.container().is_none();
+            // Records that were put back may have it in a container, where it was before.
+            let waits = grant.seats_until_ms.is_some();
             let is_here = matches!(grant.place, Place::Served { .. }) || waits;
             self.promise(is_here, || format!("F1: a seat is used of {grant:?}"));
             let follower = self.book.grants.values().find(|next| {
