@@ -7,7 +7,7 @@ use protocol::ids::KeyId;
 use protocol::objects::lease::{self, VerifiedLease};
 use protocol::objects::root::RootBody;
 use protocol::signed::hybrid::{sign_hybrid_batch, write_hybrid};
-use protocol::signed::{HYBRID_SUITE, Header, Kind, Role, write_object};
+use protocol::signed::{HYBRID_SUITE, Header, Kind, Role};
 
 use crate::Result;
 use crate::fast::FastKey;
@@ -67,19 +67,14 @@ impl Issuer<'_> {
         if headers.iter().any(|header| header.kind != Kind::Lease) {
             return Err(ErrorCode::SignerRefused.failure().into());
         }
-        let bodies = leases.iter().map(|(_, body)| *body);
         if self.root.body.host_suite(Role::Licensing) != HYBRID_SUITE {
-            let proofs = keys.sign_batch(&mut headers, self.key(keys)?)?;
-            let signed = headers.iter().zip(&proofs).zip(bodies);
-            return Ok(signed
-                .map(|((header, proof), body)| write_object(header, proof, body))
-                .collect());
+            return self.sign_objects(leases, keys);
         }
         let held = keys.hybrid(&self.root.body, Role::Licensing, &self.trust.revoked_keys())?;
         let proofs = sign_hybrid_batch(&mut headers, &held.key, held.p256(), &entropy()?);
         let proofs = proofs.ok_or(ErrorCode::SignerRefused.failure())?;
-        let signed = headers.iter().zip(&proofs).zip(bodies);
-        Ok(signed.map(|((header, proof), body)| write_hybrid(header, proof, body)).collect())
+        let signed = headers.iter().zip(&proofs).zip(leases);
+        Ok(signed.map(|((header, proof), (_, body))| write_hybrid(header, proof, body)).collect())
     }
 }
 

@@ -139,18 +139,18 @@ impl Issuer<'_> {
         Ok(signed.map(|((draft, header), proof)| draft.signed(&header, &proof)).collect())
     }
 
-    /// The same of headers and bodies: the objects alone.
+    /// The same of headers and bodies of one kind, also of leases: the objects alone.
     ///
     /// # Errors
     /// As there.
-    pub fn sign_updates(
+    pub fn sign_objects(
         &self,
-        updates: &[(Header, &[u8])],
+        objects: &[(Header, &[u8])],
         keys: &KeyRing,
     ) -> Result<Vec<Vec<u8>>> {
-        let mut headers: Vec<Header> = updates.iter().map(|(header, _)| *header).collect();
+        let mut headers: Vec<Header> = objects.iter().map(|(header, _)| *header).collect();
         let proofs = self.proofs(&mut headers, keys)?;
-        let signed = headers.iter().zip(&proofs).zip(updates);
+        let signed = headers.iter().zip(&proofs).zip(objects);
         Ok(signed.map(|((header, proof), (_, body))| write_object(header, proof, body)).collect())
     }
 

@@ -211,7 +211,8 @@ impl Desk {
         };
         let (mut book, mut held) = ask(&seats);
         if !new.is_empty() && held.iter().any(Result::is_err) {
-            // Perhaps it is refused what it has already.
+            // Perhaps it is refused what it has already. These are locked behind the counters: who
+            // waits for another in a circle meets a conflict, and tries again.
             seats.extend(open.seats(&new)?);
             (book, held) = ask(&seats);
         }

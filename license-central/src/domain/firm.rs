@@ -261,7 +261,7 @@ impl Signer for LocalSigner {
         let held = self.held();
         check_key(&held, leaves)?;
         let updates: Vec<_> = leaves.iter().map(|leaf| (leaf.header, &leaf.body[..])).collect();
-        Issuer::of(&held.trust)?.sign_updates(&updates, &held.keys)
+        Issuer::of(&held.trust)?.sign_objects(&updates, &held.keys)
     }
 
     fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
