@@ -11,7 +11,6 @@ use protocol::ids::Generation;
 use protocol::objects::device::Device;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{ItemRef, ProductItem};
-use protocol::objects::statement::next_state_hash;
 use protocol::objects::update::{ProductRange, UnitsChange, write_ops};
 use protocol::signed::{Header, Kind, Proof, Role, sign_threshold, write_object};
 
@@ -53,8 +52,6 @@ pub struct Setting {
 /// An update that nobody has signed yet.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// Where it follows.
-    pub before: Point,
     /// Its header, still without the key that signs.
     pub header: Header,
     /// Its operations.
@@ -124,7 +121,7 @@ impl Issuer<'_> {
             ..Header::new(kind, &body)
         };
         let what: Vec<String> = changes.iter().map(Change::what).collect();
-        Ok(Draft { before, header, body, what: what.join(", ") })
+        Ok(Draft { header, body, what: what.join(", ") })
     }
 
     /// Signs updates, for as many containers as there are: one signature for all of them, or one
@@ -183,15 +180,10 @@ impl Issuer<'_> {
 
 impl Draft {
     fn signed(self, header: &Header, proof: &Proof) -> Update {
-        let state = next_state_hash(&self.before.state, &header.hash());
-        let issued = Issued {
-            before: self.before,
-            after: Point { seq: header.seq, state },
-            what: self.what,
-            issued_s: header.issued_s,
-            superseded: false,
-        };
-        Update { object: write_object(header, proof, &self.body), issued }
+        Update {
+            object: write_object(header, proof, &self.body),
+            issued: Issued::of(header, self.what),
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ContainerId, parse_hex};
 use protocol::limits::UPDATES_OUTSTANDING_MAX;
+use protocol::objects::statement::next_state_hash;
+use protocol::signed::Header;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -63,6 +65,19 @@ pub struct Issued {
     /// Whether another update has taken its number. It may have been applied all the same.
     #[serde(default)]
     pub superseded: bool,
+}
+
+impl Issued {
+    /// The update of this header.
+    pub fn of(header: &Header, what: String) -> Self {
+        Issued {
+            before: Point { seq: header.seq.saturating_sub(1), state: header.state },
+            after: Point { seq: header.seq, state: next_state_hash(&header.state, &header.hash()) },
+            what,
+            issued_s: header.issued_s,
+            superseded: false,
+        }
+    }
 }
 
 impl Ledger {
@@ -228,6 +243,12 @@ impl Ledger {
         }
         check_window(self.outstanding.len())?;
         Ok(self.outstanding.last().map_or(self.base, |issued| issued.after))
+    }
+
+    /// Whether an update may be applied some day: it follows the base, or what is outstanding.
+    pub fn may_follow(&self, issued: &Issued) -> bool {
+        let mut states = self.outstanding.iter().map(|other| other.after);
+        issued.before == self.base || states.any(|state| state == issued.before)
     }
 
     /// Notes an update that goes out.

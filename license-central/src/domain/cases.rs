@@ -89,7 +89,8 @@ fn adopt(
     }
     container.record.chain.adopt(shown)?;
     container.record.adopted = Some(case.id.clone());
-    chain::drop_outstanding(work, &case.container)
+    chain::drop_outstanding(work, &case.container)?;
+    chain::put_back(work, firm, container)
 }
 
 /// Whether a person decided that a container was in this state.

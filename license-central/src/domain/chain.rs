@@ -165,6 +165,37 @@ pub fn drop_outstanding(work: &mut Work<'_>, container: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// Puts back what was signed behind a state that is adopted once more, as the records of the first
+/// time are lost: the container may have it, and the signer signs no other of its number.
+pub fn put_back(
+    work: &mut Work<'_>,
+    firm: &Firm,
+    container: &mut Stored<Container>,
+) -> Outcome<()> {
+    let own = Filter::Is("container", container.record.id.as_str().into());
+    let mut lost = Vec::new();
+    for update in work.all::<IssuedUpdate>(&own)? {
+        if update.record.state == UpdateState::Unknown {
+            lost.push((leaf(&update.record)?.header, update));
+        }
+    }
+    let key_id = firm.signer.key_id()?;
+    // Of those of a number, what the present key signed goes on.
+    lost.sort_by_key(|(header, update)| {
+        (header.seq, header.key_id == key_id, update.record.issued_ms)
+    });
+    let chain = &mut container.record.chain;
+    for (header, mut update) in lost {
+        let issued = Issued::of(&header, update.record.what.clone());
+        if chain.may_follow(&issued) {
+            chain.add(issued);
+            update.record.state = UpdateState::Outstanding;
+            work.update(&update)?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether a container once proved this state, or may have been there: then it was shown again, and
 /// nothing is wrong.
 pub fn was_proved(work: &mut Work<'_>, container: &Container, shown: Point) -> Outcome<bool> {

@@ -7,7 +7,7 @@ use protocol::ids::{ContainerId, KeyId, RootFp};
 use protocol::objects::device::Device;
 use protocol::objects::file::FileKind;
 use protocol::objects::root::Mode;
-use protocol::objects::statement::{ContextBody, next_state_hash};
+use protocol::objects::statement::ContextBody;
 use protocol::objects::update::UpdateOp;
 use protocol::signed::Header;
 use serde::{Deserialize, Serialize};
@@ -244,12 +244,10 @@ impl Signer for LocalSigner {
         let device = device(wanted.certificate, issuer.root.body.mode)?;
         let times = (wanted.issued_s, 0);
         let draft = issuer.draft(&device, wanted.before, wanted.changes, times, &held.keys)?;
-        let Draft { before, mut header, body, what } = draft;
+        let Draft { mut header, body, what } = draft;
         // The header names the key that signs, and the state after it depends on the header.
         header.key_id = key_id(&held)?;
-        let state = next_state_hash(&before.state, &header.hash());
-        let after = Point { seq: header.seq, state };
-        let issued = Issued { before, after, what, issued_s: wanted.issued_s, superseded: false };
+        let issued = Issued::of(&header, what);
         Ok((Leaf { header, body, claims: Vec::new(), grounds: Grounds::default() }, issued))
     }
 

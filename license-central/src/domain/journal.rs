@@ -3,12 +3,11 @@
 use protocol::crypto::hash::Sha256;
 use protocol::errors::{ErrorCode, Shown};
 use protocol::ids::{hex, parse_hex};
-use protocol::objects::statement::next_state_hash;
 use protocol::objects::update::{UpdateOp, read_ops};
 use protocol::signed::Header;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vendor::ledger::{Issued, Point};
+use vendor::ledger::Issued;
 
 use super::firm::{Grounds, Leaf};
 use super::orders::unhex;
@@ -164,17 +163,8 @@ impl Told {
 
     /// What a container's chain says of it.
     pub fn issued(&self) -> Issued {
-        let header = &self.leaf.header;
-        let before = Point { seq: header.seq.saturating_sub(1), state: header.state };
-        let state = next_state_hash(&header.state, &header.hash());
         let what: Vec<String> = self.ops.iter().filter_map(what).collect();
-        Issued {
-            before,
-            after: Point { seq: header.seq, state },
-            what: what.join(", "),
-            issued_s: header.issued_s,
-            superseded: false,
-        }
+        Issued::of(&self.leaf.header, what.join(", "))
     }
 }
 

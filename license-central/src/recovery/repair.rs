@@ -154,10 +154,7 @@ fn follow(
     if issued.after.seq <= chain.base.seq {
         return Ok(UpdateState::Unknown);
     }
-    let mut states = chain.outstanding.iter().map(|other| other.after);
-    if chain.retired.is_none()
-        && (issued.before == chain.base || states.any(|at| at == issued.before))
-    {
+    if chain.retired.is_none() && chain.may_follow(&issued) {
         chain.add(issued);
     } else {
         if container.record.state == ContainerState::Active {

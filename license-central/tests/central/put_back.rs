@@ -115,6 +115,44 @@ fn what_was_written_off_is_free_after_a_restore_where_another_took_its_entry() {
 }
 
 #[test]
+fn a_state_that_is_adopted_again_goes_on_behind_what_was_signed_the_first_time() {
+    let mut stage = Stage::new();
+    let (first, second, mut dongle) = (stage.ticket("1", 1), stage.ticket("2", 1), stage.dongle(1));
+    stage.gateway("collections", &mut dongle, json!({})).ok(200);
+    let (old, journal) = (stage.store.backup(), std::fs::read(stage.journal_path()).expect("it"));
+    let got = stage.activate(&first, &mut dongle).ok(200);
+    assert_eq!(stage.apply(&got, &mut dongle, true), 1);
+    // Journal and records know nothing of it: it was made elsewhere.
+    stage.stop();
+    std::fs::write(stage.journal_path(), journal).expect("room");
+    stage.put_back(&old);
+    stage.activate(&second, &mut dongle).refused(409, "S0B10");
+    let undecided = stage.store.backup();
+    let adopt = |stage: &Stage| {
+        let cases = stage.owner(("admin", "GET", "/v1/cases"), &json!({})).ok(200);
+        let case = cases.body["rows"][0]["id"].as_str().expect("a case").to_owned();
+        let decision = json!({ "decision": "adopt", "reason": "made by hand" });
+        let path = format!("/v1/cases/{case}/decide");
+        stage.owner(("admin", "POST", &path), &decision).ok(200);
+    };
+    adopt(&stage);
+    let got = stage.activate(&second, &mut dongle).ok(200);
+    let signed = Stage::updates(&got);
+    stage.stop();
+    stage.put_back(&undecided);
+    stage.stop();
+    assert_eq!(stage.repair().differ.len(), 1);
+    stage.start();
+    adopt(&stage);
+    stage.gateway("collections", &mut dongle, json!({})).ok(200);
+    dongle.apply(&signed[0]).expect("a receipt that is lost");
+    let got = stage.gateway("collections", &mut dongle, json!({})).ok(200);
+    assert_eq!(stage.apply(&got, &mut dongle, true), 1);
+    assert_eq!((stage.journal().len(), stage.findings()), (2, vec![]));
+    assert_eq!(stage.free(), 1, "of the first order, whose license was made elsewhere");
+}
+
+#[test]
 fn a_journal_that_is_older_than_the_records_know_is_refused_until_a_person_takes_it() {
     let mut stage = Stage::new();
     let ticket = stage.ticket("1", 3);
