@@ -5,6 +5,7 @@ mod key;
 mod online;
 mod people;
 mod retire;
+mod served;
 mod upkeep;
 mod uses;
 
@@ -30,6 +31,7 @@ pub(crate) use online::{
 };
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
+pub(crate) use served::{CredentialVerb, SeatVerb, ServeArgs};
 pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
 pub(crate) use uses::{
     ConditionArgs, DecryptArgs, EncryptArgs, ProofArgs, ProveArgs, UnlockArgs, UseArgs,

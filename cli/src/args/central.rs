@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use vendor::OptionArgs;
 
 use super::online::TrustArgs;
+use super::served::{CredentialVerb, SeatVerb};
 
 /// How a decision of the vendor is made.
 #[derive(Debug, Clone, ClapArgs)]
@@ -67,6 +68,12 @@ pub(crate) enum CentralCommand {
     /// Grants: each license, and where it is
     #[command(subcommand)]
     Grant(GrantVerb),
+    /// Seats of licenses that Central serves over the network
+    #[command(subcommand)]
+    Seat(SeatVerb),
+    /// Credentials, with which programs take such seats
+    #[command(subcommand)]
+    Credential(CredentialVerb),
     /// Devices: the containers that licenses are in
     #[command(subcommand)]
     Device(DeviceVerb),

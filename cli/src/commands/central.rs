@@ -4,6 +4,7 @@ mod decide;
 mod import;
 mod people;
 mod report;
+mod served;
 pub(super) mod server;
 mod shop;
 mod webhook;
@@ -48,6 +49,8 @@ pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
         CentralCommand::Import(verb) => import::run(verb, output),
         CentralCommand::Ticket(verb) => ticket(verb, output),
         CentralCommand::Grant(verb) => decide::grant(verb, output),
+        CentralCommand::Seat(verb) => served::seat(verb, output),
+        CentralCommand::Credential(verb) => served::credential(verb, output),
         CentralCommand::Device(verb) => decide::device(verb, output),
         CentralCommand::Case(verb) => decide::case(verb, output),
         CentralCommand::User(verb) => people::user(verb, output),

@@ -21,7 +21,7 @@ use crate::world::{Outcome, World, built, until};
 const NAMED_BY_VENDOR: [(&str, &str); 2] = [("LISTED", "lists"), ("ENDED", "final")];
 
 /// What a License Central drew, as it stands in the lines, and the file that it is kept in.
-const DRAWN: [(&str, &str); 10] = [
+const DRAWN: [(&str, &str); 13] = [
     ("SHOP", "shop.id"),
     ("HOOK", "hook.id"),
     ("MESSAGE", "message.id"),
@@ -32,6 +32,9 @@ const DRAWN: [(&str, &str); 10] = [
     ("GRANT", "grant.id"),
     ("SERIAL", "serial"),
     ("CASE", "case.id"),
+    ("SERVED", "served.id"),
+    ("SPARE", "spare.id"),
+    ("CREDENTIAL", "credential.id"),
 ];
 
 /// A line with the names of such files, and with what was drawn.
@@ -98,6 +101,18 @@ fn world() -> World {
     let grants = world.cli("central grant list --json").ok().data();
     let grant = grants["rows"][0]["id"].as_str().expect("a text");
     fs::write(world.path("grant.id"), grant).expect("room");
+    world.cli("central product add --code 9 --name Reader --quantity 3").ok();
+    world.cli("central item add --sku RE-1 --name Reader --product 9").ok();
+    world.cli("central order add --number 4713 --sku RE-1 --quantity 2").ok();
+    let grants = world.cli("central grant list --json").ok().data();
+    let grants = grants["rows"].as_array().expect("rows").iter();
+    let readers: Vec<&Value> = grants.filter(|grant| grant["product"] == 9).collect();
+    kept("served.id", readers[0]);
+    kept("spare.id", readers[1]);
+    let served = readers[0]["id"].as_str().expect("an id");
+    world.cli(&format!("central seat serve {served}")).ok();
+    let made = format!("central credential add {served} --out first.credential --json");
+    kept("credential.id", &world.cli(&made).ok().data());
     let listed = world.cli("container list --json").ok().data();
     let serial = listed["containers"][0]["serial"].as_str().expect("a text");
     fs::write(world.path("serial"), serial).expect("room");
@@ -338,6 +353,12 @@ const DRY: &[(&str, Dry)] = &[
     ("central grant assign", Run("GRANT --to SERIAL")),
     ("collect", Run("--yes")),
     ("central grant write-off", Run("GRANT --yes")),
+    ("central seat serve", Run("SPARE --timeout 120s")),
+    ("central seat show", Without("reads")),
+    ("central credential add", Run("SERVED --out credential")),
+    ("central credential list", Without("reads")),
+    ("central credential revoke", Run("CREDENTIAL --yes")),
+    ("central seat unserve", Run("SERVED --yes")),
     ("activate", Run("TICKET --yes")),
     ("restore", Run("--ticket TICKET --lost SERIAL --yes")),
     ("central ticket replace", Run("TICID --yes")),

@@ -29,6 +29,7 @@ mod programs;
 mod replay;
 mod seats;
 mod secrecy;
+mod served;
 mod shape;
 mod shim;
 mod terminal;

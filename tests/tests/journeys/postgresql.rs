@@ -78,4 +78,7 @@ again! {
     by_files:
         three_files_activate_a_container_without_network,
         several_updates_travel_in_one_file_and_are_applied_as_far_as_they_are_new;
+    served:
+        a_license_is_served_and_taken_back_when_its_seats_are_free,
+        a_credential_that_is_revoked_takes_no_seat;
 }

@@ -188,7 +188,8 @@ macro_rules! server_rows {
     LicenseNotServed = 0x0B40, License, Conflict,
         "this license does not give seats over the network",
         "it is in a container, or was withdrawn, or nobody serves it",
-        "Look at where it is: GET /v1/grants. Release it from its container, then serve it.";
+        "The vendor sees where it is (strongroom central grant list), and serves it when it is \
+         released (strongroom central seat serve).";
     OptionNotServed = 0x0B41, License, Denied,
         "this license has an option that only a container can judge",
         "a license that is served has a quantity, and at most a start, an end, a linger time",
