@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::central::{selling, states, ticket};
 use crate::world::World;
@@ -50,8 +50,7 @@ pub(crate) fn a_license_is_served_and_taken_back_when_its_seats_are_free() {
     assert_eq!(mode & 0o777, 0o600);
     let credential = fs::read_to_string(world.path("key")).expect("a file");
     let credential = credential.trim();
-    let ms = Timestamp::now().as_millisecond();
-    let session = format!("{:08x}-{:04x}-7000-8000-000000000001", ms >> 16, ms & 0xffff);
+    let session = Uuid::now_v7().to_string();
     let wanted = json!({ "product": 7, "session": session });
     let (status, taken) = ask(&world, credential, "seats", &wanted);
     assert_eq!((status, &taken["remaining"], &taken["heartbeat_s"]), (200, &1.into(), &30.into()));
@@ -84,6 +83,6 @@ pub(crate) fn a_credential_that_is_revoked_takes_no_seat() {
     world.cli(&format!("central credential revoke {own} --yes")).ok();
     let rows = world.cli(&format!("central credential list {id}")).ok();
     assert!(rows.stdout.contains(own) && rows.stdout.contains("revoked"), "{rows:?}");
-    let wanted = json!({ "product": 7, "session": "019ab000-0000-7000-8000-000000000001" });
+    let wanted = json!({ "product": 7, "session": Uuid::now_v7().to_string() });
     assert_eq!(ask(&world, credential.trim(), "seats", &wanted).0, 401);
 }

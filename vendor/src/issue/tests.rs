@@ -7,6 +7,7 @@ use protocol::ids::{ContainerId, ContainerKind, EntryNumber, FirmCode, ProductCo
 use protocol::limits::{ROOT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
+use protocol::objects::statement::next_state_hash;
 use protocol::objects::update::{SealedKey, UpdateOp, read_ops};
 use protocol::signed::{Proof, UnverifiedObject};
 
