@@ -130,7 +130,7 @@ fn first_records(central: &Central, args: &InitArgs, root_fp: &str) -> Result<St
             test: args.test,
             created_ms: env.now_ms,
         })?;
-        work.note("vendor.create", &args.vendor, root_fp);
+        work.note_of(&args.vendor, "vendor.create", &args.vendor, root_fp);
         let owner = (args.vendor.as_str(), "owner", Rights::Role(RoleName::Owner));
         let (_, text) = keys::create(work, env, central.secret(), owner)?;
         Ok(text.to_string())

@@ -41,7 +41,7 @@ impl Problem {
             status: status(shown).as_u16(),
             hint: shown.hint(&utc),
             request: None,
-            wait_s: 0,
+            wait_s: wait_s(shown),
             code,
         }
     }
@@ -107,6 +107,17 @@ impl IntoResponse for Problem {
         // For those who count and log it.
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// Seconds until a database or a signer that was started again may answer.
+const OUTAGE_S: u16 = 5;
+
+/// After how many seconds waiting may have helped.
+fn wait_s(shown: &Shown) -> u16 {
+    match shown.failure().and_then(|failure| failure.known()) {
+        Some(ErrorCode::StoreUnavailable | ErrorCode::SignerUnavailable) => OUTAGE_S,
+        _ => 0,
     }
 }
 

@@ -93,13 +93,7 @@ impl Chain {
 
     /// The entries of `notes` as rows, and the chain behind them. It counts once they are
     /// committed.
-    pub fn extend(
-        &self,
-        notes: Vec<Note>,
-        at_ms: i64,
-        tenant: &str,
-        actor: &str,
-    ) -> (Self, Vec<Write>) {
+    pub fn extend(&self, notes: Vec<Note>, at_ms: i64, actor: &str) -> (Self, Vec<Write>) {
         let mut chain = self.clone();
         let mut rows = Vec::with_capacity(notes.len());
         for note in notes {
@@ -108,7 +102,7 @@ impl Chain {
                 number: chain.number + 1,
                 before: chain.before,
                 at_ms,
-                tenant: tenant.to_owned(),
+                tenant: note.tenant,
                 actor: actor.to_owned(),
                 action: note.action.to_owned(),
                 object: note.object,
@@ -117,8 +111,7 @@ impl Chain {
             chain = Chain { writer: chain.writer, number: entry.number, before: entry.hash() };
             let body = serde_json::to_string(&entry).unwrap_or_default();
             let row = Row { id: entry.id(), version: 1, columns: entry.columns(), body };
-            let tenant = tenant.to_owned();
-            rows.push(Write { tenant, table: Entry::TABLE, row });
+            rows.push(Write { tenant: entry.tenant, table: Entry::TABLE, row });
         }
         (chain, rows)
     }
@@ -141,10 +134,13 @@ pub fn first_break(entries: &[Entry]) -> Option<&Entry> {
 mod tests {
     use super::*;
 
+    fn note(object: &str) -> Note {
+        Note { tenant: "t".into(), action: "x", object: object.into(), detail: "d".into() }
+    }
+
     fn entries() -> Vec<Entry> {
-        let note = |object: &str| Note { action: "x", object: object.into(), detail: "d".into() };
-        let (_, rows) =
-            Chain::begin("w".into()).extend(["a", "b", "c", "d"].map(note).to_vec(), 5, "t", "me");
+        let notes = ["a", "b", "c", "d"].map(note).to_vec();
+        let (_, rows) = Chain::begin("w".into()).extend(notes, 5, "me");
         rows.iter().map(|write| serde_json::from_str(&write.row.body).unwrap()).collect()
     }
 
@@ -152,12 +148,10 @@ mod tests {
     fn a_chain_holds_also_over_several_commits() {
         let all = entries();
         assert_eq!(first_break(&all), None);
-        let note =
-            |object: &str| vec![Note { action: "x", object: object.into(), detail: "d".into() }];
         let mut chain = Chain::begin("w".into());
         let mut rows = Vec::new();
         for object in ["a", "b", "c", "d"] {
-            let (next, more) = chain.extend(note(object), 5, "t", "me");
+            let (next, more) = chain.extend(vec![note(object)], 5, "me");
             chain = next;
             rows.extend(more);
         }

@@ -377,7 +377,7 @@ impl Central {
         let done = step(&mut work, &env)?;
         let (mut writes, notes, seats) = work.finish();
         writes.extend(webhooks::messages(open, tenant, &notes, &env)?);
-        let (next, audit) = chain.extend(notes, env.now_ms, tenant, actor);
+        let (next, audit) = chain.extend(notes, env.now_ms, actor);
         writes.extend(audit);
         if !writes.is_empty() {
             open.apply(&writes)?;

@@ -101,7 +101,7 @@ pub fn create(
         revoked_ms: None,
     };
     work.insert(&key)?;
-    work.note("key.create", &key.id, format!("{name} for {vendor}"));
+    work.note_of(vendor, "key.create", &key.id, name);
     let text = Zeroizing::new(format!("{}.{}", key.id, *own));
     Ok((key, text))
 }
@@ -155,7 +155,7 @@ pub fn revoke(work: &mut Work<'_>, env: &Env<'_>, who: &Principal, id: &str) -> 
     if key.record.revoked_ms.is_none() {
         key.record.revoked_ms = Some(env.now_ms);
         work.update(&key)?;
-        work.note("key.revoke", id, format!("{} of {}", key.record.name, who.vendor));
+        work.note_of(&who.vendor, "key.revoke", id, &key.record.name);
     }
     KeyView::of(work, key.record)
 }

@@ -33,7 +33,7 @@ pub fn create(
         disabled_ms: None,
     };
     work.insert(&user)?;
-    work.note("user.create", &user.id, format!("{name} for {vendor}"));
+    work.note_of(vendor, "user.create", &user.id, name);
     Ok(user)
 }
 
@@ -77,8 +77,8 @@ pub fn change(
     };
     if user.record != before {
         work.update(&user)?;
-        let detail = format!("{} of {}, {:?}", user.record.name, who.vendor, user.record.role);
-        work.note(action, id, detail.to_lowercase());
+        let role = format!("{:?}", user.record.role).to_lowercase();
+        work.note_of(&who.vendor, action, id, format!("{}, {role}", user.record.name));
     }
     Ok(user.record)
 }

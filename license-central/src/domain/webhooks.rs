@@ -415,7 +415,7 @@ pub fn replay(work: &mut Work<'_>, env: &Env<'_>, vendor: &str, id: &str) -> Out
     message.record.tries = 0;
     message.record.due_ms = Some(env.now_ms);
     work.update(&message)?;
-    work.note("webhook.replay", id, vendor);
+    work.note_of(vendor, "webhook.replay", id, "");
     Ok(message.record)
 }
 

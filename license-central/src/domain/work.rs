@@ -50,6 +50,8 @@ pub struct Mark {
 /// What an audit says of one effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
+    /// Whose it is.
+    pub tenant: String,
     /// What was done: `ticket.redeem`.
     pub action: &'static str,
     /// To which record.
@@ -153,7 +155,19 @@ impl<'a> Work<'a> {
         object: impl Into<String>,
         detail: impl Into<String>,
     ) {
-        self.notes.push(Note { action, object: object.into(), detail: detail.into() });
+        self.note_of(self.tenant, action, object, detail);
+    }
+
+    /// The same, for the audit of `tenant`: of records that the installation keeps for it.
+    pub fn note_of(
+        &mut self,
+        tenant: impl Into<String>,
+        action: &'static str,
+        object: impl Into<String>,
+        detail: impl Into<String>,
+    ) {
+        let (tenant, object, detail) = (tenant.into(), object.into(), detail.into());
+        self.notes.push(Note { tenant, action, object, detail });
     }
 
     /// Where the step is now, to come back to.

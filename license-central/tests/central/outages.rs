@@ -70,6 +70,7 @@ impl World {
 #[track_caller]
 fn is_refused(got: &Answer) {
     assert_eq!((got.status, &got.json()["code"]), (503, &"S0B0C".into()), "{got:?}");
+    assert_eq!(got.header("retry-after"), Some("5"), "{got:?}");
     assert_eq!(got.header("content-type"), Some("application/problem+json"), "{got:?}");
 }
 

@@ -249,6 +249,10 @@ fn a_key_for_a_shop_may_order_and_nothing_else_until_it_is_revoked() {
     as_shop("central order add --number 2 --sku ED-1").refused(4, &["S0B09"]);
     let listed = world.cli("central key list").ok().stdout;
     assert!(listed.contains("revoked") && !listed.contains(key.trim()), "{listed}");
+    let audit = world.cli("central audit list").ok().stdout;
+    for action in ["key.create", "key.revoke"] {
+        assert!(audit.contains(&format!("{action}  {id}  Shop")), "{audit}");
+    }
 }
 
 #[test]
@@ -288,6 +292,15 @@ fn a_user_may_with_every_key_what_the_role_says_until_disabled() {
     assert!(listed.contains("Ada") && listed.contains("auditor"), "{listed}");
     let keys = world.cli("central key list").ok().stdout;
     assert!(keys.contains(&id) && keys.contains("laptop"), "{keys}");
+    let audit = world.cli("central audit list").ok().stdout;
+    for (action, detail) in [
+        ("create", "Ada"),
+        ("role", "Ada, auditor"),
+        ("disable", "Ada, auditor"),
+        ("enable", "Ada, auditor"),
+    ] {
+        assert!(audit.contains(&format!("user.{action}  {id}  {detail}")), "{audit}");
+    }
 }
 
 #[test]
