@@ -94,7 +94,7 @@ pub(crate) fn several_updates_travel_in_one_file_and_are_applied_as_far_as_they_
 }
 
 #[test]
-fn the_wizard_redeems_a_ticket_step_by_step() {
+pub(crate) fn the_wizard_redeems_a_ticket_step_by_step() {
     let (world, ticket) = selling("--quantity 1");
     let gateway = format!("{}/v1/acme", world.face("gateway"));
     let mistyped = format!("{ticket}X");
@@ -118,7 +118,7 @@ fn the_wizard_redeems_a_ticket_step_by_step() {
 }
 
 #[test]
-fn the_wizard_falls_back_to_files() {
+pub(crate) fn the_wizard_falls_back_to_files() {
     let (world, ticket) = selling("--quantity 1");
     let [firm, request] =
         ["central/vendors/acme", "request"].map(|name| world.path(name).display().to_string());

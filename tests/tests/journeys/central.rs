@@ -165,7 +165,7 @@ pub(crate) fn a_server_that_starts_again_knows_all() {
 }
 
 #[test]
-fn what_is_no_ticket_or_no_key_is_refused_with_the_reason() {
+pub(crate) fn what_is_no_ticket_or_no_key_is_refused_with_the_reason() {
     let mut world = selling("--quantity 1");
     world.plug("usb", "rtc");
     world.cli("activate 00000-00000 --yes").refused(2, &["S0B02", "10 characters"]);
@@ -191,7 +191,7 @@ fn what_is_no_ticket_or_no_key_is_refused_with_the_reason() {
 }
 
 #[test]
-fn terms_that_no_license_can_have_are_refused_before_they_are_sold() {
+pub(crate) fn terms_that_no_license_can_have_are_refused_before_they_are_sold() {
     let world = selling("--quantity 1");
     let add = "central product add --code 8 --name Other";
     let twice = "--expires 2026-01-01T00:00:00Z --activates 2027-01-01T00:00:00Z";
@@ -222,7 +222,7 @@ pub(crate) fn a_container_whose_firmware_is_revoked_gets_nothing_and_may_give_ba
 }
 
 #[test]
-fn a_key_for_a_shop_may_order_and_nothing_else_until_it_is_revoked() {
+pub(crate) fn a_key_for_a_shop_may_order_and_nothing_else_until_it_is_revoked() {
     let world = selling("--quantity 1");
     let add = "central key add --name Shop --role integration --out shop.key";
     let made = world.cli(&format!("{add} --json")).ok().data();
@@ -256,7 +256,7 @@ fn a_key_for_a_shop_may_order_and_nothing_else_until_it_is_revoked() {
 }
 
 #[test]
-fn a_user_may_with_every_key_what_the_role_says_until_disabled() {
+pub(crate) fn a_user_may_with_every_key_what_the_role_says_until_disabled() {
     let world = selling("--quantity 1");
     let made = world.cli("central user add --name Ada --role owner --json").ok().data();
     let id = made["id"].as_str().expect("an id").to_owned();

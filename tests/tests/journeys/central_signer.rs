@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::central::{on, selling, states, ticket};
 use crate::key_stores::{MODULE, world_with_token};
+use crate::postgresql::new_database;
 use crate::world::{NOBODY, Outcome, World, run, signal, until};
 
 /// Runs a command of the server's program in the world's Central.
@@ -44,7 +45,7 @@ fn activate(world: &World, dongle: &str, ticket: &str) -> Outcome {
 }
 
 #[test]
-fn a_signer_that_is_killed_is_started_again_and_nothing_is_lost_or_signed_twice() {
+pub(crate) fn a_signer_that_is_killed_is_started_again_and_nothing_is_lost_or_signed_twice() {
     let mut world = selling("--quantity 1");
     let names = ["one", "two", "three"];
     names.iter().for_each(|name| world.plug(name, "rtc"));
@@ -86,7 +87,7 @@ fn a_signer_that_is_killed_is_started_again_and_nothing_is_lost_or_signed_twice(
 }
 
 #[test]
-fn what_a_cap_stopped_is_signed_when_it_is_raised() {
+pub(crate) fn what_a_cap_stopped_is_signed_when_it_is_raised() {
     let mut world = selling("--quantity 1");
     ["one", "two"].iter().for_each(|name| world.plug(name, "rtc"));
     let ticket = ticket(&world, 2);
@@ -127,7 +128,7 @@ fn move_database(world: &World, from: &str, to: &str) {
 }
 
 #[test]
-fn a_restored_backup_sells_nothing_twice() {
+pub(crate) fn a_restored_backup_sells_nothing_twice() {
     let mut world = selling("--quantity 1");
     ["one", "two", "three"].iter().for_each(|name| world.plug(name, "rtc"));
     let ticket = ticket(&world, 2);
@@ -139,7 +140,10 @@ fn a_restored_backup_sells_nothing_twice() {
     server(&world, "restore saved --yes").refused(7, &["another signer", "Stop the servers"]);
     world.stop_central();
     server(&world, "restore saved --yes").refused(7, &["S0B3A"]);
-    move_database(&world, "central", "gone");
+    match &mut world.database {
+        Some(url) => *url = new_database().expect("a server"),
+        None => move_database(&world, "central", "gone"),
+    }
     server(&world, "restore saved").refused(2, &["--yes"]);
     let preview = server(&world, "restore saved --dry-run --json").ok().data();
     assert_eq!(preview["vendors"][0], "acme");
@@ -200,7 +204,7 @@ fn a_vendor_whose_keys_are_in_a_token_is_served() {
 
 /// A signer that an administrator runs: the server does without it, says so, and finds it again.
 #[test]
-fn a_signer_of_its_own_may_end_and_come_back() {
+pub(crate) fn a_signer_of_its_own_may_end_and_come_back() {
     let mut world = selling("--quantity 1");
     world.plug("usb", "rtc");
     let ticket = ticket(&world, 1);

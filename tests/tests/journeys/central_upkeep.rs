@@ -44,7 +44,7 @@ fn word<'a>(row: &'a Value, name: &str) -> &'a str {
 }
 
 #[test]
-fn certified_time_comes_from_the_gateway_in_one_step_by_files_and_with_each_renewal() {
+pub(crate) fn certified_time_comes_from_the_gateway_in_one_step_by_files_and_with_each_renewal() {
     let mut world = selling("--quantity 1 --time-rule fresh-token");
     world.plug("usb", "plain");
     let (ticket, gateway) = (ticket(&world, 1), gateway(&world));
@@ -78,7 +78,7 @@ fn certified_time_comes_from_the_gateway_in_one_step_by_files_and_with_each_rene
 }
 
 #[test]
-fn a_container_with_a_clock_is_told_the_time_when_it_heard_nothing_for_a_day() {
+pub(crate) fn a_container_with_a_clock_is_told_the_time_when_it_heard_nothing_for_a_day() {
     let mut world = selling("--quantity 1");
     world.plug("usb", "rtc");
     let ticket = ticket(&world, 1);
@@ -88,7 +88,7 @@ fn a_container_with_a_clock_is_told_the_time_when_it_heard_nothing_for_a_day() {
 }
 
 #[test]
-fn a_key_that_was_rotated_is_taken_over_by_a_central_that_runs() {
+pub(crate) fn a_key_that_was_rotated_is_taken_over_by_a_central_that_runs() {
     let mut world = selling("--quantity 1");
     ["one", "two"].iter().for_each(|name| world.plug(name, "rtc"));
     let ticket = ticket(&world, 2);
@@ -133,7 +133,7 @@ fn serve(world: &World) -> Outcome {
 }
 
 #[test]
-fn a_container_that_was_revoked_gets_nothing_more_and_others_hear_of_it() {
+pub(crate) fn a_container_that_was_revoked_gets_nothing_more_and_others_hear_of_it() {
     let mut world = selling("--quantity 1");
     world.plug("one", "rtc");
     let ticket = ticket(&world, 3);

@@ -60,7 +60,11 @@ again! {
         what_is_due_is_renewed_whoever_asks_and_only_once,
         an_answer_that_was_lost_is_had_again_and_issues_nothing_anew,
         a_server_that_starts_again_knows_all,
-        a_container_whose_firmware_is_revoked_gets_nothing_and_may_give_back;
+        a_container_whose_firmware_is_revoked_gets_nothing_and_may_give_back,
+        what_is_no_ticket_or_no_key_is_refused_with_the_reason,
+        terms_that_no_license_can_have_are_refused_before_they_are_sold,
+        a_key_for_a_shop_may_order_and_nothing_else_until_it_is_revoked,
+        a_user_may_with_every_key_what_the_role_says_until_disabled;
     decisions:
         a_move_takes_a_license_to_the_other_dongle_alone,
         what_is_suspended_is_shown_as_done_when_the_container_proved_it,
@@ -77,7 +81,19 @@ again! {
         what_was_there_before_is_brought_in_with_a_preview;
     by_files:
         three_files_activate_a_container_without_network,
-        several_updates_travel_in_one_file_and_are_applied_as_far_as_they_are_new;
+        several_updates_travel_in_one_file_and_are_applied_as_far_as_they_are_new,
+        the_wizard_redeems_a_ticket_step_by_step,
+        the_wizard_falls_back_to_files;
+    central_upkeep:
+        certified_time_comes_from_the_gateway_in_one_step_by_files_and_with_each_renewal,
+        a_container_with_a_clock_is_told_the_time_when_it_heard_nothing_for_a_day,
+        a_key_that_was_rotated_is_taken_over_by_a_central_that_runs,
+        a_container_that_was_revoked_gets_nothing_more_and_others_hear_of_it;
+    central_signer:
+        a_signer_that_is_killed_is_started_again_and_nothing_is_lost_or_signed_twice,
+        what_a_cap_stopped_is_signed_when_it_is_raised,
+        a_restored_backup_sells_nothing_twice,
+        a_signer_of_its_own_may_end_and_come_back;
     served:
         a_license_is_served_and_taken_back_when_its_seats_are_free,
         a_credential_that_is_revoked_takes_no_seat;

@@ -31,7 +31,7 @@ pub(crate) struct World {
     user: Option<u32>,
     central: Option<Central>,
     /// URL of the database that its License Central uses; none for the embedded one.
-    database: Option<String>,
+    pub(crate) database: Option<String>,
 }
 
 /// A License Central that runs.
