@@ -179,6 +179,9 @@ pub fn put_back(
             lost.push((leaf(&update.record)?.header, update));
         }
     }
+    if lost.is_empty() {
+        return Ok(());
+    }
     let key_id = firm.signer.key_id()?;
     // Of those of a number, what the present key signed goes on.
     lost.sort_by_key(|(header, update)| {
