@@ -276,6 +276,15 @@ fn put(
     Ok(())
 }
 
+/// Has something made whose secret is told once, in `field` of the answer. It goes into a file that
+/// its owner alone may read: the id of what was made, and the file.
+fn make_secret((path, body): (&str, &Value), field: &str, out: &Path) -> Result<(String, String)> {
+    let made: Value = admin()?.post(path, None, body)?;
+    let text = Zeroizing::new(format!("{}\n", word(&made, field)));
+    files::write_private(out, text.as_bytes())?;
+    Ok((word(&made, "id").to_owned(), out.display().to_string()))
+}
+
 fn told_only(body: &Value, schema: &str, text: &str, output: &Output) -> Result<()> {
     output.data(schema, json!({ "dry_run": true, "request": body }), text);
     Ok(())

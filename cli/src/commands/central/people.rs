@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 use vendor::{Result, files};
-use zeroize::Zeroizing;
 
-use super::{admin, list, told_only, word};
+use super::{admin, list, make_secret, told_only, word};
 use crate::args::{ApiKeyVerb, UserVerb};
 use crate::output::Output;
 
@@ -76,10 +75,7 @@ pub(super) fn key(verb: &ApiKeyVerb, output: &Output) -> Result<()> {
             if *dry_run {
                 return told_only(&body, "central-key-add", "a key would be made", output);
             }
-            let made: Value = admin()?.post("/v1/keys", None, &body)?;
-            let text = Zeroizing::new(format!("{}\n", word(&made, "key")));
-            files::write_private(out, text.as_bytes())?;
-            let (id, file) = (word(&made, "id"), out.display().to_string());
+            let (id, file) = make_secret(("/v1/keys", &body), "key", out)?;
             let data = json!({ "id": id, "file": file });
             output.data("central-key-add", data, format!("{id} is in {file}"));
             Ok(())

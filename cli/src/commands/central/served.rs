@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 use vendor::times::Times;
 use vendor::{Result, files};
-use zeroize::Zeroizing;
 
-use super::{admin, list, told_only, word};
+use super::{admin, list, make_secret, told_only, word};
 use crate::args::{CredentialVerb, SeatVerb, ServeArgs};
 use crate::output::Output;
 
@@ -72,10 +71,7 @@ pub(super) fn credential(verb: &CredentialVerb, output: &Output) -> Result<()> {
                 return told_only(&body, "central-credential-add", text, output);
             }
             let path = format!("/v1/grants/{grant}/credentials");
-            let made: Value = admin()?.post(&path, None, &json!({}))?;
-            let text = Zeroizing::new(format!("{}\n", word(&made, "credential")));
-            files::write_private(out, text.as_bytes())?;
-            let (id, file) = (word(&made, "id"), out.display().to_string());
+            let (id, file) = make_secret((&path, &json!({})), "credential", out)?;
             let data = json!({ "id": id, "file": file });
             output.data("central-credential-add", data, format!("{id} is in {file}"));
             Ok(())

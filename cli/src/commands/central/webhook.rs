@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 use vendor::{Result, files, times};
-use zeroize::Zeroizing;
 
-use super::{admin, list, told_only, word};
+use super::{admin, list, make_secret, told_only, word};
 use crate::args::WebhookVerb;
 use crate::output::Output;
 
@@ -26,10 +25,7 @@ pub(super) fn run(verb: &WebhookVerb, output: &Output) -> Result<()> {
                 let text = format!("messages would go to {url}");
                 return told_only(&body, "central-webhook-add", &text, output);
             }
-            let made: Value = admin()?.post("/v1/webhooks", None, &body)?;
-            let secret = Zeroizing::new(format!("{}\n", word(&made, "secret")));
-            files::write_private(out, secret.as_bytes())?;
-            let (id, file) = (word(&made, "id"), out.display().to_string());
+            let (id, file) = make_secret(("/v1/webhooks", &body), "secret", out)?;
             let text = format!("{id} sends to {url}; its secret is in {file}");
             output.data("central-webhook-add", json!({ "id": id, "file": file }), text);
             Ok(())
