@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::refusal::Refusal;
+use crate::store::StoreError;
 
 /// An answer that refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -86,7 +87,9 @@ impl From<Refusal> for Problem {
         if let Refusal::Store(error) = &refusal {
             tracing::error!(%error, "a transaction failed");
         }
-        refusal.shown().into()
+        let is_damaged = matches!(refusal, Refusal::Store(StoreError::Damaged { .. }));
+        let problem = Problem::from(refusal.shown());
+        if is_damaged { Problem { wait_s: 0, ..problem } } else { problem }
     }
 }
 
@@ -150,4 +153,24 @@ fn utc(at_s: u64) -> String {
     // Writing to a string cannot fail.
     let _ = write_utc(at_s, &mut text);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_is_named_where_it_may_help_alone() {
+        let damaged = StoreError::Damaged { table: "grant", why: "x".into() };
+        for (refusal, wait_s) in [
+            (Refusal::Store(StoreError::Unavailable("x".into())), OUTAGE_S),
+            (Refusal::Store(StoreError::Conflict), OUTAGE_S),
+            (Refusal::from(ErrorCode::SignerUnavailable), OUTAGE_S),
+            (Refusal::Store(damaged), 0),
+            (Refusal::from(ErrorCode::JournalAhead), 0),
+            (Refusal::from(ErrorCode::RecordMissing), 0),
+        ] {
+            assert_eq!(Problem::from(refusal.clone()).wait_s, wait_s, "{refusal:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use protocol::codec::Fixed;
-use protocol::errors::{ErrorCode, Shown};
+use protocol::errors::ErrorCode;
 use protocol::ids::{KeyId, hex};
 use protocol::objects::statement::next_state_hash;
 use vendor::issue::Change;
@@ -18,9 +18,9 @@ use super::records::{
     UpdateState,
 };
 use super::refusal::{Outcome, Refusal};
-use super::work::{Stored, Work};
+use super::work::{Record, Stored, Work};
 use super::{cases, standing};
-use crate::store::Filter;
+use crate::store::{Filter, StoreError};
 
 /// A change of a container, and what it does to a grant.
 pub struct Planned {
@@ -146,7 +146,7 @@ fn conclude(work: &mut Work<'_>, container: &str, effect: &Effect, applied: bool
 }
 
 /// Forgets what was under way to a container whose state was made elsewhere. Nothing of it counts
-/// any more, whichever of it was applied: what was on its way out is taken to be there still, units
+/// any more (but see [`put_back`]), whichever of it was applied: what was on its way out is taken to be there still, units
 /// that were on their way in are taken to have arrived, and every entry is written anew.
 pub fn drop_outstanding(work: &mut Work<'_>, container: &str) -> Outcome<()> {
     for mut update in work.all::<IssuedUpdate>(&Filter::Is("container", container.into()))? {
@@ -166,17 +166,26 @@ pub fn drop_outstanding(work: &mut Work<'_>, container: &str) -> Outcome<()> {
 }
 
 /// Puts back what was signed behind a state that is adopted once more, as the records of the first
-/// time are lost: the container may have it, and the signer signs no other of its number.
+/// time are lost: the container may have it, and the signer signs no other of its number. What goes
+/// out by it is on its way again.
 pub fn put_back(
     work: &mut Work<'_>,
     firm: &Firm,
     container: &mut Stored<Container>,
 ) -> Outcome<()> {
     let own = Filter::Is("container", container.record.id.as_str().into());
-    let mut lost = Vec::new();
+    let base = container.record.chain.base;
+    let (mut lost, mut reached) = (Vec::new(), vec![base]);
+    // They come in the order of their numbers.
     for update in work.all::<IssuedUpdate>(&own)? {
-        if update.record.state == UpdateState::Unknown {
-            lost.push((leaf(&update.record)?.header, update));
+        if update.record.state != UpdateState::Unknown || update.record.seq <= base.seq {
+            continue;
+        }
+        let header = leaf(&update.record)?.header;
+        let issued = Issued::of(&header, update.record.what.clone());
+        if reached.contains(&issued.before) {
+            reached.push(issued.after);
+            lost.push((header, issued, update));
         }
     }
     if lost.is_empty() {
@@ -184,19 +193,37 @@ pub fn put_back(
     }
     let key_id = firm.signer.key_id()?;
     // Of those of a number, what the present key signed goes on.
-    lost.sort_by_key(|(header, update)| {
+    lost.sort_by_key(|(header, _, update)| {
         (header.seq, header.key_id == key_id, update.record.issued_ms)
     });
-    let chain = &mut container.record.chain;
-    for (header, mut update) in lost {
-        let issued = Issued::of(&header, update.record.what.clone());
-        if chain.may_follow(&issued) {
-            chain.add(issued);
-            update.record.state = UpdateState::Outstanding;
-            work.update(&update)?;
+    for (_, issued, mut update) in lost {
+        container.record.chain.add(issued);
+        update.record.state = UpdateState::Outstanding;
+        work.update(&update)?;
+        for effect in &update.record.effects {
+            send(work, &container.record.id, effect)?;
         }
     }
     Ok(())
+}
+
+/// Notes that a grant is on its way out, or is to stay, by an update that counts again.
+fn send(work: &mut Work<'_>, container: &str, effect: &Effect) -> Outcome<()> {
+    let mut grant = work.get::<Grant>(&effect.grant)?;
+    let (Place::Held { container: at, entry } | Place::Releasing { container: at, entry }) =
+        &grant.record.place
+    else {
+        return Ok(());
+    };
+    if grant.record.epoch != effect.epoch || at != container {
+        return Ok(());
+    }
+    let (container, entry) = (at.clone(), *entry);
+    grant.record.place = match effect.kind {
+        EffectKind::Release => Place::Releasing { container, entry },
+        EffectKind::Install | EffectKind::Renew => Place::Held { container, entry },
+    };
+    work.update(&grant)
 }
 
 /// Whether a container once proved this state, or may have been there: then it was shown again, and
@@ -340,8 +367,8 @@ fn claims(work: &mut Work<'_>, changes: &[Change], effects: &[Effect]) -> Outcom
 
 fn leaf(update: &IssuedUpdate) -> Outcome<Leaf> {
     let damaged = || {
-        let failure = Shown::from(ErrorCode::StoreUnavailable.failure());
-        Refusal::from(failure.detailed(format!("update {} is damaged", update.id)))
+        let why = format!("{} is no update", update.id);
+        Refusal::Store(StoreError::Damaged { table: IssuedUpdate::TABLE.name, why })
     };
     let header = unhex(&update.header).ok_or_else(damaged)?;
     let header = protocol::signed::Header::from_bytes(&header).map_err(|_| damaged())?;

@@ -89,6 +89,7 @@ pub fn create(
         Rights::Role(role) => (role, None),
         Rights::User(id) => (users::find(work, vendor, &id)?.record.role, Some(id)),
     };
+    let may = user.clone().unwrap_or_else(|| format!("{role:?}").to_lowercase());
     let own = Zeroizing::new(hex(&env.bytes::<24>()));
     let key = ApiKey {
         id: env.id("key"),
@@ -101,7 +102,7 @@ pub fn create(
         revoked_ms: None,
     };
     work.insert(&key)?;
-    work.note_of(vendor, "key.create", &key.id, name);
+    work.note_of(vendor, "key.create", &key.id, format!("{name}, {may}"));
     let text = Zeroizing::new(format!("{}.{}", key.id, *own));
     Ok((key, text))
 }

@@ -451,7 +451,8 @@ pub enum UpdateState {
     Confirmed,
     /// The container proved that it never will.
     Dead,
-    /// Nobody knows: it was under way when a person decided that another state counts.
+    /// Nobody knows: it was under way when a person decided that another state counts, or is of a
+    /// chain that is not the container's. It counts again where its state is adopted once more.
     Unknown,
 }
 

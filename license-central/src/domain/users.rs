@@ -33,7 +33,7 @@ pub fn create(
         disabled_ms: None,
     };
     work.insert(&user)?;
-    work.note_of(vendor, "user.create", &user.id, name);
+    work.note_of(vendor, "user.create", &user.id, described(&user));
     Ok(user)
 }
 
@@ -77,8 +77,12 @@ pub fn change(
     };
     if user.record != before {
         work.update(&user)?;
-        let role = format!("{:?}", user.record.role).to_lowercase();
-        work.note_of(&who.vendor, action, id, format!("{}, {role}", user.record.name));
+        work.note_of(&who.vendor, action, id, described(&user.record));
     }
     Ok(user.record)
+}
+
+/// A user in the audit.
+fn described(user: &User) -> String {
+    format!("{}, {}", user.name, format!("{:?}", user.role).to_lowercase())
 }

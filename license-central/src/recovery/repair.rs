@@ -162,7 +162,7 @@ fn follow(
         }
         done.differ.insert(id.to_owned());
         work.update(&container)?;
-        // No receipt will tell: it is in no chain.
+        // No receipt will tell: it is in no chain, unless the state that it follows is adopted.
         return Ok(UpdateState::Unknown);
     }
     work.update(&container)?;

@@ -126,7 +126,8 @@ fn sec_w15_a_vendor_sees_nothing_of_another() {
     let (server, owner) = selling();
     let made = server.with(&owner, ORDERS, &order("1")).ok(201).body;
     let bolt = server.key("bolt", RoleName::Owner);
-    for list in ["products", "items", "orders", "tickets", "grants", "customers", "audit"] {
+    assert_eq!(noted(&server, &bolt), ["key.create"], "its own alone");
+    for list in ["products", "items", "orders", "tickets", "grants", "customers"] {
         let got = server.with(&bolt, ("admin", "GET", &format!("/v1/{list}")), "").ok(200);
         assert_eq!(got.body["rows"], json!([]), "{list}");
     }
@@ -203,7 +204,7 @@ fn a_change_that_is_asked_for_twice_is_made_and_noted_once() {
     assert_eq!(remove(), removed);
     server.with(&owner, ("admin", "DELETE", &shop), "").refused(404, "S0B05");
     let actions = ["product.put", "item.put", "product.put", "shop.create", "shop.remove"];
-    assert_eq!(noted(&server, &owner), actions);
+    assert_eq!(noted(&server, &owner)[1..], actions);
 }
 
 /// Nobody logs in at the Gateway: two customers who draw the same key are not told of each other.
@@ -271,7 +272,7 @@ fn the_audit_has_an_entry_for_each_effect() {
     let (server, owner) = selling();
     let code = server.with(&owner, ORDERS, &order("1")).ok(201).body["code"].clone();
     let rows = server.with(&owner, ("admin", "GET", "/v1/audit"), "").ok(200).body;
-    assert_eq!(noted(&server, &owner), ["product.put", "item.put", "order.create"]);
+    assert_eq!(noted(&server, &owner), ["key.create", "product.put", "item.put", "order.create"]);
     let text = rows.to_string();
     assert!(!text.contains(code.as_str().expect("a code")));
     let secret = owner.split_once('.').expect("a key").1;
@@ -281,7 +282,7 @@ fn the_audit_has_an_entry_for_each_effect() {
         work.list::<license_central::domain::audit::Entry>(&Filter::All, &page)
     });
     let entries: Vec<_> = stored.expect("entries").into_iter().map(|one| one.record).collect();
-    assert_eq!(entries.len(), 3);
+    assert_eq!(entries.len(), 4);
     assert!(entries.windows(2).all(|pair| pair[1].before == pair[0].hash()));
 }
 

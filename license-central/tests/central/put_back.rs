@@ -10,6 +10,7 @@ use strongroom_tests::dice::Dice;
 
 use crate::dongle::Dongle;
 use crate::seats::session;
+use crate::server::Got;
 use crate::stage::Stage;
 
 /// Runs of random traffic; more in `./dev soak`.
@@ -25,7 +26,7 @@ impl Stage {
         self.start();
     }
 
-    fn release(&self, dongle: &mut Dongle) -> crate::server::Got {
+    fn release(&self, dongle: &mut Dongle) -> Got {
         self.gateway("releases", dongle, json!({}))
     }
 }
@@ -114,42 +115,62 @@ fn what_was_written_off_is_free_after_a_restore_where_another_took_its_entry() {
     }
 }
 
-#[test]
-fn a_state_that_is_adopted_again_goes_on_behind_what_was_signed_the_first_time() {
+/// Decides the one case there is: what the container showed counts.
+fn adopt(stage: &Stage) {
+    let cases = stage.owner(("admin", "GET", "/v1/cases"), &json!({})).ok(200);
+    let case = cases.body["rows"][0]["id"].as_str().expect("a case").to_owned();
+    let decision = json!({ "decision": "adopt", "reason": "made by hand" });
+    let path = format!("/v1/cases/{case}/decide");
+    stage.owner(("admin", "POST", &path), &decision).ok(200);
+}
+
+/// A dongle with a license, whose next state was made elsewhere and adopted; `ask` had something
+/// signed behind it, with a ticket that is free: that update. Then the records were put back to before the decision, repaired,
+/// and it was decided again.
+fn adopted_again(ask: impl Fn(&Stage, &mut Dongle, &str) -> Got) -> (Stage, Dongle, Vec<u8>) {
     let mut stage = Stage::new();
-    let (first, second, mut dongle) = (stage.ticket("1", 1), stage.ticket("2", 1), stage.dongle(1));
-    stage.gateway("collections", &mut dongle, json!({})).ok(200);
+    let (own, other, mut dongle) = (stage.ticket("1", 1), stage.ticket("2", 1), stage.dongle(1));
+    let got = stage.activate(&own, &mut dongle).ok(200);
+    assert_eq!(stage.apply(&got, &mut dongle, true), 1);
     let (old, journal) = (stage.store.backup(), std::fs::read(stage.journal_path()).expect("it"));
-    let got = stage.activate(&first, &mut dongle).ok(200);
+    let got = stage.activate(&other, &mut dongle).ok(200);
     assert_eq!(stage.apply(&got, &mut dongle, true), 1);
     // Journal and records know nothing of it: it was made elsewhere.
     stage.stop();
     std::fs::write(stage.journal_path(), journal).expect("room");
     stage.put_back(&old);
-    stage.activate(&second, &mut dongle).refused(409, "S0B10");
+    stage.gateway("collections", &mut dongle, json!({})).refused(409, "S0B10");
     let undecided = stage.store.backup();
-    let adopt = |stage: &Stage| {
-        let cases = stage.owner(("admin", "GET", "/v1/cases"), &json!({})).ok(200);
-        let case = cases.body["rows"][0]["id"].as_str().expect("a case").to_owned();
-        let decision = json!({ "decision": "adopt", "reason": "made by hand" });
-        let path = format!("/v1/cases/{case}/decide");
-        stage.owner(("admin", "POST", &path), &decision).ok(200);
-    };
     adopt(&stage);
-    let got = stage.activate(&second, &mut dongle).ok(200);
-    let signed = Stage::updates(&got);
+    let signed = Stage::updates(&ask(&stage, &mut dongle, &other).ok(200)).remove(0);
     stage.stop();
     stage.put_back(&undecided);
     stage.stop();
     assert_eq!(stage.repair().differ.len(), 1);
     stage.start();
     adopt(&stage);
+    (stage, dongle, signed)
+}
+
+#[test]
+fn a_state_that_is_adopted_again_goes_on_behind_what_was_signed_the_first_time() {
+    let (stage, mut dongle, signed) =
+        adopted_again(|stage, dongle, ticket| stage.activate(ticket, dongle));
     stage.gateway("collections", &mut dongle, json!({})).ok(200);
-    dongle.apply(&signed[0]).expect("a receipt that is lost");
+    dongle.apply(&signed).expect("a receipt that is lost");
     let got = stage.gateway("collections", &mut dongle, json!({})).ok(200);
     assert_eq!(stage.apply(&got, &mut dongle, true), 1);
-    assert_eq!((stage.journal().len(), stage.findings()), (2, vec![]));
-    assert_eq!(stage.free(), 1, "of the first order, whose license was made elsewhere");
+    assert_eq!((stage.journal().len(), stage.findings(), stage.free()), (3, vec![], 0));
+}
+
+#[test]
+fn a_license_that_left_before_its_state_was_adopted_again_is_free() {
+    let (stage, mut dongle, signed) = adopted_again(|stage, dongle, _| stage.release(dongle));
+    assert_eq!(stage.free(), 1, "the one that was made elsewhere");
+    dongle.apply(&signed).expect("a receipt that is lost");
+    let got = stage.gateway("collections", &mut dongle, json!({})).ok(200);
+    assert_eq!(Stage::updates(&got), Vec::<Vec<u8>>::new());
+    assert_eq!((stage.free(), stage.findings()), (2, vec![]));
 }
 
 #[test]
