@@ -125,8 +125,8 @@ fn adopt(stage: &Stage) {
 }
 
 /// A dongle with a license, whose next state was made elsewhere and adopted; `ask` had something
-/// signed behind it, with a ticket that is free: that update. Then the records were put back to before the decision, repaired,
-/// and it was decided again.
+/// signed behind it, with a ticket that is free: that update. Then the records were put back to
+/// before the decision, repaired, and it was decided again.
 fn adopted_again(ask: impl Fn(&Stage, &mut Dongle, &str) -> Got) -> (Stage, Dongle, Vec<u8>) {
     let mut stage = Stage::new();
     let (own, other, mut dongle) = (stage.ticket("1", 1), stage.ticket("2", 1), stage.dongle(1));
