@@ -146,8 +146,8 @@ fn conclude(work: &mut Work<'_>, container: &str, effect: &Effect, applied: bool
 }
 
 /// Forgets what was under way to a container whose state was made elsewhere. Nothing of it counts
-/// any more (but see [`put_back`]), whichever of it was applied: what was on its way out is taken to
-/// be there still, units that were on their way in are taken to have arrived, and every entry is
+/// any more (but see [`put_back`]), whichever of it was applied: what was on its way out is taken
+/// to be there still, units that were on their way in are taken to have arrived, and every entry is
 /// written anew.
 pub fn drop_outstanding(work: &mut Work<'_>, container: &str) -> Outcome<()> {
     for mut update in work.all::<IssuedUpdate>(&Filter::Is("container", container.into()))? {
