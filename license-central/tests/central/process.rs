@@ -196,5 +196,9 @@ impl Drop for Running {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log.take().and_then(|log| log.join().ok());
+            eprintln!("{}", log.unwrap_or_default());
+        }
     }
 }
