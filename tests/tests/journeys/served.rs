@@ -32,12 +32,18 @@ fn ask(world: &World, credential: &str, path: &str, body: &Value) -> (u16, Value
     (status.expect("a status"), serde_json::from_str(body).expect("JSON"))
 }
 
-#[test]
-pub(crate) fn a_license_is_served_and_taken_back_when_its_seats_are_free() {
+/// A Central that sold a license with two seats, and the id of its grant.
+fn sold() -> (World, String) {
     let world = selling("--quantity 2");
-    let _ticket = ticket(&world, 1);
+    ticket(&world, 1);
     let grants = world.cli("central grant list --json").ok().data();
     let id = grants["rows"][0]["id"].as_str().expect("an id").to_owned();
+    (world, id)
+}
+
+#[test]
+pub(crate) fn a_license_is_served_and_taken_back_when_its_seats_are_free() {
+    let (world, id) = sold();
     world.cli(&format!("central seat show {id}")).refused(7, &["S0B40"]);
     world.cli(&format!("central credential add {id} --out key")).refused(7, &["S0B40"]);
     world
@@ -70,10 +76,7 @@ pub(crate) fn a_license_is_served_and_taken_back_when_its_seats_are_free() {
 
 #[test]
 pub(crate) fn a_credential_that_is_revoked_takes_no_seat() {
-    let world = selling("--quantity 2");
-    let _ticket = ticket(&world, 1);
-    let grants = world.cli("central grant list --json").ok().data();
-    let id = grants["rows"][0]["id"].as_str().expect("an id").to_owned();
+    let (world, id) = sold();
     world.cli(&format!("central seat serve {id}")).ok();
     let made = world.cli(&format!("central credential add {id} --out key --json")).ok().data();
     let own = made["id"].as_str().expect("an id");
