@@ -51,4 +51,6 @@ pub enum Address {
     ReportSocket(PathBuf),
     /// A raw HID device.
     HidRaw(PathBuf),
+    /// A Unix socket that carries messages, each as one packet.
+    MessageSocket(PathBuf),
 }

@@ -10,10 +10,10 @@ use protocol::command::{
 use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::{ArtifactId, KeyName, OpId, RootFp, Serial};
+use protocol::ids::{ArtifactId, ContainerKind, KeyName, OpId, RootFp, Serial};
 use protocol::limits::{
-    CONFIGURATION_LEN_MAX, DATA_LEN_MAX, DEVICE_BODY_LEN_MAX, FIRMS_MAX, PIN_LEN_MAX,
-    UPDATE_CHUNK_LEN_MAX,
+    ARTIFACT_ROOTS_MAX, CONFIGURATION_LEN_MAX, DATA_LEN_MAX, DEVICE_BODY_LEN_MAX, FIRMS_MAX,
+    PIN_LEN_MAX, ROOT_BODY_LEN_MAX, UPDATE_CHUNK_LEN_MAX,
 };
 use protocol::objects::artifact::SecretKey;
 use protocol::objects::data::DataField;
@@ -45,6 +45,33 @@ impl Makers {
     }
 }
 
+/// The root of the firm that certified a container, as the container shows it: what makes it
+/// trusted is its fingerprint, which whoever uses the container compares
+/// ([`Container::check_firm`]).
+fn certifier(secure: &mut Secure, root_fp: RootFp) -> Result<Root, Error> {
+    let refused = |why: &dyn std::fmt::Display| Error::new(ErrorCode::CertificateRefused, why);
+    let mut newest: Option<Root> = None;
+    for version in 1..=ARTIFACT_ROOTS_MAX as u8 {
+        let reply = secure.call(&Command::CertifierRoot { version })?;
+        let Reply::CertifierRoot(object) = reply else { return Err(unexpected()) };
+        if object.is_empty() {
+            break;
+        }
+        let (object, rest) =
+            UnverifiedObject::read(&object, ROOT_BODY_LEN_MAX).map_err(|error| refused(&error))?;
+        let root = match &newest {
+            None => Root::verify_first(&object),
+            Some(root) => root.verify_next(&object),
+        };
+        let root = root.map_err(|error| refused(&error))?;
+        if root.root_fp != root_fp || !rest.is_empty() {
+            return Err(refused(&"it shows the root of another vendor"));
+        }
+        newest = Some(root);
+    }
+    newest.ok_or_else(|| refused(&"its maker is not known here"))
+}
+
 /// An open container. Clones talk through the same channel.
 #[derive(Clone)]
 pub struct Container {
@@ -53,6 +80,8 @@ pub struct Container {
     certificate: Arc<[u8]>,
     address: Address,
     mode: Mode,
+    /// The firm that certified it, and whose licenses alone it holds; none for a dongle.
+    firm: Option<RootFp>,
     who: Arc<Who>,
     introduced: Arc<OnceLock<()>>,
 }
@@ -67,13 +96,20 @@ impl Container {
         address: Address,
         makers: &Makers,
     ) -> Result<Self, Error> {
-        let FirstContact { secure, hello, channel_key } = Secure::first_contact(channel)?;
+        let FirstContact { mut secure, hello, channel_key } = Secure::first_contact(channel)?;
         let refused = |why: &dyn std::fmt::Display| Error::new(ErrorCode::CertificateRefused, why);
         let (object, rest) = UnverifiedObject::read(&hello.certificate, DEVICE_BODY_LEN_MAX)
             .map_err(|error| refused(&error))?;
-        let maker = makers.0.iter().find(|maker| maker.root_fp == object.header().root_fp);
-        let maker = maker.ok_or_else(|| refused(&"its maker is not known here"))?;
-        let device = Device::verify(&object, maker).map_err(|error| refused(&error))?;
+        let root_fp = object.header().root_fp;
+        let maker = makers.0.iter().find(|maker| maker.root_fp == root_fp);
+        let (maker, is_firm) = match maker {
+            Some(maker) => (maker.clone(), false),
+            None => (certifier(&mut secure, root_fp)?, true),
+        };
+        let device = Device::verify(&object, &maker).map_err(|error| refused(&error))?;
+        if is_firm && device.body.kind == ContainerKind::Dongle {
+            return Err(refused(&"a vendor certifies no dongles"));
+        }
         let named = PublicKey::from_compressed(&device.body.channel_key.0)
             .map_err(|error| refused(&error))?;
         if named != channel_key || !rest.is_empty() {
@@ -85,6 +121,7 @@ impl Container {
             certificate: Arc::from(&hello.certificate[..]),
             address,
             mode: maker.body.mode,
+            firm: is_firm.then_some(root_fp),
             who: Arc::default(),
             introduced: Arc::default(),
         })
@@ -137,6 +174,18 @@ impl Container {
             (Mode::Test, Mode::Live) => Err(ErrorCode::LiveContainer.failure().into()),
             _ => Ok(()),
         }
+    }
+
+    /// [`Container::check_mode`], and refuses a container that another firm certified: what such
+    /// a container says of this one proves nothing.
+    ///
+    /// # Errors
+    /// Those of [`Container::check_mode`], or [`ErrorCode::SoftOtherFirm`].
+    pub fn check_firm(&self, firm: RootFp, mode: Mode) -> Result<(), Error> {
+        if self.firm.is_some_and(|certifier| certifier != firm) {
+            return Err(ErrorCode::SoftOtherFirm.failure().into());
+        }
+        self.check_mode(mode)
     }
 
     /// What it says of itself.

@@ -19,6 +19,7 @@ mod error;
 mod registry;
 mod seat;
 mod secure;
+mod socket;
 mod who;
 
 pub use backend::{Address, Backend, Channel, Found};
@@ -26,4 +27,5 @@ pub use container::{Container, Makers, UpdateError, furthest};
 pub use error::Error;
 pub use registry::{Discovery, Registry};
 pub use seat::{KeptSeat, Seat};
+pub use socket::MessageSocket;
 pub use who::{RUNTIME_VERSION, UserKey, Who};

@@ -131,7 +131,8 @@ impl Registry {
         let mut refusal = Error::from(ErrorCode::NoContainer.failure());
         for container in &containers {
             for slot in body.slots.iter() {
-                match container.check_mode(body.mode).and_then(|()| ask(container, slot)) {
+                let is_meant = container.check_firm(slot.requirement.root_fp, body.mode);
+                match is_meant.and_then(|()| ask(container, slot)) {
                     Ok(allowed) => return Ok((allowed, slot.clone())),
                     Err(error) if rank(&error) >= rank(&refusal) => refusal = error,
                     Err(_) => {}

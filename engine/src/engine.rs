@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use protocol::command::{Command, ContainerInfo, Reply};
 use protocol::crypto::{Random, wipe_stack};
 use protocol::errors::{ErrorCode, Failure};
-use protocol::limits::FIRMS_MAX;
+use protocol::limits::{FIRMS_MAX, SEAT_ENTRIES_MAX, SESSIONS_MAX, SESSIONS_OF_PROCESS_MAX};
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
 use protocol::objects::root::Root;
 use zeroize::Zeroizing;
@@ -34,6 +34,44 @@ pub struct Profile {
     pub firmware: u32,
     /// Heartbeats.
     pub seats: SeatTimes,
+    /// How much it serves, and how often it may write.
+    pub pace: Pace,
+}
+
+/// How much a home serves at once, and how often it makes something durable that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Little RAM, and flash that is quickly written: a dongle.
+    Device,
+    /// A process with much RAM, whose every commit is dear and wears a chip out that lasts as long
+    /// as the machine. It says when it ends ([`Engine::leave`]).
+    Process,
+}
+
+impl Pace {
+    /// Sessions at once.
+    pub(crate) fn sessions_max(self) -> usize {
+        match self {
+            Pace::Device => SESSIONS_MAX,
+            Pace::Process => SESSIONS_OF_PROCESS_MAX,
+        }
+    }
+
+    /// Entries of seats at once.
+    pub(crate) fn seat_entries_max(self) -> usize {
+        match self {
+            Pace::Device => SEAT_ENTRIES_MAX,
+            Pace::Process => SESSIONS_OF_PROCESS_MAX,
+        }
+    }
+
+    /// Seconds of running time that a power cut may forget.
+    pub(crate) fn ran_step_s(self) -> u64 {
+        match self {
+            Pace::Device => 60,
+            Pace::Process => 600,
+        }
+    }
 }
 
 /// Why a container is locked.
@@ -102,12 +140,12 @@ impl<P: Platform> Engine<P> {
         };
         let ran_s = records::read(parts.store, records::RAN)?.unwrap_or_default();
         let power = records::read(parts.store, records::POWER)?.unwrap_or_default();
-        let time = Timekeeper::new(profile.clock, ran_s, parts.clock);
+        let time = Timekeeper::new(profile, ran_s, parts.clock);
         let mut engine = Engine {
             platform,
             profile,
             time,
-            seats: Seats::new(profile.seats),
+            seats: Seats::new(profile),
             staging: None,
             pending: None,
             locked,
@@ -116,11 +154,14 @@ impl<P: Platform> Engine<P> {
             wrong_codes: [0; FIRMS_MAX as usize],
             boot,
             identify_s: None,
-            sessions: Sessions::default(),
+            sessions: Sessions::new(profile.pace.sessions_max()),
         };
         if engine.locked == Locked::Decommissioned {
             // What cannot be erased now is erased at the next start; nobody reaches it meanwhile.
             let _ = engine.erase();
+        }
+        if engine.locked == Locked::No {
+            engine.begin_run().map_err(|_| StoreError::Medium)?;
         }
         Ok(engine)
     }
@@ -304,6 +345,11 @@ impl<P: Platform> Engine<P> {
             Command::FinalStatement { at } => self.final_statement(at),
             Command::Configuration { firm, after } => self.configuration(firm, after),
             Command::Judge { requirement, after } => self.judge(channel, &requirement, after),
+            Command::CertifierRoot { version } => {
+                let root = self.platform.parts().keys.root(version).unwrap_or_default();
+                let root = protocol::codec::Bytes::new(root.to_vec());
+                root.map(Reply::CertifierRoot).ok_or(ErrorCode::TooLong.failure())
+            }
             _ => Err(ErrorCode::UnknownCommand.failure()),
         };
         done.unwrap_or_else(Reply::Failed)

@@ -29,7 +29,7 @@ mod usage_log;
 mod uses;
 mod vendor_keys;
 
-pub use engine::{Engine, Locked, Profile};
+pub use engine::{Engine, Locked, Pace, Profile};
 pub use evaluate::{
     AfterPowerUp, Circumstances, Presence, Question, STEPS, Stage, Step, TimeView, end_s, evaluate,
     firm_locked,

@@ -6,7 +6,7 @@
 use protocol::crypto::CryptoError;
 pub use protocol::crypto::Random;
 use protocol::crypto::ecdh::StaticKey;
-use protocol::ids::{ContainerId, KeyId};
+use protocol::ids::{ContainerId, KeyId, RootFp};
 
 /// The five capabilities, bundled so that one type parameter is enough.
 pub trait Platform {
@@ -108,6 +108,18 @@ pub trait Keys {
 
     /// The device certificate, as an object.
     fn certificate(&self) -> &[u8];
+
+    /// The root of this version, as an object, of the firm that certified this container; none
+    /// where a maker did, whom everybody knows.
+    fn root(&self, version: u8) -> Option<&[u8]> {
+        let _ = version;
+        None
+    }
+
+    /// The one firm whose licenses this container takes; none where it takes those of all.
+    fn only_firm(&self) -> Option<RootFp> {
+        None
+    }
 
     /// Signs a preimage with the identity key. `entropy` is fresh.
     ///

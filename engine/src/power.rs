@@ -15,9 +15,9 @@ use protocol::limits::{QUICK_MOVES_MAX, SEAT_ENTRIES_MAX, SETTLE_S};
 use protocol::objects::license::ItemRef;
 use subtle::ConstantTimeEq;
 
-use crate::engine::{Engine, Writes};
+use crate::engine::{Engine, Pace, Writes};
 use crate::evaluate::AfterPowerUp;
-use crate::platform::{Keys, Platform};
+use crate::platform::{Clock, Keys, Platform};
 use crate::records::{self, FirmSlot, Power};
 
 /// A power session, as far as it reaches into the next.
@@ -115,7 +115,7 @@ impl<P: Platform> Engine<P> {
     /// Marks that must be durable before a seat is given.
     pub(crate) fn power_marks(&mut self, station: Fixed<16>, is_marked: bool, writes: &mut Writes) {
         let marks = self.marks(station, is_marked);
-        if marks != self.power.kept {
+        if self.profile.pace == Pace::Device && marks != self.power.kept {
             writes.push((records::POWER, Some(codec::encode(&marks))));
         }
     }
@@ -140,7 +140,9 @@ impl<P: Platform> Engine<P> {
 
     /// The seat was given, and its marks are durable.
     pub(crate) fn power_taken(&mut self, station: Fixed<16>, is_marked: bool) {
-        self.power.kept = self.marks(station, is_marked);
+        if self.profile.pace == Pace::Device {
+            self.power.kept = self.marks(station, is_marked);
+        }
         self.power.is_used = true;
     }
 
@@ -164,12 +166,42 @@ impl<P: Platform> Engine<P> {
     /// wait.
     pub(crate) fn note_end_of_seats(&mut self) -> Result<(), Failure> {
         let was_marked = self.power.kept.seats_of != Fixed([0; 16]);
-        if !was_marked || self.seats.has_marked() || self.quarantine_s() > 0 {
+        // A process ends by saying so.
+        if self.profile.pace == Pace::Process || !was_marked {
+            return Ok(());
+        }
+        if self.seats.has_marked() || self.quarantine_s() > 0 {
             return Ok(());
         }
         self.power.before.seats_of = Fixed([0; 16]);
         self.power.ends += 1;
         self.keep_power(Power { seats_of: Fixed([0; 16]), ..self.power.kept })
+    }
+
+    /// A process marks its seats once, when it begins, so that no seat costs a commit. Where the
+    /// one before was killed, its mark is there still.
+    pub(crate) fn begin_run(&mut self) -> Result<(), Failure> {
+        if self.profile.pace == Pace::Device || self.power.kept.seats_of != Fixed([0; 16]) {
+            return Ok(());
+        }
+        let seats_of = self.seats_of();
+        self.keep_power(Power { seats_of, ..self.power.kept })
+    }
+
+    /// A process is about to end. Where nobody has a seat, nor may still believe in one, whoever
+    /// comes next does not have to wait. Whether that is so.
+    ///
+    /// # Errors
+    /// It could not be made durable: whoever comes next waits.
+    pub fn leave(&mut self) -> Result<bool, Failure> {
+        self.seats.expire(self.platform.parts().clock.ticks_ms());
+        if !self.seats.is_empty() || self.quarantine_s() > 0 {
+            return Ok(false);
+        }
+        self.check_unlocked()?;
+        self.power.before.seats_of = Fixed([0; 16]);
+        self.keep_power(Power { seats_of: Fixed([0; 16]), ..self.power.kept })?;
+        Ok(true)
     }
 
     fn keep_power(&mut self, power: Power) -> Result<(), Failure> {

@@ -53,7 +53,7 @@ impl<P: Platform> Engine<P> {
         // Asked of the store: it may have committed, and the counter have failed.
         if records::has(self.platform.parts().store, records::RETIRED).map_err(store_failure)? {
             self.locked = Locked::Decommissioned;
-            self.seats = Seats::new(self.profile.seats);
+            self.seats = Seats::new(self.profile);
             self.power = PowerSession::default();
             (self.staging, self.pending) = (None, None);
         }

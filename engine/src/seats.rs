@@ -10,10 +10,11 @@ use alloc::vec::Vec;
 use protocol::codec::Fixed;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ArtifactId, OpId, SeatHandle, SeatToken};
-use protocol::limits::{SEAT_ENTRIES_MAX, SEAT_GRACE_S};
+use protocol::limits::SEAT_GRACE_S;
 use protocol::objects::license::{AccessMode, Client, ItemRef, Requirement};
 use subtle::ConstantTimeEq;
 
+use crate::engine::Profile;
 use crate::records::FirmSlot;
 
 /// Seconds of the heartbeat.
@@ -85,6 +86,7 @@ pub(crate) struct Seats {
     lingering: Vec<Lingering>,
     entries: Vec<Entry>,
     free_after_ms: u64,
+    entries_max: usize,
 }
 
 impl SeatTimes {
@@ -96,8 +98,9 @@ impl SeatTimes {
 }
 
 impl Seats {
-    pub(crate) fn new(times: SeatTimes) -> Self {
-        Seats { free_after_ms: u64::from(times.free_after_s()) * 1000, ..Seats::default() }
+    pub(crate) fn new(profile: Profile) -> Self {
+        let free_after_ms = u64::from(profile.seats.free_after_s()) * 1000;
+        Seats { free_after_ms, entries_max: profile.pace.seat_entries_max(), ..Seats::default() }
     }
 
     /// Whether a seat is open that a power cut must not forget.
@@ -141,6 +144,11 @@ impl Seats {
         taken
     }
 
+    /// Whether no seat is taken, nor lingers.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seats.is_empty() && self.lingering.is_empty()
+    }
+
     /// Whether a session holds an entry.
     pub(crate) fn has_session(&self, session: u32) -> bool {
         self.entries.iter().any(|entry| entry.session == session)
@@ -148,10 +156,10 @@ impl Seats {
 
     /// Whether there is room for another entry.
     pub(crate) fn check_room(&self) -> Result<(), Failure> {
-        if self.entries.len() < SEAT_ENTRIES_MAX {
+        if self.entries.len() < self.entries_max {
             Ok(())
         } else {
-            Err(ErrorCode::TooManySeats.with(SEAT_ENTRIES_MAX as u64, 0))
+            Err(ErrorCode::TooManySeats.with(self.entries_max as u64, 0))
         }
     }
 
@@ -277,7 +285,7 @@ impl Seats {
             if !held && counted && seat.linger_s > 0 {
                 let until_ms = now_ms.saturating_add(u64::from(seat.linger_s) * 1000);
                 // With no room left for it the seat is free at once: never more RAM.
-                if lingering.len() < SEAT_ENTRIES_MAX {
+                if lingering.len() < self.entries_max {
                     lingering.push(Lingering { seat: seat.clone(), until_ms });
                 }
             }
@@ -295,7 +303,10 @@ impl Seat {
 
 #[cfg(test)]
 mod tests {
+    use protocol::objects::device::{AnchorClass, ClockClass};
+
     use super::*;
+    use crate::engine::Pace;
     use protocol::ids::{EntryNumber, Generation, ProductCode, RootFp};
 
     const ITEM: ItemRef = ItemRef { product: ProductCode(1), entry: EntryNumber(0) };
@@ -344,9 +355,19 @@ mod tests {
         Client { station: Fixed([station; 16]), ..Client::default() }
     }
 
+    fn profile(seats: SeatTimes) -> Profile {
+        Profile {
+            clock: ClockClass::Session,
+            anchor: AnchorClass::Hardware,
+            firmware: 0,
+            seats,
+            pace: Pace::Device,
+        }
+    }
+
     #[test]
     fn a_station_shares_one_seat_and_an_exclusive_use_is_seen_on_its_station_only() {
-        let mut seats = Seats::new(SeatTimes::default());
+        let mut seats = Seats::new(profile(SeatTimes::default()));
         seats.open(on(1, 1, AccessMode::StationShare), 10, 0);
         seats.open(on(1, 2, AccessMode::StationShare), 11, 0);
         seats.open(on(2, 3, AccessMode::StationShare), 12, 0);
@@ -365,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_seat_lingers_for_others_and_is_taken_over_by_its_station() {
-        let mut seats = Seats::new(SeatTimes::default());
+        let mut seats = Seats::new(profile(SeatTimes::default()));
         let lingers = |token| Seat { linger_s: 5, ..on(1, token, AccessMode::UserLimit) };
         let first = seats.open(lingers(1), 10, 0);
         seats.close(first, 10, 1000);
@@ -385,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_seat_lost_for_silence_lingers_too() {
-        let mut seats = Seats::new(SeatTimes { interval_s: 1, timeout_s: 2 });
+        let mut seats = Seats::new(profile(SeatTimes { interval_s: 1, timeout_s: 2 }));
         let seat = Seat { linger_s: 5, ..on(1, 1, AccessMode::UserLimit) };
         seats.open(seat, 10, 0);
         seats.expire(4001);
@@ -396,8 +417,8 @@ mod tests {
 
     #[test]
     fn what_is_not_counted_leaves_room_for_what_lingers() {
-        let mut seats = Seats::new(SeatTimes::default());
-        for session in 0..=SEAT_ENTRIES_MAX as u32 {
+        let mut seats = Seats::new(profile(SeatTimes::default()));
+        for session in 0..=Pace::Device.seat_entries_max() as u32 {
             let seat = Seat { linger_s: 5, ..on(1, 1, AccessMode::NoUserLimit) };
             seats.open(seat, session, 0);
             seats.close_session(session, 0);
@@ -409,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_seat_counts_once_and_lives_as_long_as_one_entry() {
-        let mut seats = Seats::new(SeatTimes::default());
+        let mut seats = Seats::new(profile(SeatTimes::default()));
         let parent = seats.open(seat(1), 10, 0);
         let child = seats.join(SeatToken::new([1; 16]), op(9), 11, 0).unwrap();
         assert_eq!(used(&seats), 1);
@@ -422,7 +443,7 @@ mod tests {
 
     #[test]
     fn an_entry_without_heartbeat_is_dropped_and_not_revived() {
-        let mut seats = Seats::new(SeatTimes { interval_s: 1, timeout_s: 2 });
+        let mut seats = Seats::new(profile(SeatTimes { interval_s: 1, timeout_s: 2 }));
         let handle = seats.open(seat(1), 10, 0);
         seats.expire(4000);
         seats.beat(handle, 10, 1, 4000).unwrap();
@@ -433,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_heartbeat_counts_for_its_session_and_once() {
-        let mut seats = Seats::new(SeatTimes::default());
+        let mut seats = Seats::new(profile(SeatTimes::default()));
         let handle = seats.open(seat(1), 10, 0);
         assert!(seats.beat(handle, 11, 1, 5).is_err());
         seats.beat(handle, 10, 1, 5).unwrap();
@@ -442,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_repeated_command_gives_the_same_seat() {
-        let mut seats = Seats::new(SeatTimes::default());
+        let mut seats = Seats::new(profile(SeatTimes::default()));
         let handle = seats.open(seat(1), 10, 0);
         let repeated = |seats: &mut Seats, session| {
             seats.repeated(op(1), session, 5).unwrap().map(|(handle, _)| handle).unwrap()
@@ -466,7 +487,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_session_gives_its_seats_back() {
-        let mut seats = Seats::new(SeatTimes::default());
+        let mut seats = Seats::new(profile(SeatTimes::default()));
         seats.open(seat(1), 10, 0);
         seats.open(seat(2), 11, 0);
         seats.close_session(10, 0);

@@ -1,5 +1,6 @@
 //! Sessions: the secure channel of each client, and how commands come out of it.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use protocol::codec::{self, Bytes, Fixed};
@@ -8,7 +9,7 @@ use protocol::crypto::Random;
 use protocol::crypto::channel::{Pattern, Responder, Transport};
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::OpId;
-use protocol::limits::{COMMAND_LEN_MAX, MESSAGE_LEN_MAX, SESSIONS_MAX};
+use protocol::limits::{COMMAND_LEN_MAX, MESSAGE_LEN_MAX};
 use protocol::objects::license::Client;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -18,9 +19,12 @@ use crate::time::Known;
 /// First byte of a message that refuses in clear: no channel version has this number.
 pub const REFUSAL: u8 = 0;
 
-/// Sessions of a power session, by channel, the least recently used first.
-#[derive(Default)]
-pub(crate) struct Sessions(Vec<(u32, Session)>);
+/// Sessions of a power session, by channel, each with the turn in which it was used last.
+pub(crate) struct Sessions {
+    by_channel: BTreeMap<u32, (u64, Session)>,
+    turn: u64,
+    max: usize,
+}
 
 /// Who speaks on which channel, as far as they said so.
 #[derive(Default)]
@@ -68,13 +72,17 @@ impl Clients {
 }
 
 impl Sessions {
+    pub(crate) fn new(max: usize) -> Self {
+        Sessions { by_channel: BTreeMap::new(), turn: 0, max }
+    }
+
     pub(crate) fn take(&mut self, channel: u32) -> Option<Session> {
-        let at = self.0.iter().position(|(known, _)| *known == channel)?;
-        Some(self.0.remove(at).1)
+        self.by_channel.remove(&channel).map(|(_, session)| session)
     }
 
     pub(crate) fn put(&mut self, channel: u32, session: Session) {
-        self.0.push((channel, session));
+        self.turn += 1;
+        self.by_channel.insert(channel, (self.turn, session));
     }
 
     /// Makes room for one more: the session longest unused that is in no use goes, and its channel
@@ -83,12 +91,14 @@ impl Sessions {
         &mut self,
         in_use: impl Fn(u32) -> bool,
     ) -> Result<Option<u32>, Failure> {
-        if self.0.len() < SESSIONS_MAX {
+        if self.by_channel.len() < self.max {
             return Ok(None);
         }
-        let idle = self.0.iter().position(|(channel, _)| !in_use(*channel));
-        let at = idle.ok_or(ErrorCode::TooManySessions.with(SESSIONS_MAX as u64, 0))?;
-        Ok(Some(self.0.remove(at).0))
+        let idle = self.by_channel.iter().filter(|(channel, _)| !in_use(**channel));
+        let oldest = idle.min_by_key(|(_, (turn, _))| *turn).map(|(channel, _)| *channel);
+        let gone = oldest.ok_or(ErrorCode::TooManySessions.with(self.max as u64, 0))?;
+        self.by_channel.remove(&gone);
+        Ok(Some(gone))
     }
 }
 

@@ -12,12 +12,10 @@ use protocol::limits::TIME_NONCE_S;
 use protocol::objects::device::ClockClass;
 use protocol::objects::statement::TimeInfo;
 
+use crate::engine::Profile;
 use crate::evaluate::TimeView;
 use crate::platform::Clock;
 use crate::records::{Firm, FirmSlot};
-
-/// Seconds of running time that a power cut may forget.
-pub(crate) const RAN_STEP_S: u64 = 60;
 
 /// A second that was known, and the ticks when it was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +62,7 @@ struct FirmTime {
 #[derive(Debug)]
 pub(crate) struct Timekeeper {
     class: ClockClass,
+    ran_step_s: u64,
     clock: Known,
     started_ms: u64,
     ran_before_s: u64,
@@ -73,9 +72,10 @@ pub(crate) struct Timekeeper {
 
 impl Timekeeper {
     /// For a container that had run for `ran_s` before this power session.
-    pub(crate) fn new(class: ClockClass, ran_s: u64, clock: &mut impl Clock) -> Self {
+    pub(crate) fn new(profile: Profile, ran_s: u64, clock: &mut impl Clock) -> Self {
         Timekeeper {
-            class,
+            class: profile.clock,
+            ran_step_s: profile.pace.ran_step_s(),
             clock: Known::default(),
             started_ms: clock.ticks_ms(),
             ran_before_s: ran_s,
@@ -106,7 +106,7 @@ impl Timekeeper {
     /// The running time to be kept, when enough came together since it was kept last.
     pub(crate) fn ran_to_keep(&self, clock: &mut impl Clock) -> Option<u64> {
         let ran_s = self.ran_s(clock);
-        (ran_s >= self.ran_kept_s.saturating_add(RAN_STEP_S)).then_some(ran_s)
+        (ran_s >= self.ran_kept_s.saturating_add(self.ran_step_s)).then_some(ran_s)
     }
 
     /// So much running time is durable now.

@@ -190,6 +190,9 @@ impl<P: Platform> Engine<P> {
     /// A firm that nothing was applied of yet.
     pub(crate) fn newcomer(&mut self, root: Root) -> Result<Known, Failure> {
         let parts = self.platform.parts();
+        if parts.keys.only_firm().is_some_and(|only| only != root.root_fp) {
+            return Err(ErrorCode::TooManyFirms.with(1, 0));
+        }
         let slot = records::free_slot(parts.store).map_err(store_failure)?;
         if slot >= FIRMS_MAX {
             return Err(ErrorCode::TooManyFirms.with(FIRMS_MAX.into(), 0));

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::journal::{COUNTER_BLOCKS, FlashCounter, Geometry, Journal, Layout};
 use engine::platform::{Keys, Parts, Platform, Random};
-use engine::{Engine, Profile, SeatTimes};
+use engine::{Engine, Pace, Profile, SeatTimes};
 use protocol::crypto::RandomFailed;
 use protocol::ids::{ContainerKind, Serial};
 use protocol::objects::device::{AnchorClass, ClockClass};
@@ -66,6 +66,7 @@ impl SimProfile {
             anchor: AnchorClass::Hardware,
             firmware: FIRMWARE,
             seats: self.seats,
+            pace: Pace::Device,
         }
     }
 }

@@ -5,7 +5,7 @@ use core::hint::black_box;
 
 use engine::journal::{Flash, FlashCounter, FlashError, Geometry, Journal, Layout, WriteKind};
 use engine::platform::{Clock, Keys, Parts, Platform};
-use engine::{Engine, Profile, SeatTimes};
+use engine::{Engine, Pace, Profile, SeatTimes};
 use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
 use protocol::crypto::ecdsa::SigningKey;
 use protocol::crypto::{CryptoError, Random, RandomFailed};
@@ -37,6 +37,7 @@ impl Board {
             anchor: AnchorClass::Hardware,
             firmware: 1 << 8,
             seats: SeatTimes::default(),
+            pace: Pace::Device,
         };
         Engine::start(board, profile).ok()
     }

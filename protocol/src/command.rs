@@ -218,6 +218,11 @@ pub enum Command {
         /// Last entry already known.
         after: Option<EntryNumber>,
     },
+    /// The root of this version of the firm that certified this container, where a firm did.
+    CertifierRoot {
+        /// From 1.
+        version: u8,
+    },
 }
 
 /// Commands on keys of vendors, of a session of the owner's, in a container with a PIN.
@@ -399,6 +404,8 @@ pub enum Reply {
     Configuration(List<ConfigurationRecord, CONFIGURATION_PER_REPLY>),
     /// To `Judge`; nothing where the product has no further entry.
     Judged(Option<Judgement>),
+    /// To `CertifierRoot`: the object; empty where there is none of this version.
+    CertifierRoot(Bytes<ROOT_OBJECT_LEN_MAX>),
 }
 
 /// Replies to seat commands.

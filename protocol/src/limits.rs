@@ -116,6 +116,9 @@ pub const UPDATES_OUTSTANDING_MAX: u64 = 8;
 /// Sessions of a dongle.
 pub const SESSIONS_MAX: usize = 32;
 
+/// Sessions of a home that is a process, and seat entries in it.
+pub const SESSIONS_OF_PROCESS_MAX: usize = 4096;
+
 /// Seat entries of a dongle.
 pub const SEAT_ENTRIES_MAX: usize = 128;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::journal::{Flash, FlashCounter, Journal, Layout};
 use engine::platform::{Clock, Keys, Parts, Platform, Store, StoreError};
-use engine::{Engine, Profile, SeatTimes};
+use engine::{Engine, Pace, Profile, SeatTimes};
 use firmware_sim::device::{FIRMWARE, SimRandom};
 use firmware_sim::flash::{FlashConfig, SimFlash};
 use firmware_sim::keys::SimKeys;
@@ -174,6 +174,7 @@ impl<F: Flash + Clone> Bench<F> {
             anchor: AnchorClass::Hardware,
             firmware: FIRMWARE,
             seats: SeatTimes::default(),
+            pace: Pace::Device,
         };
         let platform = BenchPlatform { store, counter, keys, clock, random };
         self.engine = Some(Engine::start(platform, profile)?);

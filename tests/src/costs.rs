@@ -5,7 +5,7 @@
 
 use engine::journal::{Journal, Layout};
 use engine::platform::{Parts, Platform, RecordKey, Store};
-use engine::{Engine, Profile, SeatTimes};
+use engine::{Engine, Pace, Profile, SeatTimes};
 use firmware_sim::device::FIRMWARE;
 use firmware_sim::flash::{FlashConfig, SimFlash};
 use protocol::codec::{self, Bytes, List, Text};
@@ -72,6 +72,7 @@ impl<S: Store> Subject<S> {
             anchor: AnchorClass::Hardware,
             firmware: FIRMWARE,
             seats: SeatTimes::default(),
+            pace: Pace::Device,
         };
         let keys = new_keys(1);
         let vendor = Vendor::new("Acme", &mut Dice::new(1));

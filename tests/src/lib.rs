@@ -14,6 +14,7 @@ pub mod mutate;
 pub mod postgres;
 pub mod samples;
 pub mod seen;
+pub mod swtpm;
 pub mod trace;
 pub mod trust;
 pub mod vendor;

@@ -22,6 +22,7 @@ const BLOCKS: [(u16, &str); 10] = [
     (9, "Protected programs and files"),
     (10, "Vendor"),
     (0x0B, "License Central"),
+    (0x0C, "Soft licenses"),
 ];
 
 /// `errors [--check]`.

@@ -79,7 +79,7 @@ impl Use {
     /// # Errors
     /// The refusal that it would meet.
     pub(crate) fn why(&self, container: &Container) -> Result<(), Error> {
-        container.check_mode(self.mode)?;
+        container.check_firm(self.requirement.root_fp, self.mode)?;
         container.why(&self.requirement)
     }
 
@@ -88,7 +88,7 @@ impl Use {
     /// # Errors
     /// The refusal of the first option that does not allow the use.
     pub(crate) fn seat(&self, container: &Container) -> Result<HeldSeat, Error> {
-        container.check_mode(self.mode)?;
+        container.check_firm(self.requirement.root_fp, self.mode)?;
         container.open_seat(&self.requirement, ArtifactId::new([0; 16])).map(HeldSeat::new)
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod configuration;
+mod tpm;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,10 @@ use container::dongle::unix::UnixPipe;
 use container::dongle::{DongleLink, PipeError, ReportPipe};
 use container::{Address, Backend, Channel, Error, Found, Makers, Registry, Who};
 use protocol::errors::ErrorCode;
+
+pub use tpm::{helper, homes};
+
+use tpm::Tpm;
 
 pub use configuration::{
     Configuration, configuration_places, configured_market, configured_sources,
@@ -26,10 +31,12 @@ pub enum Source {
     Usb,
     /// A simulated dongle on a Unix socket.
     Sim(PathBuf),
+    /// Soft licenses that a TPM seals: those in a folder, or all.
+    Tpm(Option<PathBuf>),
 }
 
 /// Looked through where nothing else is said.
-pub const DEFAULT: [Source; 1] = [Source::Usb];
+pub const DEFAULT: [Source; 2] = [Source::Usb, Source::Tpm(None)];
 
 impl FromStr for Source {
     type Err = Error;
@@ -37,6 +44,8 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, Error> {
         match text.trim().split_once(':') {
             None if text.trim() == "usb" => Ok(Source::Usb),
+            None if text.trim() == "tpm" => Ok(Source::Tpm(None)),
+            Some(("tpm", path)) if !path.is_empty() => Ok(Source::Tpm(Some(path.into()))),
             Some(("sim", path)) if !path.is_empty() => Ok(Source::Sim(path.into())),
             _ => Err(Error::new(ErrorCode::SourceUnknown, text)),
         }
@@ -48,6 +57,8 @@ impl fmt::Display for Source {
         match self {
             Source::Usb => f.write_str("usb"),
             Source::Sim(path) => write!(f, "sim:{}", path.display()),
+            Source::Tpm(None) => f.write_str("tpm"),
+            Source::Tpm(Some(path)) => write!(f, "tpm:{}", path.display()),
         }
     }
 }
@@ -74,6 +85,7 @@ pub fn backend(source: &Source) -> Box<dyn Backend> {
     match source {
         Source::Usb => Box::new(Usb),
         Source::Sim(path) => Box::new(Sim(path.clone())),
+        Source::Tpm(folder) => Box::new(Tpm(folder.clone())),
     }
 }
 

@@ -1,7 +1,10 @@
 //! Time: floors, running time, nonces.
 
 use super::*;
+use crate::engine::Pace;
+use crate::seats::SeatTimes;
 use protocol::ids::RootFp;
+use protocol::objects::device::AnchorClass;
 use protocol::objects::root::{Mode, RootBody};
 
 struct Fake {
@@ -45,10 +48,20 @@ fn firm(floor_s: u64) -> Firm {
     }
 }
 
+fn profile(clock: ClockClass) -> Profile {
+    Profile {
+        clock,
+        anchor: AnchorClass::Hardware,
+        firmware: 0,
+        seats: SeatTimes::default(),
+        pace: Pace::Device,
+    }
+}
+
 #[test]
 fn a_clock_set_back_does_not_turn_time_back() {
     let mut clock = Fake { ticks_ms: 0, rtc_s: Some(1000) };
-    let mut time = Timekeeper::new(ClockClass::Rtc, 0, &mut clock);
+    let mut time = Timekeeper::new(profile(ClockClass::Rtc), 0, &mut clock);
     assert_eq!(time.now_s(&mut clock, &firm(0)), 1000);
     clock = Fake { ticks_ms: 5000, rtc_s: Some(10) };
     assert_eq!(time.now_s(&mut clock, &firm(0)), 1005);
@@ -69,7 +82,7 @@ fn what_was_known_goes_on_by_ticks_and_loses_no_part_of_a_second() {
 #[test]
 fn without_a_clock_time_goes_on_from_what_was_certified_as_the_container_runs() {
     let mut clock = Fake { ticks_ms: 0, rtc_s: None };
-    let mut time = Timekeeper::new(ClockClass::Session, 100, &mut clock);
+    let mut time = Timekeeper::new(profile(ClockClass::Session), 100, &mut clock);
     assert_eq!(time.now_s(&mut clock, &firm(0)), 0);
     let certified = Firm { floor_ran_s: 90, ..firm(500) };
     assert_eq!(time.now_s(&mut clock, &certified), 510);
@@ -80,7 +93,7 @@ fn without_a_clock_time_goes_on_from_what_was_certified_as_the_container_runs() 
 #[test]
 fn running_time_is_kept_every_minute() {
     let mut clock = Fake { ticks_ms: 5000, rtc_s: None };
-    let mut time = Timekeeper::new(ClockClass::Session, 100, &mut clock);
+    let mut time = Timekeeper::new(profile(ClockClass::Session), 100, &mut clock);
     clock.ticks_ms += 59_999;
     assert_eq!(time.ran_to_keep(&mut clock), None);
     clock.ticks_ms += 1;
@@ -94,7 +107,7 @@ fn running_time_is_kept_every_minute() {
 #[test]
 fn what_one_firm_certified_does_not_move_the_time_of_another() {
     let mut clock = Fake { ticks_ms: 0, rtc_s: Some(1000) };
-    let mut time = Timekeeper::new(ClockClass::Rtc, 0, &mut clock);
+    let mut time = Timekeeper::new(profile(ClockClass::Rtc), 0, &mut clock);
     assert_eq!(time.now_s(&mut clock, &firm(4_000_000_000)), 4_000_000_000);
     assert_eq!(time.now_s(&mut clock, &firm(0)), 1000);
 }
@@ -102,7 +115,7 @@ fn what_one_firm_certified_does_not_move_the_time_of_another() {
 #[test]
 fn a_dead_battery_leaves_a_clock_of_the_session() {
     let mut clock = Fake { ticks_ms: 0, rtc_s: Some(1000) };
-    let mut time = Timekeeper::new(ClockClass::Rtc, 0, &mut clock);
+    let mut time = Timekeeper::new(profile(ClockClass::Rtc), 0, &mut clock);
     assert_eq!(time.class(&mut clock), ClockClass::Rtc);
     clock.rtc_s = None;
     assert_eq!(time.info(&mut clock, &firm(500)).class, ClockClass::Session);
@@ -111,7 +124,7 @@ fn a_dead_battery_leaves_a_clock_of_the_session() {
 #[test]
 fn a_host_is_followed_and_does_not_turn_back() {
     let mut clock = Fake { ticks_ms: 0, rtc_s: None };
-    let mut time = Timekeeper::new(ClockClass::Session, 0, &mut clock);
+    let mut time = Timekeeper::new(profile(ClockClass::Session), 0, &mut clock);
     time.follow(&mut clock, 1, 2000);
     clock.ticks_ms = 5000;
     assert_eq!(time.view(&mut clock, 1, &firm(500), 100).host_s, 2005);
@@ -122,7 +135,7 @@ fn a_host_is_followed_and_does_not_turn_back() {
 #[test]
 fn a_nonce_is_answered_once_in_time_and_for_its_firm() {
     let mut clock = Fake { ticks_ms: 0, rtc_s: None };
-    let mut time = Timekeeper::new(ClockClass::Signed, 0, &mut clock);
+    let mut time = Timekeeper::new(profile(ClockClass::Signed), 0, &mut clock);
     time.ask(&mut clock, 1, Fixed([7; 32]));
     clock.ticks_ms = 120_000;
     assert_eq!(time.asked_ms_ago(&mut clock, 1, &[7; 32]), Some(120_000));

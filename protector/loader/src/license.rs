@@ -64,6 +64,7 @@ fn ticket(seat: &Seat, slot: &Slot, artifact: ArtifactId) -> Result<Ticket, Refu
     let place = match container.address() {
         Address::ReportSocket(path) => Place::ReportSocket(bounded(path)?),
         Address::HidRaw(path) => Place::HidRaw(bounded(path)?),
+        Address::MessageSocket(path) => Place::MessageSocket(bounded(path)?),
         _ => return Err(refusal_of(&ErrorCode::SourceUnknown.failure())),
     };
     let channel_key = PublicKey::from_compressed(&container.device().body.channel_key.0)

@@ -1,8 +1,10 @@
 //! The rows. Append within a block; never change or reuse a number. Those of License Central are in
-//! [`server`].
+//! [`server`], those of soft licenses in [`soft`].
 
 #[macro_use]
 mod server;
+#[macro_use]
+mod soft;
 
 use super::{ErrorRow, Exit, Fault};
 
@@ -44,9 +46,9 @@ macro_rules! error_table {
     };
 }
 
-/// All rows: these, and behind them those of the server.
+/// All rows: these, and behind them those of the other files.
 macro_rules! all_rows {
-    ($($server:tt)*) => { error_table! {
+    ($($others:tt)*) => { error_table! {
     // codec
     Malformed = 0x0101, Message, Tamper,
         "a message or file cannot be read",
@@ -790,8 +792,8 @@ macro_rules! all_rows {
         "the support bundle does not lead to the refusal that stands in it",
         "it was edited, or this version judges otherwise than the container did",
         "Ask for a new one, and compare versions: they stand in the bundle.";
-    $($server)*
+    $($others)*
     } };
 }
 
-server_rows!(all_rows);
+server_rows!(soft_rows);

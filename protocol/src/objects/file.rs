@@ -53,6 +53,10 @@ pub enum FileKind {
     /// The firm's roots, revocation and delegations, as far as they are needed, then updates in the
     /// order in which one container applies them.
     Updates = 16,
+    /// What a soft license's container is bound to, as it lies in its folder.
+    SoftContainer = 17,
+    /// The sealed state of such a container.
+    SoftState = 18,
 }
 
 /// Bytes of a request for the time behind the certificate: the firm, then the nonce.
@@ -67,7 +71,7 @@ pub fn split_time_request(bytes: &[u8; TIME_REQUEST_LEN]) -> (RootFp, [u8; 32]) 
 }
 
 impl FileKind {
-    const ALL: [FileKind; 16] = [
+    const ALL: [FileKind; 18] = [
         FileKind::Root,
         FileKind::Context,
         FileKind::Update,
@@ -84,6 +88,8 @@ impl FileKind {
         FileKind::Proof,
         FileKind::Block,
         FileKind::Updates,
+        FileKind::SoftContainer,
+        FileKind::SoftState,
     ];
 
     /// In words.
@@ -105,6 +111,8 @@ impl FileKind {
             FileKind::Proof => "proof of use",
             FileKind::Block => "block",
             FileKind::Updates => "updates",
+            FileKind::SoftContainer => "binding of a soft license",
+            FileKind::SoftState => "state of a soft license",
         }
     }
 }

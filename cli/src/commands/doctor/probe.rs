@@ -137,7 +137,9 @@ fn probe(container: Container) -> std::result::Result<Probe, Error> {
         for item in container.items(firm.root_fp)? {
             let state = container.item_state(firm.root_fp, item.item)?;
             let plainest = plainest(&firm, &item);
-            let use_now = container.check_mode(firm.mode).and_then(|()| container.why(&plainest));
+            let use_now = container
+                .check_firm(firm.root_fp, firm.mode)
+                .and_then(|()| container.why(&plainest));
             items.push(ItemProbe { item, state, use_now });
         }
         firms.push(FirmProbe { firm, nonce, inventory, items });

@@ -16,7 +16,7 @@ pub(super) fn check(update: &UpdateFile, container: &Container) -> Result<()> {
         return Err(ErrorCode::UpdateOtherContainer.failure().into());
     }
     if let Some(root) = &update.trust.root {
-        container.check_mode(root.body.mode)?;
+        container.check_firm(root.root_fp, root.body.mode)?;
     }
     let (context, body) = reach::context(container, header.root_fp)?;
     if body.root_version == 0 && update.trust.root.is_none() {

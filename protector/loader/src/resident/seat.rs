@@ -42,6 +42,8 @@ pub enum Place {
     ReportSocket(Text<108>),
     /// A raw HID device.
     HidRaw(Text<108>),
+    /// A Unix socket that carries messages, each as one packet.
+    MessageSocket(Text<108>),
 }
 
 /// What is needed to hold the seat from anywhere in this program and its children.
@@ -225,11 +227,21 @@ fn timing(grant: &SeatGrant) -> Timing {
     }
 }
 
-/// A connection that carries reports. Closed on drop.
+/// A connection. Closed on drop.
 struct Wire {
     fd: i32,
-    /// A raw HID device wants a report number, zero, in front of each report.
-    numbered: bool,
+    carries: Carries,
+}
+
+/// What goes over a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    /// Reports.
+    Reports,
+    /// Reports, each with its number in front, zero: as a raw HID device wants them.
+    NumberedReports,
+    /// Messages, each as one packet; the connection is the channel.
+    Messages,
 }
 
 impl Drop for Wire {
@@ -242,16 +254,25 @@ impl Wire {
     fn open(place: &Place) -> sys::Result<Self> {
         match place {
             Place::ReportSocket(path) => {
-                Ok(Self { fd: sys::connect(path.as_bytes())?, numbered: false })
+                let fd = sys::connect(path.as_bytes(), sys::SocketKind::Stream)?;
+                Ok(Self { fd, carries: Carries::Reports })
             }
             Place::HidRaw(path) => {
-                Ok(Self { fd: sys::open_device(path.as_bytes())?, numbered: true })
+                let fd = sys::open_device(path.as_bytes())?;
+                Ok(Self { fd, carries: Carries::NumberedReports })
+            }
+            Place::MessageSocket(path) => {
+                let fd = sys::connect(path.as_bytes(), sys::SocketKind::Packets)?;
+                Ok(Self { fd, carries: Carries::Messages })
             }
         }
     }
 
     /// A channel of one's own.
     fn allocate(&self, until_ms: u64) -> Attempt<Cid> {
+        if self.carries == Carries::Messages {
+            return Ok(Cid::NONE);
+        }
         let mut nonce = [0; NONCE_LEN];
         sys::random(&mut nonce).map_err(|_| Trouble::Silence)?;
         self.send(&allocation_request(&nonce))?;
@@ -274,6 +295,9 @@ impl Wire {
         answer: &mut [u8],
         until_ms: u64,
     ) -> Attempt<usize> {
+        if self.carries == Carries::Messages {
+            return self.exchange_packet(request, answer, until_ms);
+        }
         let mut pause_ms = BUSY_PAUSE_MS;
         loop {
             for report in split(cid, Command::Msg, request).map_err(|_| Trouble::Silence)? {
@@ -289,6 +313,16 @@ impl Wire {
             }
             self.pause(pause_until_ms)?;
             pause_ms = (pause_ms * 2).min(BUSY_PAUSE_MAX_MS);
+        }
+    }
+
+    /// A request and its answer, each as one packet.
+    fn exchange_packet(&self, request: &[u8], answer: &mut [u8], until_ms: u64) -> Attempt<usize> {
+        self.write_whole(request)?;
+        self.wait(until_ms)?;
+        match sys::read(self.fd, answer) {
+            Ok(len) if len > 0 => Ok(len),
+            _ => Err(Trouble::Silence),
         }
     }
 
@@ -349,6 +383,9 @@ impl Wire {
 
     /// Ends a channel; where that is lost, the dongle reclaims it by itself.
     fn close_channel(&self, cid: Cid) {
+        if self.carries == Carries::Messages {
+            return;
+        }
         for report in split(cid, Command::Close, &[]).into_iter().flatten() {
             let _ = self.send(&report);
         }
@@ -356,15 +393,29 @@ impl Wire {
 
     fn send(&self, report: &Report) -> Attempt<()> {
         let mut numbered = [0; 65];
-        let bytes: &[u8] = if self.numbered {
+        let bytes: &[u8] = if self.carries == Carries::NumberedReports {
             numbered[1..].copy_from_slice(report);
             &numbered
         } else {
             report
         };
+        self.write_whole(bytes)
+    }
+
+    fn write_whole(&self, bytes: &[u8]) -> Attempt<()> {
         match sys::write(self.fd, bytes) {
             Ok(written) if written == bytes.len() => Ok(()),
             _ => Err(Trouble::Silence),
+        }
+    }
+
+    /// Waits until something can be read.
+    fn wait(&self, until_ms: u64) -> Attempt<()> {
+        let left_ms = until_ms.saturating_sub(now_ms());
+        let left_ms = u32::try_from(left_ms).unwrap_or(u32::MAX);
+        match left_ms > 0 && sys::poll(self.fd, nr::POLLIN, left_ms) == Ok(true) {
+            true => Ok(()),
+            false => Err(Trouble::Silence),
         }
     }
 
@@ -372,11 +423,7 @@ impl Wire {
         let mut report = [0; 64];
         let mut have = 0;
         while have < report.len() {
-            let left_ms = until_ms.saturating_sub(now_ms());
-            let left_ms = u32::try_from(left_ms).unwrap_or(u32::MAX);
-            if left_ms == 0 || sys::poll(self.fd, nr::POLLIN, left_ms) != Ok(true) {
-                return Err(Trouble::Silence);
-            }
+            self.wait(until_ms)?;
             let room = report.get_mut(have..).ok_or(Trouble::Silence)?;
             match sys::read(self.fd, room) {
                 Ok(0) | Err(_) => return Err(Trouble::Silence),

@@ -77,10 +77,18 @@ pub fn open_read(path: &core::ffi::CStr) -> Result<i32> {
     unsafe { call(nr::__NR_open, [path.as_ptr() as usize, flags as usize, 0]) }.map(|fd| fd as i32)
 }
 
-/// A new connection to the Unix stream socket at `path`, at most 107 bytes.
-pub fn connect(path: &[u8]) -> Result<i32> {
+/// Kinds of Unix sockets, by the kernel's numbers.
+#[derive(Clone, Copy)]
+pub enum SocketKind {
+    /// A stream of bytes.
+    Stream = 1,
+    /// Packets, in order and whole.
+    Packets = 5,
+}
+
+/// A new connection to the Unix socket at `path`, at most 107 bytes.
+pub fn connect(path: &[u8], kind: SocketKind) -> Result<i32> {
     const AF_UNIX: u16 = 1;
-    const SOCK_STREAM: usize = 1;
     const SOCK_CLOEXEC: usize = 0o2_000_000;
     #[repr(C)]
     struct Address {
@@ -91,7 +99,7 @@ pub fn connect(path: &[u8]) -> Result<i32> {
     for (to, from) in address.path.iter_mut().zip(path.iter().take(107)) {
         *to = *from;
     }
-    let args = [AF_UNIX as usize, SOCK_STREAM | SOCK_CLOEXEC, 0];
+    let args = [AF_UNIX as usize, kind as usize | SOCK_CLOEXEC, 0];
     // SAFETY: takes numbers only.
     let socket = unsafe { call(nr::__NR_socket, args) }?;
     let args = [socket, &raw const address as usize, size_of::<Address>()];

@@ -1,0 +1,101 @@
+//! Rows of soft licenses: block 0x0C.
+
+/// Adds them behind what it is given.
+macro_rules! soft_rows {
+    ($($before:tt)*) => {
+        all_rows! {
+    $($before)*
+    // a container that is locked
+    SoftStale = 0x0C01, Container, Denied,
+        "the container's files are not the latest that it had",
+        "an old copy of them was put back, or the TPM of this machine was set back",
+        "Put the latest files back. Where they are lost: strongroom tpm init --again.";
+    SoftForeign = 0x0C02, Container, Denied,
+        "the container belongs to another TPM",
+        "its folder came from another machine, or the board with the TPM was replaced",
+        "Use it on the machine that it belongs to. Where that is lost: strongroom tpm init --again.";
+    SoftGone = 0x0C03, Container, Denied,
+        "what the container kept in the TPM is gone",
+        "the TPM was cleared, or its memory was tidied up",
+        "Ask the vendor to know this machine again: strongroom tpm init --again.";
+    SoftAlien = 0x0C04, Container, Denied,
+        "what the container kept in the TPM was replaced by something else",
+        "somebody deleted it and made it again",
+        "Ask the vendor to know this machine again: strongroom tpm init --again.";
+    SoftCounterBack = 0x0C05, Container, Denied,
+        "the counter in the TPM is lower than it was",
+        "the TPM of a virtual machine was set back to an earlier state",
+        "Ask the vendor to know this machine again: strongroom tpm init --again.";
+    SoftFork = 0x0C06, Container, Denied,
+        "the vendor has met two copies of this container",
+        "this machine, or the other, was cloned or set back to an earlier state",
+        "Ask the vendor, who decides which of them goes on.";
+    SoftTraits = 0x0C07, Container, Denied,
+        "this is not the machine that the container is bound to",
+        "it was moved, or too much of the machine was replaced at once",
+        "See what changed: strongroom tpm status. Then: strongroom tpm init --again.";
+    SoftTimeBack = 0x0C08, Container, Denied,
+        "this machine's clock is behind what it showed before, by {a} s",
+        "it was set back, or showed a time in the future before",
+        "Set the clock right. Where it is right: strongroom renew, which asks the vendor for the time.";
+    SoftOverdue = 0x0C09, Container, Denied,
+        "the container had to report to its vendor by {a:time}",
+        "this machine had no way to the vendor for too long, or it was cloned",
+        "Report now: strongroom renew --gateway URL.";
+    SoftDamaged = 0x0C0A, Container, Tamper,
+        "the container's folder is damaged, or is none",
+        "a file in it was changed, or the folder is another one",
+        "Put the latest copy of the folder back. Where there is none: strongroom tpm init --again.";
+    SoftUncertified = 0x0C0B, Container, Denied,
+        "no vendor has certified this container yet",
+        "its activation was begun and not finished",
+        "Go on with it: strongroom tpm init --gateway URL.";
+    SoftOtherFirm = 0x0C0C, License, Denied,
+        "the container holds licenses of one vendor, and this is another",
+        "soft licenses of two vendors are on this machine",
+        "Name the container that is meant: --container SERIAL.";
+    // a TPM that cannot be used
+    TpmAbsent = 0x0C20, Machine, NotFound,
+        "no TPM 2.0 answers here",
+        "this machine has none, it is off in the firmware's settings, or this user may not use it",
+        "Look with strongroom tpm probe. To use /dev/tpmrm0 a user must be in the group tss.";
+    TpmPassword = 0x0C21, Machine, Permission,
+        "the TPM wants a password, of its owner (0) or endorsement (1) hierarchy: {a}",
+        "the administrator of this machine set one",
+        "Give it: --owner-password-file or --endorsement-password-file.";
+    TpmBusy = 0x0C22, Machine, Conflict,
+        "the TPM stayed busy",
+        "other programs use it without a pause, or it limits how often it writes",
+        "Try again in a minute.";
+    TpmLockout = 0x0C23, Machine, Conflict,
+        "the TPM is locked out against guessing",
+        "some program gave it wrong passwords",
+        "Wait until it unlocks itself, or have the administrator reset it.";
+    TpmFull = 0x0C24, Machine, Conflict,
+        "the TPM has no room for another index",
+        "other programs, or containers that are no longer used, fill its memory",
+        "Have the administrator look: tpm2_getcap handles-nv-index. Remove what is not used.";
+    TpmDisabled = 0x0C25, Machine, Permission,
+        "a hierarchy of the TPM is switched off",
+        "the firmware or the administrator switched it off",
+        "Switch it on in the settings of the firmware.";
+    TpmExhausted = 0x0C26, Machine, Conflict,
+        "the sessions or keys that the TPM holds at once are used up",
+        "another program uses the TPM without the kernel's resource manager",
+        "Use /dev/tpmrm0 in all programs, and try again.";
+    TpmFailed = 0x0C27, Machine, Failure,
+        "the TPM refused what was asked of it",
+        "it is none of version 2.0, or it failed",
+        "Test it: strongroom tpm selftest.";
+    // the helper
+    HelperMissing = 0x0C40, Machine, NotFound,
+        "the helper for soft licenses is not installed",
+        "strongroom-tpm is neither beside this program nor in a folder of PATH",
+        "Install the package that has it, or build it: cargo build --release --package strongroom-tpm.";
+    HelperFailed = 0x0C41, Machine, Failure,
+        "the helper for soft licenses did not start",
+        "the container's folder is not this user's, or the disk is full",
+        "Start it by hand to see why: strongroom-tpm serve --dir FOLDER.";
+        }
+    };
+}

@@ -1,0 +1,248 @@
+//! The commands of the helper. People use `strongroom tpm`; these are what it calls.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::{Args, Parser, Subcommand};
+use engine::SeatTimes;
+use protocol::ids::RootFp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use crate::chip::{Passwords, Tcti, Trouble};
+use crate::directory::Directory;
+use crate::enroll;
+use crate::helper::{self, Helper, Settings};
+use crate::server::{Admits, Ended, SOCKET, Server};
+use crate::signals;
+use crate::vault::Access;
+
+/// The way to the TPM where nothing else is said.
+const TCTI_VARIABLE: &str = "STRONGROOM_TCTI";
+/// Held while a helper is started, so that two clients start one.
+const STARTING: &str = "starting";
+/// What the helper that runs has to say.
+const LOG: &str = "helper.log";
+/// Seconds after the last client until the helper leaves: at least one commit for each time that it
+/// comes and goes, and a TPM's memory wears out.
+const IDLE_S: u64 = 1800;
+/// Seconds for which a container that does not open is served, to say why.
+const IDLE_SHUT_S: u64 = 5;
+/// Times that a helper that fell is set up again.
+const FALLS_MAX: u32 = 20;
+
+#[derive(Parser)]
+#[command(name = "strongroom-tpm", version, about = "Keeps soft licenses that a TPM seals")]
+struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Starts a helper for a container, if there is none, and comes back when it serves.
+    Start(ServeArgs),
+    /// Keeps a helper running until it leaves by itself.
+    Keep(ServeArgs),
+    /// Serves a container.
+    Serve(ServeArgs),
+    /// Makes a container for the licenses of one firm, which is to certify it.
+    Create(CreateArgs),
+}
+
+#[derive(Args)]
+struct CreateArgs {
+    /// The folder that it gets.
+    #[arg(long)]
+    dir: PathBuf,
+    /// The firm: fingerprint of its root.
+    #[arg(long, value_parser = |text: &str| RootFp::from_hex(text).ok_or("not a fingerprint"))]
+    firm: RootFp,
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// The container's folder.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Seconds without a client until the helper leaves.
+    #[arg(long, default_value_t = IDLE_S)]
+    idle: u64,
+    /// Let every user of this machine use the container, not only who owns the folder.
+    #[arg(long)]
+    shared: bool,
+    /// Heartbeats of a second, for tests.
+    #[arg(long, hide = true)]
+    quick: bool,
+}
+
+impl ServeArgs {
+    fn seats(&self) -> SeatTimes {
+        match self.quick {
+            true => SeatTimes { interval_s: 1, timeout_s: 3 },
+            false => SeatTimes::default(),
+        }
+    }
+
+    /// The same command with another verb.
+    fn again(&self, verb: &str) -> io::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let idle = self.idle.to_string();
+        command.args([verb, "--idle", &idle, "--dir"]).arg(&self.dir);
+        let flags = [(self.shared, "--shared"), (self.quick, "--quick")];
+        command.args(flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag));
+        Ok(command)
+    }
+}
+
+/// Carries out the command of this process.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Verb::Start(args) => start(&args),
+        Verb::Keep(args) => keep(&args),
+        Verb::Serve(args) => serve(&args),
+        Verb::Create(args) => create(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("strongroom-tpm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Makes sure that somebody serves the folder.
+fn start(args: &ServeArgs) -> io::Result<ExitCode> {
+    let directory = Directory::open(&args.dir)?;
+    // Whoever comes second finds the helper of the first.
+    let starting = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(directory.path().join(STARTING))?;
+    flock(&starting, FlockOperation::LockExclusive)?;
+    if is_served(&args.dir) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut keeper = args.again("keep")?;
+    // Its own group, so that what ends the client's does not end it; and a file for what it has to
+    // say, since who starts it does not stay to listen.
+    let log = directory.path().join(LOG);
+    let keeper = keeper.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+    let mut keeper = keeper.process_group(0).spawn()?;
+    let mut said = String::new();
+    if let Some(stdout) = &mut keeper.stdout {
+        // A line when it serves, or nothing when it does not.
+        io::BufRead::read_line(&mut io::BufReader::new(stdout), &mut said)?;
+    }
+    if said.is_empty() {
+        eprint!("{}", std::fs::read_to_string(&log)?);
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sets a helper up again that was killed: those who hold seats come back to it.
+fn keep(args: &ServeArgs) -> io::Result<ExitCode> {
+    // Who started it may go; a terminal that hangs up is none of its business.
+    let _ = rustix::process::setsid();
+    for fall in 0..FALLS_MAX {
+        let mut server = args.again("serve")?;
+        // Whoever waits for the first has gone when there is a second.
+        server.stdout(if fall == 0 { Stdio::inherit() } else { Stdio::null() });
+        let status = server.spawn()?.wait()?;
+        if fall == 0 {
+            close_stdout()?;
+        }
+        if status.code().is_some() {
+            return Ok(ExitCode::from(status.code().unwrap_or(1) as u8));
+        }
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Serves until nobody is there for a while, or until it is told to end.
+fn serve(args: &ServeArgs) -> io::Result<ExitCode> {
+    private()?;
+    let stop = signals::stop()?;
+    let settings = Settings { access, seats: args.seats() };
+    let Some(mut helper) = Helper::start(&args.dir, settings)? else {
+        eprintln!("strongroom-tpm: another helper serves {}", args.dir.display());
+        return Ok(ExitCode::FAILURE);
+    };
+    let admits = if args.shared { Admits::Everyone } else { Admits::Owner };
+    let mut server = Server::bind(&args.dir, admits)?;
+    writeln!(io::stdout(), "ready")?;
+    close_stdout()?;
+    loop {
+        let idle_s = if helper.refusal().is_some() { IDLE_SHUT_S } else { args.idle };
+        let ended = server.run(&mut helper, &stop, idle_s.saturating_mul(1000))?;
+        // Where seats may still be in use, it waits for them.
+        if helper.leave() || ended == Ended::Told {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn create(args: &CreateArgs) -> io::Result<ExitCode> {
+    private()?;
+    let made = access()
+        .map_err(helper::trouble)
+        .and_then(|access| enroll::create(&args.dir, args.firm, access));
+    match made {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(failure) => Err(io::Error::other(failure.shown_code())),
+    }
+}
+
+/// Whether a helper answers. A connection is all that is asked for.
+fn is_served(folder: &Path) -> bool {
+    let open = || -> rustix::io::Result<OwnedFd> {
+        let address = SocketAddrUnix::new(folder.join(SOCKET))?;
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        connect(socket.as_fd(), &address)?;
+        Ok(socket)
+    };
+    open().is_ok()
+}
+
+/// Who waits for a line is told that there is no other.
+fn close_stdout() -> io::Result<()> {
+    let null = File::options().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stdout(null)?)
+}
+
+/// No other process of this user reads its memory, and no core of it is written.
+fn private() -> io::Result<()> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
+/// The way to the TPM, from the environment, and its passwords, from the files that it names.
+fn access() -> Result<Access, Trouble> {
+    let tcti = std::env::var(TCTI_VARIABLE).unwrap_or_else(|_| Tcti::DEVICE.into());
+    let passwords = Passwords {
+        owner: password("STRONGROOM_TPM_OWNER_PASSWORD_FILE")?,
+        endorsement: password("STRONGROOM_TPM_ENDORSEMENT_PASSWORD_FILE")?,
+    };
+    Ok(Access { tcti: tcti.parse()?, passwords })
+}
+
+fn password(variable: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, Trouble> {
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    let Some(path): Option<OsString> = std::env::var_os(variable) else { return Ok(bytes) };
+    let file = File::open(path).map_err(|_| Trouble::Absent)?;
+    file.take(65).read_to_end(&mut bytes).map_err(|_| Trouble::Absent)?;
+    while bytes.last().is_some_and(|byte| *byte == b'\n') {
+        bytes.pop();
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,297 @@
+//! The engine's five capabilities over a vault.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use engine::platform::{
+    Counter, Keys, Parts, Platform, RECORD_LEN_MAX, Random, RecordKey, Store, StoreError,
+    TRANSACTION_RECORDS_MAX,
+};
+use engine::{Engine, Pace, Profile, SeatTimes};
+use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
+use protocol::crypto::ecdsa::SigningKey;
+use protocol::crypto::{CryptoError, RandomFailed};
+use protocol::ids::{ContainerId, KeyId, RootFp};
+use protocol::objects::device::ClockClass;
+use zeroize::Zeroizing;
+
+use crate::binding::Binding;
+use crate::clock::HostClock;
+use crate::state::{Secrets, State};
+use crate::vault::{NotCommitted, Vault};
+
+/// Version of this home, as the engine tells it.
+pub const FIRMWARE: u32 = 1 << 8;
+/// Records of a container, at most.
+const RECORDS_MAX: usize = 65_536;
+
+/// A container of this home.
+pub struct Home {
+    store: VaultStore,
+    keys: HomeKeys,
+    counter: SealedCounter,
+    clock: HostClock,
+    random: System,
+}
+
+impl Home {
+    /// A home over an open vault.
+    ///
+    /// # Errors
+    /// A key in the state is none.
+    pub fn new(vault: Vault, state: State, binding: &Binding) -> Result<Self, CryptoError> {
+        let keys = HomeKeys::new(binding, &state.secrets)?;
+        let counter = Rc::new(Cell::new(state.counter));
+        let clock = HostClock::new(state.seen_s);
+        let store = VaultStore {
+            vault,
+            state,
+            changes: None,
+            counter: counter.clone(),
+            clock: clock.clone(),
+            lost: None,
+        };
+        Ok(Home { store, keys, counter: SealedCounter(counter), clock, random: System })
+    }
+
+    /// Starts the engine on it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn start(self, binding: &Binding, seats: SeatTimes) -> Result<Engine<Home>, StoreError> {
+        let profile = Profile {
+            clock: ClockClass::Host,
+            anchor: binding.anchor(),
+            firmware: FIRMWARE,
+            seats,
+            pace: Pace::Process,
+        };
+        Engine::start(self, profile)
+    }
+
+    /// Why the vault is to be opened again, if it is.
+    pub fn lost(&self) -> Option<&NotCommitted> {
+        self.store.lost.as_ref()
+    }
+}
+
+impl Platform for Home {
+    type Store = VaultStore;
+    type Keys = HomeKeys;
+    type Counter = SealedCounter;
+    type Clock = HostClock;
+    type Random = System;
+
+    fn parts(&mut self) -> Parts<'_, Self> {
+        Parts {
+            store: &mut self.store,
+            keys: &self.keys,
+            counter: &mut self.counter,
+            clock: &mut self.clock,
+            random: &mut self.random,
+        }
+    }
+}
+
+/// Changes of an open transaction: `None` deletes.
+type Changes = BTreeMap<RecordKey, Option<Vec<u8>>>;
+
+/// Records in a vault: read from memory, written as a whole.
+pub struct VaultStore {
+    vault: Vault,
+    state: State,
+    changes: Option<Changes>,
+    counter: Rc<Cell<u64>>,
+    clock: HostClock,
+    lost: Option<NotCommitted>,
+}
+
+impl VaultStore {
+    fn value(&self, key: RecordKey) -> Option<&Vec<u8>> {
+        match self.changes.as_ref().and_then(|changes| changes.get(&key)) {
+            Some(change) => change.as_ref(),
+            None => self.state.records.get(&key),
+        }
+    }
+
+    fn change(&mut self, key: RecordKey, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        let changes = self.changes.as_mut().ok_or(StoreError::Misuse)?;
+        if changes.len() >= TRANSACTION_RECORDS_MAX && !changes.contains_key(&key) {
+            return Err(StoreError::Full);
+        }
+        changes.insert(key, value);
+        Ok(())
+    }
+
+    /// Makes the state as it is in memory the present one.
+    fn keep(&mut self) -> Result<(), StoreError> {
+        self.state.counter = self.counter.get();
+        self.state.seen_s = self.clock.seen_s();
+        match self.vault.commit(&self.state.write()) {
+            Ok(()) => Ok(()),
+            Err(NotCommitted::Kept(_)) => Err(StoreError::Medium),
+            Err(lost) => {
+                self.lost = Some(lost);
+                Err(StoreError::Medium)
+            }
+        }
+    }
+}
+
+impl Store for VaultStore {
+    fn read(&mut self, key: RecordKey, buf: &mut [u8]) -> Result<Option<usize>, StoreError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let place = buf.get_mut(..value.len()).ok_or(StoreError::Misuse)?;
+        place.copy_from_slice(value);
+        Ok(Some(value.len()))
+    }
+
+    fn next_key(&mut self, from: RecordKey) -> Result<Option<RecordKey>, StoreError> {
+        let is_gone = |key: &RecordKey| {
+            let change = self.changes.as_ref().and_then(|changes| changes.get(key));
+            change.is_some_and(Option::is_none)
+        };
+        let kept = self.state.records.range(from..).map(|(key, _)| *key).find(|key| !is_gone(key));
+        let changes = self.changes.iter().flat_map(|changes| changes.range(from..));
+        let changed = changes.filter(|(_, value)| value.is_some()).map(|(key, _)| *key).next();
+        Ok(kept.into_iter().chain(changed).min())
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        self.changes = Some(Changes::new());
+        Ok(())
+    }
+
+    fn put(&mut self, key: RecordKey, value: &[u8]) -> Result<(), StoreError> {
+        if value.len() > RECORD_LEN_MAX {
+            return Err(StoreError::Misuse);
+        }
+        self.change(key, Some(value.to_vec()))
+    }
+
+    fn delete(&mut self, key: RecordKey) -> Result<(), StoreError> {
+        self.change(key, None)
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let changes = self.changes.take().ok_or(StoreError::Misuse)?;
+        if self.lost.is_some() {
+            return Err(StoreError::Medium);
+        }
+        let mut before = Changes::new();
+        for (key, value) in changes {
+            let old = match value {
+                Some(value) => self.state.records.insert(key, value),
+                None => self.state.records.remove(&key),
+            };
+            before.insert(key, old);
+        }
+        let kept = match self.state.records.len() > RECORDS_MAX {
+            true => Err(StoreError::Full),
+            false => self.keep(),
+        };
+        if kept.is_err() {
+            for (key, value) in before {
+                match value {
+                    Some(value) => self.state.records.insert(key, value),
+                    None => self.state.records.remove(&key),
+                };
+            }
+        }
+        kept
+    }
+
+    fn abort(&mut self) {
+        self.changes = None;
+    }
+}
+
+/// The count of commits. It lies in the sealed state, which does not go back: that is the vault's
+/// work.
+pub struct SealedCounter(Rc<Cell<u64>>);
+
+impl Counter for SealedCounter {
+    fn value(&mut self) -> Result<u64, StoreError> {
+        Ok(self.0.get())
+    }
+
+    fn advance_to(&mut self, to: u64) -> Result<(), StoreError> {
+        self.0.set(self.0.get().max(to));
+        Ok(())
+    }
+}
+
+/// The container's keys.
+pub struct HomeKeys {
+    id: ContainerId,
+    firm: RootFp,
+    identity: SigningKey,
+    channel: SoftwareKey,
+    sealing: SoftwareKey,
+    storage: Zeroizing<[u8; 32]>,
+    certificate: Vec<u8>,
+    roots: Vec<Vec<u8>>,
+}
+
+impl HomeKeys {
+    fn new(binding: &Binding, secrets: &Secrets) -> Result<Self, CryptoError> {
+        Ok(HomeKeys {
+            id: binding.container,
+            firm: binding.firm,
+            identity: SigningKey::from_bytes(&secrets.identity)?,
+            channel: SoftwareKey::from_bytes(&secrets.channel)?,
+            sealing: SoftwareKey::from_bytes(&secrets.sealing)?,
+            storage: Zeroizing::new(secrets.storage),
+            certificate: binding.certificate.to_vec(),
+            roots: binding.roots.iter().map(|root| root.to_vec()).collect(),
+        })
+    }
+}
+
+impl Keys for HomeKeys {
+    fn id(&self) -> ContainerId {
+        self.id
+    }
+
+    fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    fn root(&self, version: u8) -> Option<&[u8]> {
+        self.roots.get(usize::from(version).checked_sub(1)?).map(Vec::as_slice)
+    }
+
+    fn only_firm(&self) -> Option<RootFp> {
+        Some(self.firm)
+    }
+
+    fn sign(&self, preimage: &[u8], entropy: &[u8; 32]) -> Result<[u8; 64], CryptoError> {
+        Ok(self.identity.sign(preimage, entropy))
+    }
+
+    fn identity_id(&self) -> KeyId {
+        self.identity.verifying_key().id()
+    }
+
+    fn channel_key(&self) -> &dyn StaticKey {
+        &self.channel
+    }
+
+    fn sealing_key(&self) -> &dyn StaticKey {
+        &self.sealing
+    }
+
+    fn storage_key(&self) -> &[u8; 32] {
+        &self.storage
+    }
+}
+
+/// The system's randomness.
+pub struct System;
+
+impl Random for System {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomFailed> {
+        getrandom::fill(out).map_err(|_| RandomFailed)
+    }
+}

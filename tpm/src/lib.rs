@@ -1,0 +1,15 @@
+//! The home of soft licenses: a container whose state is sealed to a TPM, kept by one process.
+
+pub mod binding;
+pub mod chip;
+mod clock;
+pub mod command;
+pub mod directory;
+pub mod enroll;
+pub mod helper;
+pub mod home;
+pub mod server;
+mod signals;
+pub mod state;
+pub mod state_file;
+pub mod vault;
