@@ -6,6 +6,7 @@ mod online;
 mod people;
 mod retire;
 mod served;
+mod tpm;
 mod upkeep;
 mod uses;
 
@@ -32,6 +33,7 @@ pub(crate) use online::{
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
 pub(crate) use served::{CredentialVerb, SeatVerb, ServeArgs};
+pub(crate) use tpm::{FolderArgs, InitArgs, TpmCommand};
 pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
 pub(crate) use uses::{
     ConditionArgs, DecryptArgs, EncryptArgs, ProofArgs, ProveArgs, UnlockArgs, UseArgs,
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     /// A simulated dongle
     #[command(subcommand)]
     Sim(SimCommand),
+    /// Soft licenses: containers that a TPM of this machine seals
+    #[command(subcommand)]
+    Tpm(TpmCommand),
     /// See and handle containers
     #[command(subcommand, name = "container")]
     Containers(ContainerCommand),

@@ -13,6 +13,7 @@ mod man;
 pub(crate) mod protect;
 mod shown;
 mod sim;
+mod tpm;
 mod update;
 mod user;
 mod vendor;
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<u8> {
         Command::Explain { code } => explain::run(code.as_deref(), output),
         Command::Inspect { file } => inspect::run(file, output),
         Command::Sim(command) => sim::run(command, output),
+        Command::Tpm(command) => tpm::run(command, output),
         Command::Containers(command) => container::run(command, args, output),
         Command::Vendor(command) => vendor::run(command, output),
         Command::Update(command) => update::run(command, args, output),

@@ -6,13 +6,12 @@
 use std::fmt::Debug;
 
 use protocol::ids::RootFp;
-use protocol::objects::root::Mode;
 use vendor::keys::Sealed;
 use vendor::ledger::Ledger;
 use vendor::shares::SealedShare;
 use vendor::store::StoreFile;
 use vendor::trust::Trust;
-use vendor::{Passphrase, Shown, features, parse_template, products, times};
+use vendor::{Certifiers, Passphrase, Shown, features, parse_template, products, times};
 
 use crate::commands::doctor::replay::replay;
 use crate::commands::protect::texts;
@@ -52,7 +51,7 @@ pub fn replay_bundle(bytes: &[u8]) -> Option<usize> {
 
 /// An inventory for a firm: how many records it holds.
 pub fn read_inventory(bytes: &[u8], root_fp: RootFp) -> Option<usize> {
-    let (_, records) = vendor::read_inventory(bytes, root_fp, Mode::Test).ok()?;
+    let (_, records) = vendor::read_inventory(bytes, Certifiers::simulated(root_fp)).ok()?;
     Some(records.len())
 }
 

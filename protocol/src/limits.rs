@@ -30,6 +30,12 @@ pub const ROOT_BODY_LEN_MAX: usize = 1024;
 /// Bytes of the body of a device certificate.
 pub const DEVICE_BODY_LEN_MAX: usize = 256;
 
+/// Bytes of the body of a request for a certificate: a TPM's certificates are the most of it.
+pub const ENROLLMENT_BODY_LEN_MAX: usize = 16 * 1024;
+
+/// Bytes of the body of the proof that belongs to it.
+pub const ENROLLMENT_PROOF_LEN_MAX: usize = 4 * 1024;
+
 /// Bytes of the body of an artifact header.
 pub const ARTIFACT_BODY_LEN_MAX: usize = 16 * 1024;
 

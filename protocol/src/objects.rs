@@ -6,6 +6,7 @@ pub mod configuration;
 pub mod data;
 pub mod delegation;
 pub mod device;
+pub mod enrollment;
 pub mod file;
 pub mod lease;
 pub mod license;

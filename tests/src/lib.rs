@@ -7,6 +7,7 @@ pub mod bench;
 pub mod costs;
 pub mod device;
 pub mod dice;
+pub mod enrollment;
 pub mod folders;
 pub mod home;
 pub mod memory;

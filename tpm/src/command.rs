@@ -10,14 +10,17 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::{Args, Parser, Subcommand};
 use engine::SeatTimes;
-use protocol::ids::RootFp;
+use protocol::errors::{ErrorCode, Failure};
+use protocol::ids::{ContainerId, RootFp};
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use crate::chip::{Passwords, Tcti, Trouble};
 use crate::directory::Directory;
 use crate::enroll;
-use crate::helper::{self, Helper, Settings};
+use crate::helper::{Helper, Settings, shut, trouble};
+use crate::probe::probe;
+use crate::selftest::selftest;
 use crate::server::{Admits, Ended, SOCKET, Server};
 use crate::signals;
 use crate::vault::Access;
@@ -33,6 +36,10 @@ const LOG: &str = "helper.log";
 const IDLE_S: u64 = 1800;
 /// Seconds for which a container that does not open is served, to say why.
 const IDLE_SHUT_S: u64 = 5;
+/// Exit code of a command that was refused: its output says why.
+const REFUSED: u8 = 3;
+/// Bytes of a file that is read from stdin.
+const INPUT_LEN_MAX: u64 = 64 * 1024;
 /// Times that a helper that fell is set up again.
 const FALLS_MAX: u32 = 20;
 
@@ -51,18 +58,36 @@ enum Verb {
     Keep(ServeArgs),
     /// Serves a container.
     Serve(ServeArgs),
-    /// Makes a container for the licenses of one firm, which is to certify it.
-    Create(CreateArgs),
+    /// Says what this machine has to bind licenses to, as JSON.
+    Probe,
+    /// Tests the TPM, and says how long it takes, as JSON; nothing stays.
+    Selftest(FolderArgs),
+    /// Makes the request for a certificate, to stdout; a container, where there is none.
+    Request(RequestArgs),
+    /// Answers a challenge: from stdin, to stdout.
+    Prove(FolderArgs),
+    /// Takes a certificate in, from stdin.
+    Certify(FolderArgs),
 }
 
 #[derive(Args)]
-struct CreateArgs {
+struct FolderArgs {
+    /// The container's folder.
+    #[arg(long)]
+    dir: PathBuf,
+}
+
+#[derive(Args)]
+struct RequestArgs {
     /// The folder that it gets.
     #[arg(long)]
     dir: PathBuf,
     /// The firm: fingerprint of its root.
     #[arg(long, value_parser = |text: &str| RootFp::from_hex(text).ok_or("not a fingerprint"))]
     firm: RootFp,
+    /// The container that was lost, whose place it takes: its id.
+    #[arg(long, value_parser = |text: &str| ContainerId::from_hex(text).ok_or("not an id"))]
+    replaces: Option<ContainerId>,
 }
 
 #[derive(Args)]
@@ -71,7 +96,7 @@ struct ServeArgs {
     #[arg(long)]
     dir: PathBuf,
     /// Seconds without a client until the helper leaves.
-    #[arg(long, default_value_t = IDLE_S)]
+    #[arg(long, env = "STRONGROOM_TPM_IDLE_S", default_value_t = IDLE_S)]
     idle: u64,
     /// Let every user of this machine use the container, not only who owns the folder.
     #[arg(long)]
@@ -102,12 +127,31 @@ impl ServeArgs {
 
 /// Carries out the command of this process.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let done = private().and_then(|()| match Cli::parse().command {
         Verb::Start(args) => start(&args),
         Verb::Keep(args) => keep(&args),
         Verb::Serve(args) => serve(&args),
-        Verb::Create(args) => create(&args),
-    };
+        Verb::Probe => {
+            let seen = serde_json::to_vec(&probe(access()));
+            told(seen.map_err(|_| ErrorCode::Defect.failure()))
+        }
+        Verb::Selftest(args) => {
+            told(selftest(&args.dir, || Ok(access()?)).map_err(shut).and_then(|seen| {
+                serde_json::to_vec(&seen).map_err(|_| ErrorCode::Defect.failure())
+            }))
+        }
+        Verb::Request(args) => told(
+            access()
+                .map_err(trouble)
+                .and_then(|access| enroll::request(&args.dir, args.firm, args.replaces, access)),
+        ),
+        Verb::Prove(args) => told(input().and_then(|challenge| {
+            enroll::prove(&args.dir, access().map_err(trouble)?, &challenge)
+        })),
+        Verb::Certify(args) => told(input().and_then(|certification| {
+            enroll::certify(&args.dir, &certification).map(|_| Vec::new())
+        })),
+    });
     match done {
         Ok(code) => code,
         Err(error) => {
@@ -169,7 +213,6 @@ fn keep(args: &ServeArgs) -> io::Result<ExitCode> {
 
 /// Serves until nobody is there for a while, or until it is told to end.
 fn serve(args: &ServeArgs) -> io::Result<ExitCode> {
-    private()?;
     let stop = signals::stop()?;
     let settings = Settings { access, seats: args.seats() };
     let Some(mut helper) = Helper::start(&args.dir, settings)? else {
@@ -190,14 +233,24 @@ fn serve(args: &ServeArgs) -> io::Result<ExitCode> {
     }
 }
 
-fn create(args: &CreateArgs) -> io::Result<ExitCode> {
-    private()?;
-    let made = access()
-        .map_err(helper::trouble)
-        .and_then(|access| enroll::create(&args.dir, args.firm, access));
-    match made {
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(failure) => Err(io::Error::other(failure.shown_code())),
+/// Writes what was made to stdout; or why it was not, as the encoded failure, with the exit code
+/// [`REFUSED`].
+fn told(made: Result<Vec<u8>, Failure>) -> io::Result<ExitCode> {
+    let (bytes, code) = match made {
+        Ok(bytes) => (bytes, ExitCode::SUCCESS),
+        Err(failure) => (protocol::codec::encode(&failure), ExitCode::from(REFUSED)),
+    };
+    io::stdout().write_all(&bytes)?;
+    Ok(code)
+}
+
+/// What stands on stdin.
+fn input() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = io::stdin().take(INPUT_LEN_MAX + 1).read_to_end(&mut bytes);
+    match read {
+        Ok(len) if len as u64 <= INPUT_LEN_MAX => Ok(bytes),
+        _ => Err(ErrorCode::TooLong.with(bytes.len() as u64, INPUT_LEN_MAX)),
     }
 }
 

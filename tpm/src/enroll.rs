@@ -1,75 +1,149 @@
 //! How a container comes into being: its keys are drawn and sealed, and a firm certifies them.
+//!
+//! In three steps, each of which may be repeated, since what passes between them may take days by
+//! files: a request, the proof that answers the firm's challenge, and the certificate.
 
 use std::path::Path;
 
-use protocol::codec::{Bytes, List};
+use protocol::codec::{self, Bytes, Fixed, List};
+use protocol::crypto::ecdsa::SigningKey;
 use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ContainerId, ContainerKind, RootFp};
-use protocol::limits::{DEVICE_BODY_LEN_MAX, ROOT_BODY_LEN_MAX};
+use protocol::limits::{
+    DEVICE_BODY_LEN_MAX, ENROLLMENT_BODY_LEN_MAX, ENROLLMENT_PROOF_LEN_MAX, ROOT_BODY_LEN_MAX,
+};
 use protocol::objects::device::{ClockClass, Device};
+use protocol::objects::enrollment::{
+    Attested, Challenge, Enrollment, EnrollmentBody, EnrollmentProofBody, TpmEvidence, TpmIdentity,
+    attestation_unique, qualifying, sign,
+};
+use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::Root;
-use protocol::signed::UnverifiedObject;
+use protocol::signed::{Kind, UnverifiedObject};
+use zeroize::Zeroizing;
 
-use crate::binding::{self, Binding, Intent, PublicKeys};
-use crate::directory::Directory;
-use crate::helper;
-use crate::home::System;
+use crate::binding::{self, Binding, Intent, PublicKeys, Seal};
+use crate::chip::{Chip, EkKind, Evidence, Passwords, Trouble};
+use crate::directory::{Directory, Lock};
+use crate::helper::{shut, trouble};
+use crate::home::{FIRMWARE, System};
 use crate::state::{Secrets, State};
 use crate::vault::{Access, Vault};
 
-/// Makes a container for the licenses of one firm in a folder that has none. It is of no use before
-/// the firm certified it ([`certify`]).
-///
-/// # Errors
-/// Those of the folder and the TPM; [`ErrorCode::AlreadyThere`] where a container is there.
-pub fn create(folder: &Path, firm: RootFp, access: Access) -> Result<Binding, Failure> {
-    let failed = |_| ErrorCode::HelperFailed.failure();
-    let directory = Directory::create(folder).map_err(failed)?;
-    let lock = directory.lock().map_err(failed)?.ok_or(ErrorCode::AlreadyThere.failure())?;
-    if directory.read(binding::NAME, binding::FILE_LEN_MAX).map_err(failed)?.is_some() {
-        return Err(ErrorCode::AlreadyThere.failure());
-    }
-    let auth = [0; 32];
-    Vault::clear(&directory, &access, &auth).map_err(helper::shut)?;
-    let random = ErrorCode::RandomFailed.failure();
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).map_err(|_| random)?;
-    let container = ContainerId::new(id);
-    let secrets = Secrets::draw(&mut System).map_err(|_| random)?;
-    let keys = secrets.public().map_err(|_| random)?;
-    let state = State::new(secrets).write();
-    let (vault, seal) =
-        Vault::create(directory, container, Some(access), &auth, &state).map_err(helper::shut)?;
-    let binding = Binding {
-        container,
-        firm,
-        keys,
-        seal,
-        traits: Bytes::default(),
-        certificate: Bytes::default(),
-        roots: List::default(),
-    };
-    vault.directory().write(binding::NAME, &binding.write()).map_err(failed)?;
-    vault.directory().remove(Intent::NAME).map_err(failed)?;
-    drop(lock);
-    Ok(binding)
+/// The request that waits for its certificate, in the container's folder.
+const REQUEST: &str = "enrollment";
+/// Bytes of it, at most.
+const REQUEST_LEN_MAX: usize = ENROLLMENT_BODY_LEN_MAX + 1024;
+
+/// A container that is not served, opened.
+struct Opened {
+    vault: Vault,
+    state: State,
+    binding: Binding,
+    _lock: Lock,
 }
 
-/// Takes a firm's certificate in, with the firm's roots from the first to the one whose key
-/// certified.
+/// Makes the request for a certificate of a firm: for the container in the folder, or for a new one
+/// where there is none, which may take the place of one that was lost. Until it is certified, the same request comes again.
+///
+/// # Errors
+/// Those of the folder and the TPM; [`ErrorCode::AlreadyThere`] where a container of another firm
+/// is there, or one that is in use.
+pub fn request(
+    folder: &Path,
+    firm: RootFp,
+    replaces: Option<ContainerId>,
+    access: Access,
+) -> Result<Vec<u8>, Failure> {
+    let directory = Directory::create(folder).map_err(failed)?;
+    let lock = directory.lock().map_err(failed)?.ok_or(ErrorCode::AlreadyThere.failure())?;
+    let mut opened = match read_binding(&directory)? {
+        Some(binding) if binding.firm != firm => return Err(ErrorCode::AlreadyThere.failure()),
+        Some(binding) => open(directory, binding, access, lock)?,
+        None => create(directory, firm, access, lock)?,
+    };
+    let directory = opened.vault.directory();
+    if let Some(waiting) = directory.read(REQUEST, REQUEST_LEN_MAX).map_err(failed)? {
+        return Ok(waiting);
+    }
+    let key = opened.key()?;
+    let Opened { vault, binding, .. } = &mut opened;
+    let tpm = match &binding.seal {
+        Seal::Tpm(seal) => {
+            let chip = vault.chip().ok_or(trouble(Trouble::Absent))?;
+            Some(identity(chip, firm, seal.counter().handle).map_err(trouble)?)
+        }
+        Seal::Traits => None,
+    };
+    let body = EnrollmentBody {
+        identity_key: binding.keys.identity,
+        channel_key: binding.keys.channel,
+        sealing_key: binding.keys.sealing,
+        anchor: binding.anchor(),
+        tpm,
+        is_virtual: !machine::collect::virtual_hints(Path::new("/")).is_empty(),
+        replaces,
+        home_version: FIRMWARE,
+        nonce: Fixed(drawn()?),
+    };
+    let object = sign(Kind::Enrollment, (firm, binding.container), &body, &key, &drawn()?);
+    let request = file::write(FileKind::Enrollment, &[&object]);
+    vault.directory().write(REQUEST, &request).map_err(failed)?;
+    Ok(request)
+}
+
+/// Answers a firm's challenge.
+///
+/// # Errors
+/// [`ErrorCode::EnrollmentUnknown`] for one of another request; [`ErrorCode::TpmUnproven`] for one
+/// that this TPM cannot open; those of the folder and the TPM.
+pub fn prove(folder: &Path, access: Access, challenge: &[u8]) -> Result<Vec<u8>, Failure> {
+    let body = file::expect(challenge, FileKind::EnrollmentChallenge)?;
+    let challenge: Challenge = codec::decode(body, ENROLLMENT_PROOF_LEN_MAX)
+        .map_err(|_| ErrorCode::EnrollmentRefused.failure())?;
+    let directory = Directory::open(folder).map_err(failed)?;
+    let lock = directory.lock().map_err(failed)?.ok_or(ErrorCode::AlreadyThere.failure())?;
+    let unknown = ErrorCode::EnrollmentUnknown.failure();
+    let request = directory.read(REQUEST, REQUEST_LEN_MAX).map_err(failed)?.ok_or(unknown)?;
+    let (object, _) =
+        file::next_object(file::expect(&request, FileKind::Enrollment)?, ENROLLMENT_BODY_LEN_MAX)?;
+    let request = Enrollment::verify(&object).map_err(|_| unknown)?;
+    if challenge.container != request.container || challenge.request.0 != request.hash {
+        return Err(unknown);
+    }
+    let binding = read_binding(&directory)?.ok_or(ErrorCode::SoftDamaged.failure())?;
+    let passwords = access.passwords.copied();
+    let mut opened = open(directory, binding, access, lock)?;
+    let key = opened.key()?;
+    let tpm = match &request.body.tpm {
+        Some(tpm) => {
+            let chip = opened.vault.chip().ok_or(trouble(Trouble::Absent))?;
+            Some(evidence(chip, &passwords, (&request, tpm), &challenge)?)
+        }
+        None => None,
+    };
+    let body = EnrollmentProofBody { request: challenge.request, nonce: challenge.nonce, tpm };
+    let of = (request.firm, request.container);
+    let object = sign(Kind::EnrollmentProof, of, &body, &key, &drawn()?);
+    Ok(file::write(FileKind::EnrollmentProof, &[&object]))
+}
+
+/// Takes a firm's certificate in: a file with the firm's roots from the first to the one whose key
+/// certified, and the certificate.
 ///
 /// # Errors
 /// [`ErrorCode::CertificateRefused`] for one that does not hold, or is of another container.
-pub fn certify(folder: &Path, certificate: &[u8], roots: &[Vec<u8>]) -> Result<(), Failure> {
-    let damaged = |_| ErrorCode::SoftDamaged.failure();
+pub fn certify(folder: &Path, certification: &[u8]) -> Result<Binding, Failure> {
     let refused = ErrorCode::CertificateRefused.failure();
-    let directory = Directory::open(folder).map_err(damaged)?;
-    let file = directory.read(binding::NAME, binding::FILE_LEN_MAX).map_err(damaged)?;
-    let mut binding = Binding::read(&file.ok_or(ErrorCode::SoftDamaged.failure())?)?;
-    let root = newest(roots).filter(|root| root.root_fp == binding.firm).ok_or(refused)?;
+    let directory = Directory::open(folder).map_err(failed)?;
+    let mut binding = read_binding(&directory)?.ok_or(ErrorCode::SoftDamaged.failure())?;
+    let (roots, newest, certificate) = taken_apart(certification)?;
+    if newest.root_fp != binding.firm {
+        return Err(refused);
+    }
     let (object, rest) =
         UnverifiedObject::read(certificate, DEVICE_BODY_LEN_MAX).map_err(|_| refused)?;
-    let device = Device::verify(&object, &root).map_err(|_| refused)?;
+    let device = Device::verify(&object, &newest).map_err(|_| refused)?;
     let body = &device.body;
     let keys = PublicKeys {
         identity: body.identity_key,
@@ -84,21 +158,146 @@ pub fn certify(folder: &Path, certificate: &[u8], roots: &[Vec<u8>]) -> Result<(
         return Err(refused);
     }
     binding.certificate = Bytes::new(certificate).ok_or(refused)?;
-    let roots: Option<Vec<_>> = roots.iter().map(|root| Bytes::new(root.clone())).collect();
+    let roots: Option<Vec<_>> = roots.into_iter().map(Bytes::new).collect();
     binding.roots = roots.and_then(List::new).ok_or(refused)?;
-    directory.write(binding::NAME, &binding.write()).map_err(damaged)
+    directory.write(binding::NAME, &binding.write()).map_err(failed)?;
+    directory.remove(REQUEST).map_err(failed)?;
+    Ok(binding)
 }
 
-/// The last of a chain of roots that begins with a firm's first.
-fn newest(roots: &[Vec<u8>]) -> Option<Root> {
-    let mut newest: Option<Root> = None;
-    for object in roots {
-        let (object, rest) = UnverifiedObject::read(object, ROOT_BODY_LEN_MAX).ok()?;
+impl Opened {
+    fn key(&self) -> Result<SigningKey, Failure> {
+        let key = SigningKey::from_bytes(&self.state.secrets.identity);
+        key.map_err(|_| ErrorCode::SoftDamaged.failure())
+    }
+}
+
+/// A new container in a folder that has none.
+fn create(
+    directory: Directory,
+    firm: RootFp,
+    access: Access,
+    lock: Lock,
+) -> Result<Opened, Failure> {
+    let auth = [0; 32];
+    Vault::clear(&directory, &access, &auth).map_err(shut)?;
+    let container = ContainerId::new(drawn()?);
+    let random = |_| ErrorCode::RandomFailed.failure();
+    let secrets = Secrets::draw(&mut System).map_err(random)?;
+    let keys = secrets.public().map_err(|_| ErrorCode::RandomFailed.failure())?;
+    let state = State::new(secrets);
+    let (vault, seal) =
+        Vault::create(directory, container, Some(access), &auth, &state.write()).map_err(shut)?;
+    let binding = Binding {
+        container,
+        firm,
+        keys,
+        seal,
+        traits: Bytes::default(),
+        certificate: Bytes::default(),
+        roots: List::default(),
+    };
+    vault.directory().write(binding::NAME, &binding.write()).map_err(failed)?;
+    vault.directory().remove(Intent::NAME).map_err(failed)?;
+    Ok(Opened { vault, state, binding, _lock: lock })
+}
+
+fn open(
+    directory: Directory,
+    binding: Binding,
+    access: Access,
+    lock: Lock,
+) -> Result<Opened, Failure> {
+    let (vault, state) = Vault::open(directory, &binding, access, &[0; 32]).map_err(shut)?;
+    let state = State::read(&state).map_err(|_| ErrorCode::SoftDamaged.failure())?;
+    Ok(Opened { vault, state, binding, _lock: lock })
+}
+
+fn read_binding(directory: &Directory) -> Result<Option<Binding>, Failure> {
+    let file = directory.read(binding::NAME, binding::FILE_LEN_MAX).map_err(failed)?;
+    file.map(|file| Binding::read(&file)).transpose()
+}
+
+/// Who the TPM is.
+fn identity(chip: &mut Chip, firm: RootFp, counter: u32) -> Result<TpmIdentity, Trouble> {
+    let endorsement = chip.endorsement()?;
+    let attestation_key = chip.attestation_key(attestation_unique(firm))?;
+    let certificate = endorsement.certificate.unwrap_or_default();
+    Ok(TpmIdentity {
+        endorsement_key: Bytes::new(endorsement.public).ok_or(Trouble::Garbled)?,
+        certificate: Bytes::new(certificate).ok_or(Trouble::Garbled)?,
+        intermediates: List::default(),
+        attestation_key: Bytes::new(attestation_key).ok_or(Trouble::Garbled)?,
+        counter,
+    })
+}
+
+/// What the TPM signs, once it opened the credential.
+fn evidence(
+    chip: &mut Chip,
+    passwords: &Passwords,
+    (request, tpm): (&Enrollment, &TpmIdentity),
+    challenge: &Challenge,
+) -> Result<TpmEvidence, Failure> {
+    let unproven = ErrorCode::TpmUnproven.failure();
+    let credential = challenge.credential.as_ref().ok_or(unproven)?;
+    let unique = attestation_unique(request.firm);
+    let kind = EkKind::of(&tpm.endorsement_key).ok_or(unproven)?;
+    let (id_object, secret) = (sized(&credential.id_object), sized(&credential.secret));
+    let secret = chip
+        .activate(kind, unique, id_object.ok_or(unproven)?, secret.ok_or(unproven)?)
+        .map_err(|why| if why == Trouble::Foreign { unproven } else { trouble(why) })?;
+    let secret: [u8; 32] = secret.as_slice().try_into().map_err(|_| unproven)?;
+    let secret = Zeroizing::new(secret);
+    let signed = qualifying(&request.hash, &challenge.nonce.0, &secret);
+    let quote = chip.quote(unique, &signed).map_err(trouble)?;
+    let (counter, record) = chip.counter().map_err(trouble)?;
+    let _ = counter;
+    let counter = chip.certify_counter(passwords, unique, &record, &signed).map_err(trouble)?;
+    let attested = |evidence: Evidence| {
+        let (attest, signature) = (Bytes::new(evidence.attest), Bytes::new(evidence.signature));
+        Some(Attested { attest: attest?, signature: signature? })
+    };
+    let (quote, counter) = (attested(quote), attested(counter));
+    Ok(TpmEvidence { quote: quote.ok_or(unproven)?, counter: counter.ok_or(unproven)? })
+}
+
+/// The roots of a certification, the newest of them verified, and the certificate.
+type TakenApart<'a> = (Vec<Vec<u8>>, Root, &'a [u8]);
+
+/// Takes a certification apart.
+fn taken_apart(certification: &[u8]) -> Result<TakenApart<'_>, Failure> {
+    let refused = ErrorCode::CertificateRefused.failure();
+    let mut rest = file::expect(certification, FileKind::Certification)?;
+    let (mut roots, mut newest): (Vec<Vec<u8>>, Option<Root>) = (Vec::new(), None);
+    loop {
+        let (object, behind) =
+            UnverifiedObject::read(rest, ROOT_BODY_LEN_MAX).map_err(|_| refused)?;
+        if object.header().kind != Kind::Root {
+            return Ok((roots, newest.ok_or(refused)?, rest));
+        }
         let root = match &newest {
             None => Root::verify_first(&object),
             Some(root) => root.verify_next(&object),
         };
-        newest = Some(root.ok().filter(|_| rest.is_empty())?);
+        newest = Some(root.map_err(|_| refused)?);
+        roots.push(rest[..rest.len() - behind.len()].to_vec());
+        rest = behind;
     }
-    newest
+}
+
+/// What stands behind its own length of two bytes: `TPM2B`.
+fn sized(bytes: &[u8]) -> Option<&[u8]> {
+    let (len, content) = bytes.split_first_chunk::<2>()?;
+    (usize::from(u16::from_be_bytes(*len)) == content.len()).then_some(content)
+}
+
+fn drawn<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| ErrorCode::RandomFailed.failure())?;
+    Ok(bytes)
+}
+
+fn failed(_: std::io::Error) -> Failure {
+    ErrorCode::SoftDamaged.failure()
 }

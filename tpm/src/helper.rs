@@ -1,6 +1,7 @@
 //! The helper: a container opened, served, and opened again where its state has to be read anew.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use engine::{Engine, SeatTimes};
 use protocol::codec;
@@ -8,6 +9,7 @@ use protocol::errors::{ErrorCode, Failure};
 
 use crate::binding::{self, Binding};
 use crate::chip::{Hierarchy, Trouble};
+use crate::clock::Stopwatch;
 use crate::directory::{Directory, Lock};
 use crate::home::Home;
 use crate::server::{Peer, Service};
@@ -22,20 +24,25 @@ pub struct Settings {
     pub seats: SeatTimes,
 }
 
-/// A container that is served. Its folder's lock is held as long.
+/// Milliseconds for which a container that did not open is not tried again, unless its file is
+/// another one.
+const SHUT_MS: u64 = 1000;
+
+/// A container that is served.
 pub struct Helper {
     settings: Settings,
-    directory: Directory,
+    folder: PathBuf,
     served: Served,
     /// Whether the engine is another one than at the last question.
     is_over: bool,
-    _lock: Lock,
 }
 
 enum Served {
-    Open(Box<Engine<Home>>),
-    /// Why it is not.
-    Shut(Failure),
+    /// The folder's lock is held as long.
+    Open(Box<Engine<Home>>, Lock),
+    /// Why it is not, since when that is known, and of which file. Nothing is held, so that it can
+    /// be mended.
+    Shut(Failure, Stopwatch, Option<FileId>),
 }
 
 impl Helper {
@@ -44,17 +51,17 @@ impl Helper {
     /// # Errors
     /// The folder cannot be used. None where another helper has it.
     pub fn start(folder: &Path, settings: Settings) -> std::io::Result<Option<Self>> {
-        let directory = Directory::open(folder)?;
-        let Some(lock) = directory.lock()? else { return Ok(None) };
-        let served = opened(folder, &settings);
-        Ok(Some(Helper { settings, directory, served, is_over: false, _lock: lock }))
+        let Some(lock) = Directory::open(folder)?.lock()? else { return Ok(None) };
+        let served = opened(folder, &settings, lock);
+        let folder = folder.to_owned();
+        Ok(Some(Helper { settings, folder, served, is_over: false }))
     }
 
     /// Why the container is shut, if it is.
     pub fn refusal(&self) -> Option<Failure> {
         match &self.served {
-            Served::Open(_) => None,
-            Served::Shut(failure) => Some(*failure),
+            Served::Open(..) => None,
+            Served::Shut(failure, ..) => Some(*failure),
         }
     }
 
@@ -62,28 +69,44 @@ impl Helper {
     /// use.
     pub fn leave(&mut self) -> bool {
         match &mut self.served {
-            Served::Open(engine) => engine.leave().unwrap_or(true),
-            Served::Shut(_) => true,
+            Served::Open(engine, _) => engine.leave().unwrap_or(true),
+            Served::Shut(..) => true,
         }
     }
 
     /// What has to be read again is read again: as if the container had lost its power.
     fn follow(&mut self) {
-        let Served::Open(engine) = &mut self.served else { return };
+        let Served::Open(engine, _) = &mut self.served else { return };
         let Some(lost) = engine.platform().lost() else { return };
         eprintln!("strongroom-tpm: {lost}");
         self.is_over = true;
-        // First, since it has the TPM.
-        self.served = Served::Shut(ErrorCode::TpmFailed.failure());
-        self.served = opened(self.directory.path(), &self.settings);
+        let shut = Served::Shut(ErrorCode::TpmFailed.failure(), Stopwatch::start(), None);
+        if let Served::Open(engine, lock) = std::mem::replace(&mut self.served, shut) {
+            // First, since it has the TPM.
+            drop(engine);
+            self.served = opened(&self.folder, &self.settings, lock);
+        }
+    }
+
+    /// What did not open a while ago is tried again: it may be mended.
+    fn retry(&mut self) {
+        let Served::Shut(_, since, tried) = &self.served else { return };
+        if since.ms() < SHUT_MS && file_id(&self.folder) == *tried {
+            return;
+        }
+        let lock = Directory::open(&self.folder).and_then(|directory| directory.lock());
+        if let Ok(Some(lock)) = lock {
+            self.served = opened(&self.folder, &self.settings, lock);
+        }
     }
 }
 
 impl Service for Helper {
     fn message(&mut self, peer: Peer, request: &[u8], response: &mut Vec<u8>) {
+        self.retry();
         match &mut self.served {
-            Served::Open(engine) => engine.message(peer.channel, request, response),
-            Served::Shut(failure) => {
+            Served::Open(engine, _) => engine.message(peer.channel, request, response),
+            Served::Shut(failure, ..) => {
                 response.push(engine::REFUSAL);
                 response.extend(codec::encode(failure));
             }
@@ -92,7 +115,7 @@ impl Service for Helper {
     }
 
     fn closed(&mut self, channel: u32) {
-        if let Served::Open(engine) = &mut self.served {
+        if let Served::Open(engine, _) = &mut self.served {
             engine.closed(channel);
         }
         self.follow();
@@ -103,11 +126,20 @@ impl Service for Helper {
     }
 }
 
-fn opened(folder: &Path, settings: &Settings) -> Served {
+fn opened(folder: &Path, settings: &Settings, lock: Lock) -> Served {
+    let tried = file_id(folder);
     match open(folder, settings) {
-        Ok(engine) => Served::Open(Box::new(engine)),
-        Err(failure) => Served::Shut(failure),
+        Ok(engine) => Served::Open(Box::new(engine), lock),
+        Err(failure) => Served::Shut(failure, Stopwatch::start(), tried),
     }
+}
+
+/// Tells a file from the one that takes its place: number, and when it was written.
+type FileId = (u64, i64, i64);
+
+fn file_id(folder: &Path) -> Option<FileId> {
+    let data = std::fs::symlink_metadata(folder.join(binding::NAME)).ok()?;
+    Some((data.ino(), data.mtime(), data.mtime_nsec()))
 }
 
 fn open(folder: &Path, settings: &Settings) -> Result<Engine<Home>, Failure> {

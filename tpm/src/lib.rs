@@ -1,4 +1,5 @@
 //! The home of soft licenses: a container whose state is sealed to a TPM, kept by one process.
+#![deny(unsafe_code)]
 
 pub mod binding;
 pub mod chip;
@@ -8,6 +9,8 @@ pub mod directory;
 pub mod enroll;
 pub mod helper;
 pub mod home;
+pub mod probe;
+pub mod selftest;
 pub mod server;
 mod signals;
 pub mod state;

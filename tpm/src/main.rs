@@ -1,4 +1,5 @@
 //! `strongroom-tpm`: serves a container that is sealed to a TPM, and makes such containers.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

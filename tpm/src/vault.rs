@@ -26,6 +26,11 @@ const FILES_KEPT: u64 = 3;
 /// Version of an index's content.
 const HEAD_VERSION: u16 = 1;
 
+/// A key. Wiped on drop.
+type Key = Zeroizing<[u8; 32]>;
+/// Hash of a file, and the state in it.
+type Found = ([u8; 32], Zeroizing<Vec<u8>>);
+
 /// The way to a TPM, and what its administrator set.
 pub struct Access {
     /// The way.
@@ -248,6 +253,14 @@ impl Vault {
         &self.directory
     }
 
+    /// The TPM, where one keeps it and is connected.
+    pub fn chip(&mut self) -> Option<&mut Chip> {
+        match &mut self.anchor {
+            Anchor::Tpm(tpm) => tpm.chip.as_mut(),
+            Anchor::None => None,
+        }
+    }
+
     /// Commits made so far.
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -447,11 +460,7 @@ impl Tpm {
 }
 
 /// Root key and authorization of the index, from the blob.
-fn opened(
-    chip: &mut Chip,
-    blob: &Blob,
-    auth: &[u8; 32],
-) -> Result<(Zeroizing<[u8; 32]>, Zeroizing<[u8; 32]>), Shut> {
+fn opened(chip: &mut Chip, blob: &Blob, auth: &[u8; 32]) -> Result<(Key, Key), Shut> {
     let payload = chip.unseal(blob, auth).map_err(|trouble| match trouble {
         Trouble::Foreign => Shut::Locked(Reason::Foreign),
         Trouble::Alien => Shut::Locked(Reason::Traits),
@@ -480,7 +489,7 @@ fn read_state(
     epoch: u64,
     root: &[u8; 32],
     key: &[u8; 32],
-) -> io::Result<Option<([u8; 32], Zeroizing<Vec<u8>>)>> {
+) -> io::Result<Option<Found>> {
     let keys = EpochKeys { root, epoch: key };
     for (_, name) in files(directory)?.into_iter().filter(|(of, _)| *of == epoch) {
         let Some(bytes) = directory.read(&name, state_file::FILE_LEN_MAX)? else { continue };

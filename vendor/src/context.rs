@@ -7,18 +7,16 @@ use protocol::codec;
 use protocol::crypto::ecdsa::VerifyingKey;
 use protocol::crypto::hash::sha256;
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::RootFp;
 use protocol::limits::STATEMENT_BODY_LEN_MAX;
 use protocol::objects::configuration::{Configured, read_configuration};
 use protocol::objects::device::Device;
 use protocol::objects::file::{self, FileKind};
-use protocol::objects::root::Mode;
 use protocol::objects::statement::ContextBody;
 use protocol::signed::{Header, Kind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::certificates::certified;
+use crate::certificates::{Certifiers, certified};
 use crate::files;
 use crate::ledger::Point;
 use crate::{Result, Shown};
@@ -45,14 +43,13 @@ impl<B> VerifiedStatement<B> {
     }
 }
 
-/// Reads a context or receipt for the firm `root_fp` of `mode`.
+/// Reads a context or receipt for a firm.
 pub fn read_statement<B: DeserializeOwned + Serialize>(
     path: &Path,
     kind: FileKind,
-    root_fp: RootFp,
-    mode: Mode,
+    certifiers: Certifiers<'_>,
 ) -> Result<VerifiedStatement<B>> {
-    parse_statement(&files::read(path)?, kind, root_fp, mode)
+    parse_statement(&files::read(path)?, kind, certifiers)
         .map_err(|failure| Shown::from(failure).about(path.display()))
 }
 
@@ -60,22 +57,20 @@ pub fn read_statement<B: DeserializeOwned + Serialize>(
 pub fn parse_statement<B: DeserializeOwned + Serialize>(
     bytes: &[u8],
     kind: FileKind,
-    root_fp: RootFp,
-    mode: Mode,
+    certifiers: Certifiers<'_>,
 ) -> std::result::Result<VerifiedStatement<B>, Failure> {
-    let (statement, rest) = verify(bytes, kind, root_fp, mode)?;
+    let (statement, rest) = verify(bytes, kind, certifiers)?;
     file::finish(rest).map(|()| statement)
 }
 
-/// Reads an inventory for the firm `root_fp` of `mode`: its signed context, then the configuration,
+/// Reads an inventory for a firm: its signed context, then the configuration,
 /// which is compared with the hash in it before it is taken apart.
 pub fn read_inventory(
     bytes: &[u8],
-    root_fp: RootFp,
-    mode: Mode,
+    certifiers: Certifiers<'_>,
 ) -> std::result::Result<(VerifiedStatement<ContextBody>, Vec<Configured>), Failure> {
     let refused = ErrorCode::InventoryRefused.failure();
-    let (statement, rest) = verify::<ContextBody>(bytes, FileKind::Inventory, root_fp, mode)?;
+    let (statement, rest) = verify::<ContextBody>(bytes, FileKind::Inventory, certifiers)?;
     // A firm that is not in the container has no configuration, and its hash is zero.
     let is_absent = statement.body.root_version == 0 && rest.is_empty();
     if !is_absent && sha256(rest) != statement.body.config_hash.0 {
@@ -85,12 +80,11 @@ pub fn read_inventory(
 }
 
 /// Verifies certificate and statement of a file, and returns what follows them.
-pub fn verify<B: DeserializeOwned + Serialize>(
-    bytes: &[u8],
+pub fn verify<'b, B: DeserializeOwned + Serialize>(
+    bytes: &'b [u8],
     kind: FileKind,
-    root_fp: RootFp,
-    mode: Mode,
-) -> std::result::Result<(VerifiedStatement<B>, &[u8]), Failure> {
+    certifiers: Certifiers<'_>,
+) -> std::result::Result<(VerifiedStatement<B>, &'b [u8]), Failure> {
     let (object_kind, refused) = match kind {
         FileKind::Receipt => (Kind::Receipt, ErrorCode::ReceiptRefused.failure()),
         FileKind::Proof => (Kind::Proof, ErrorCode::ProofRefused.failure()),
@@ -100,12 +94,12 @@ pub fn verify<B: DeserializeOwned + Serialize>(
         _ => (Kind::Context, ErrorCode::ContextRefused.failure()),
     };
     let rest = file::expect(bytes, kind)?;
-    let (device, rest) = certified(rest, mode)?;
+    let (device, rest) = certified(rest, certifiers)?;
     let (statement, rest) = file::next_object(rest, STATEMENT_BODY_LEN_MAX)?;
     let key = VerifyingKey::from_bytes(&device.body.identity_key.0).map_err(|_| refused)?;
     let header = *statement.header();
     let fits = header.kind == object_kind
-        && header.root_fp == root_fp
+        && header.root_fp == certifiers.firm
         && header.target == *device.id.bytes();
     if !fits {
         return Err(refused);

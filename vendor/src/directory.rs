@@ -46,8 +46,15 @@ pub(crate) const DELEGATIONS_DIR: &str = "delegations";
 const USAGE_DIR: &str = "usage";
 
 /// Roles that a new vendor has keys for.
-const FIRST_ROLES: [Role; 6] =
-    [Role::Root, Role::Licensing, Role::Protect, Role::Time, Role::Revocation, Role::Log];
+const FIRST_ROLES: [Role; 7] = [
+    Role::Root,
+    Role::Licensing,
+    Role::Protect,
+    Role::Device,
+    Role::Time,
+    Role::Revocation,
+    Role::Log,
+];
 
 /// An opened vendor directory. Its keys stay sealed until they are asked for.
 pub struct Vendor {

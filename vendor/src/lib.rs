@@ -54,7 +54,7 @@ pub mod trust;
 pub mod upkeep;
 pub mod usage;
 
-pub use certificates::certified;
+pub use certificates::{Certifiers, certified};
 pub use context::{VerifiedStatement, parse_statement, read_inventory, read_statement, verify};
 pub use data::{DataInput, field as data_field, read as read_data};
 pub use delegate::Grant;

@@ -2,16 +2,15 @@
 
 use protocol::codec;
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::{ContainerId, RootFp};
-use protocol::objects::device::Device;
+use protocol::ids::ContainerId;
+use protocol::objects::device::{Device, DeviceBody};
 use protocol::objects::file::{self, FileKind};
-use protocol::objects::root::Mode;
 use protocol::objects::statement::TimeTokenBody;
 use protocol::objects::usage::{LoggedEntry, UsageHeadBody, read_entries};
 use protocol::signed::{Header, Kind};
 
 use crate::Result;
-use crate::certificates::certified;
+use crate::certificates::{Certifiers, certified};
 use crate::context::{VerifiedStatement, verify};
 use crate::issuer::Issuer;
 use crate::keys::KeyRing;
@@ -27,14 +26,17 @@ pub type UploadedLog = (VerifiedStatement<UsageHeadBody>, Vec<LoggedEntry>);
 /// It is damaged, or not for this firm.
 pub fn read_time_request(
     bytes: &[u8],
-    root_fp: RootFp,
-    mode: Mode,
+    certifiers: Certifiers<'_>,
 ) -> std::result::Result<(Device, [u8; 32]), Failure> {
     let rest = file::expect(bytes, FileKind::TimeRequest)?;
-    let (device, rest) = certified(rest, mode)?;
+    let (device, rest) = certified(rest, certifiers)?;
     let request = rest.try_into().map_err(|_| ErrorCode::Malformed.failure())?;
     let (asked, nonce) = file::split_time_request(request);
-    if asked == root_fp { Ok((device, nonce)) } else { Err(ErrorCode::ContextRefused.failure()) }
+    if asked == certifiers.firm {
+        Ok((device, nonce))
+    } else {
+        Err(ErrorCode::ContextRefused.failure())
+    }
 }
 
 /// Reads a usage log.
@@ -43,10 +45,9 @@ pub fn read_time_request(
 /// It is damaged, its signature does not hold, or it is not for this firm.
 pub fn read_usage_log(
     bytes: &[u8],
-    root_fp: RootFp,
-    mode: Mode,
+    certifiers: Certifiers<'_>,
 ) -> std::result::Result<UploadedLog, Failure> {
-    let (statement, rest) = verify(bytes, FileKind::UsageLog, root_fp, mode)?;
+    let (statement, rest) = verify(bytes, FileKind::UsageLog, certifiers)?;
     let entries = read_entries(rest).ok_or(ErrorCode::Malformed.failure())?;
     Ok((statement, entries))
 }
@@ -66,6 +67,21 @@ impl Issuer<'_> {
         let body = codec::encode(&TimeTokenBody { time_s, radius_s });
         let header = Header { state: nonce, ..self.header(Kind::TimeToken, id, time_s, &body) };
         self.signed(header, &body, keys)
+    }
+
+    /// Certifies the keys of a soft license's container: the device certificate.
+    ///
+    /// # Errors
+    /// Nobody signs.
+    pub fn certificate(
+        &self,
+        id: ContainerId,
+        body: &DeviceBody,
+        issued_s: u64,
+        keys: &KeyRing,
+    ) -> Result<Vec<u8>> {
+        let body = codec::encode(body);
+        self.signed(self.header(Kind::Device, id, issued_s, &body), &body, keys)
     }
 
     /// Acknowledges a container's usage log up to this entry and its head.

@@ -11,7 +11,7 @@ const OPEN: &str = "<!-- table: cargo xtask errors -->\n";
 const CLOSE: &str = "<!-- end of table -->\n";
 
 /// Subjects of the blocks of 256 numbers.
-const BLOCKS: [(u16, &str); 10] = [
+const BLOCKS: [(u16, &str); 11] = [
     (1, "Messages and files"),
     (2, "Channel"),
     (3, "Refusals of use, in the order of evaluation"),

@@ -27,7 +27,7 @@ use crate::domain::restore::{self, Claim, Restored};
 use crate::domain::work::{Stored, Work};
 
 /// Who acts, for the audit: nobody logs in here.
-const ACTOR: &str = "gateway";
+pub(super) const ACTOR: &str = "gateway";
 
 /// What this face says of itself.
 #[derive(OpenApi)]
@@ -143,7 +143,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(report_loss))
         .routes(routes!(take_receipt))
         .merge(super::seats::routes())
-        .merge(super::time::routes());
+        .merge(super::time::routes())
+        .merge(super::enrollment::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap("gateway", router, document, app)
 }

@@ -3,6 +3,7 @@
 
 pub mod admin;
 mod columns;
+pub mod enrollment;
 pub mod extract;
 pub mod front;
 pub mod gateway;

@@ -39,8 +39,8 @@ pub struct Due {
 impl Context {
     /// Verifies a context file for this firm.
     pub fn read(firm: &Firm, bytes: &[u8]) -> Outcome<Self> {
-        let (root_fp, mode) = firm.identity()?;
-        let (statement, rest) = verify::<ContextBody>(bytes, FileKind::Context, root_fp, mode)?;
+        let certifiers = firm.certifiers()?;
+        let (statement, rest) = verify::<ContextBody>(bytes, FileKind::Context, certifiers)?;
         file::finish(rest)?;
         let objects = file::expect(bytes, FileKind::Context)?;
         let len_max = protocol::limits::DEVICE_BODY_LEN_MAX;
@@ -225,8 +225,8 @@ pub fn anew(
 
 /// Takes a receipt in: the number of its update.
 pub fn receipt(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, bytes: &[u8]) -> Outcome<u64> {
-    let (root_fp, mode) = firm.identity()?;
-    let (statement, rest) = verify::<ReceiptBody>(bytes, FileKind::Receipt, root_fp, mode)?;
+    let certifiers = firm.certifiers()?;
+    let (statement, rest) = verify::<ReceiptBody>(bytes, FileKind::Receipt, certifiers)?;
     file::finish(rest)?;
     let shown = statement.point();
     let id = hex(statement.device.id.bytes());

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::errors::{ErrorCode, Failure, Shown};
 use protocol::ids::{ContainerId, KeyId, RootFp};
-use protocol::objects::device::Device;
+use protocol::objects::device::{Device, DeviceBody};
 use protocol::objects::file::FileKind;
 use protocol::objects::root::Mode;
 use protocol::objects::statement::ContextBody;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use vendor::issue::{Change, Draft};
 use vendor::ledger::{Issued, Point};
 use vendor::trust::Trust;
-use vendor::{Issuer, KeyRing, VerifiedStatement, certified, verify};
+use vendor::{Certifiers, Issuer, KeyRing, VerifiedStatement, certified, verify};
 
 use super::journal::{Claim, Head, Part};
 use super::signing::Signing;
@@ -73,6 +73,11 @@ pub trait Signer: Send + Sync {
     /// Tells the container of this certificate the time, by a token that answers its nonce. A
     /// signer in memory has no clock.
     fn time_token(&self, _certificate: &[u8], _nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {
+        Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed("it has no clock"))
+    }
+
+    /// Certifies the keys of a soft license's container.
+    fn certify(&self, _id: ContainerId, _body: &DeviceBody) -> Result<Vec<u8>, Shown> {
         Err(Shown::from(ErrorCode::SignerRefused.failure()).detailed("it has no clock"))
     }
 
@@ -136,6 +141,12 @@ impl Firm {
         Ok((root.root_fp, root.body.mode))
     }
 
+    /// Whose certificates of containers count.
+    pub fn certifiers(&self) -> Result<Certifiers<'_>, Failure> {
+        let root = self.trust.root.as_ref().ok_or(ErrorCode::RootRefused.failure())?;
+        Ok(Certifiers::of(root))
+    }
+
     /// Refuses a container that is revoked, or whose firmware is: it may give licenses back, and
     /// gets none.
     pub fn admits(&self, shown: &VerifiedStatement<ContextBody>, now_s: u64) -> Result<(), Shown> {
@@ -195,7 +206,7 @@ impl LocalSigner {
 
     /// The container of a certificate, which must hold.
     pub fn device(&self, certificate: &[u8]) -> Result<Device, Shown> {
-        Ok(device(certificate, Issuer::of(&self.held().trust)?.root.body.mode)?)
+        Ok(device(certificate, Certifiers::of(Issuer::of(&self.held().trust)?.root))?)
     }
 
     /// A token that answers a container's nonce: the time, give or take so many seconds.
@@ -209,14 +220,26 @@ impl LocalSigner {
         Issuer::of(&held.trust)?.time_token(id, nonce, time, &held.keys)
     }
 
+    /// A certificate for a container's keys.
+    pub fn certificate_at(
+        &self,
+        id: ContainerId,
+        body: &DeviceBody,
+        issued_s: u64,
+    ) -> Result<Vec<u8>, Shown> {
+        let held = self.held();
+        Issuer::of(&held.trust)?.certificate(id, body, issued_s, &held.keys)
+    }
+
     /// Whether the container of an update showed the state that it follows.
     pub fn is_shown(&self, leaf: &Leaf) -> Result<bool, Shown> {
         let (header, shown) = (&leaf.header, &leaf.grounds.shown);
         if shown.is_empty() {
             return Ok(false);
         }
-        let mode = Issuer::of(&self.held().trust)?.root.body.mode;
-        let (context, _) = verify::<ContextBody>(shown, FileKind::Context, header.root_fp, mode)?;
+        let held = self.held();
+        let certifiers = Certifiers::of(Issuer::of(&held.trust)?.root);
+        let (context, _) = verify::<ContextBody>(shown, FileKind::Context, certifiers)?;
         let before = Point { seq: header.seq.saturating_sub(1), state: header.state };
         Ok(*context.device.id.bytes() == header.target && context.point() == before)
     }
@@ -241,7 +264,7 @@ impl Signer for LocalSigner {
     fn draft(&self, wanted: &Wanted<'_>) -> Result<(Leaf, Issued), Shown> {
         let held = self.held();
         let issuer = Issuer::of(&held.trust)?;
-        let device = device(wanted.certificate, issuer.root.body.mode)?;
+        let device = device(wanted.certificate, Certifiers::of(issuer.root))?;
         let times = (wanted.issued_s, 0);
         let draft = issuer.draft(&device, wanted.before, wanted.changes, times, &held.keys)?;
         let Draft { mut header, body, what } = draft;
@@ -274,8 +297,8 @@ impl Signer for LocalSigner {
 }
 
 /// The container of a certificate, which must hold.
-pub fn device(certificate: &[u8], mode: Mode) -> Result<Device, Failure> {
-    certified(certificate, mode).map(|(device, _)| device)
+pub fn device(certificate: &[u8], certifiers: Certifiers<'_>) -> Result<Device, Failure> {
+    certified(certificate, certifiers).map(|(device, _)| device)
 }
 
 #[cfg(test)]
@@ -287,15 +310,18 @@ mod tests {
     #[test]
     fn a_certificate_is_known_again_by_all_its_bytes() {
         let known = Device::new(1, RootFp::default());
+        let test = Certifiers::simulated(RootFp::default());
+        let mut live = test;
+        live.mode = Mode::Live;
         for _ in 0..2 {
-            assert!(device(known.certificate(), Mode::Test).is_ok());
-            let refused = device(known.certificate(), Mode::Live).map(drop);
+            assert!(device(known.certificate(), test).is_ok());
+            let refused = device(known.certificate(), live).map(drop);
             assert_eq!(refused, Err(ErrorCode::TestContainer.failure()));
         }
         for bit in 0..8 * known.certificate().len() {
             let mut changed = known.certificate().to_vec();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(device(&changed, Mode::Test).is_err(), "bit {bit}");
+            assert!(device(&changed, test).is_err(), "bit {bit}");
         }
     }
 }

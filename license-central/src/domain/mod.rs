@@ -17,6 +17,7 @@ mod commit;
 pub mod credentials;
 pub mod denials;
 pub mod desk;
+pub mod enrollment;
 pub mod env;
 pub mod firm;
 pub mod firms;

@@ -483,6 +483,39 @@ pub struct SeatRevocation {
     pub credential: String,
 }
 
+/// A container that asked to be certified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// The container's id, 32 hexadecimal digits.
+    pub id: String,
+    /// Its request, hexadecimal.
+    pub request: String,
+    /// What names the request, hexadecimal.
+    pub request_hash: String,
+    /// The challenge file that answered it, hexadecimal.
+    pub challenge: String,
+    /// What only its TPM could read, hexadecimal; empty once it did.
+    pub secret: String,
+    /// Its certificate, hexadecimal, once there is one.
+    pub certificate: Option<String>,
+    /// On what it is.
+    pub machine: MachineClass,
+    /// When it asked, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+}
+
+/// What binds a soft license to its machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MachineClass {
+    /// A TPM.
+    Tpm,
+    /// A TPM in a machine that says to be a virtual one: whoever owns the host can copy both.
+    VirtualTpm,
+    /// The machine's traits alone.
+    Traits,
+}
+
 /// Ties a type to its table.
 macro_rules! record {
     ($type:ident, $table:ident, $own:ident => $id:expr, [$($column:expr),* $(,)?]) => {
@@ -534,6 +567,7 @@ record!(Case, CASE, own => own.id.clone(), [
 ]);
 record!(SeatCredential, SEAT_CREDENTIAL, own => own.id.clone(), [own.grant.as_str()]);
 record!(SeatRevocation, SEAT_REVOCATION, own => own.id.clone(), []);
+record!(Enrolled, ENROLLED, own => own.id.clone(), []);
 record!(Answer, ANSWER, own => own.key.clone(), [own.until_ms]);
 
 impl Product {

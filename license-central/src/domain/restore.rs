@@ -112,9 +112,9 @@ fn claimed(
 
 /// The container whose inventory this is. The list must be of a state that it proved to have had.
 fn listed(work: &mut Work<'_>, firm: &Firm, bytes: &[u8]) -> Outcome<Stored<Container>> {
-    let (root_fp, mode) = firm.identity()?;
+    let certifiers = firm.certifiers()?;
     file::expect(bytes, FileKind::Inventory)?;
-    let (statement, _) = verify::<ContextBody>(bytes, FileKind::Inventory, root_fp, mode)?;
+    let (statement, _) = verify::<ContextBody>(bytes, FileKind::Inventory, certifiers)?;
     let container = work.get::<Container>(&hex(statement.device.id.bytes()))?;
     let shown = statement.point();
     let is_known =

@@ -26,8 +26,8 @@ pub struct TimeRequest {
 impl TimeRequest {
     /// Verifies a request for this firm.
     pub fn read(firm: &Firm, bytes: &[u8]) -> Outcome<Self> {
-        let (root_fp, mode) = firm.identity()?;
-        let (device, nonce) = read_time_request(bytes, root_fp, mode)?;
+        let certifiers = firm.certifiers()?;
+        let (device, nonce) = read_time_request(bytes, certifiers)?;
         // What was read has a prefix in front of the certificate, and the request behind it.
         let certificate = bytes[PREFIX_LEN..bytes.len() - TIME_REQUEST_LEN].to_vec();
         Ok(TimeRequest { device, certificate, nonce })

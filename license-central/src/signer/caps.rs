@@ -34,6 +34,9 @@ pub struct Caps {
     /// Time tokens in one day (UTC). Files from before there were any do not name it.
     #[serde(default = "usual_times")]
     times: u64,
+    /// Certificates for containers of soft licenses in one day (UTC), as time tokens.
+    #[serde(default = "usual_certificates")]
+    certificates: u64,
     /// In one update.
     update: Sums,
     /// In one day (UTC).
@@ -62,6 +65,10 @@ fn one() -> u64 {
 
 fn usual_times() -> u64 {
     1_000_000
+}
+
+fn usual_certificates() -> u64 {
+    10_000
 }
 
 /// Products.
@@ -139,6 +146,16 @@ impl Caps {
     pub fn check_times(&self, count: u64) -> Result<(), Shown> {
         let over = Over { name: "times", value: count, most: self.times };
         if count > self.times { Err(over.refused(ErrorCode::CapOfDay, "caps")) } else { Ok(()) }
+    }
+
+    /// Refuses a certificate for a container more than a day may have: `count` with this one.
+    ///
+    /// # Errors
+    /// Names the cap and both values.
+    pub fn check_certificates(&self, count: u64) -> Result<(), Shown> {
+        let over = Over { name: "certificates", value: count, most: self.certificates };
+        let is_over = count > self.certificates;
+        if is_over { Err(over.refused(ErrorCode::CapOfDay, "caps")) } else { Ok(()) }
     }
 
     fn check_op(&self, op: &UpdateOp) -> Result<(), Shown> {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::errors::{ErrorCode, Shown};
-use protocol::ids::{KeyId, RootFp};
+use protocol::ids::{ContainerId, ContainerKind, KeyId, RootFp};
+use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::update::{UpdateOp, read_ops};
 use protocol::signed::{Header, Kind};
 use vendor::ledger::Issued;
@@ -262,6 +263,22 @@ impl Signer for Keeper {
         let time_s = times.next(now_s, |count| caps.check_times(count))?;
         drop(state);
         self.signer.token_at(id, nonce, (time_s, times::RADIUS_S))
+    }
+
+    fn certify(&self, id: ContainerId, body: &DeviceBody) -> Result<Vec<u8>, Shown> {
+        // Makers certify dongles; what has a battery, or lies at a server, is no soft license.
+        let is_soft = body.kind == ContainerKind::Tpm
+            && body.clock == ClockClass::Host
+            && matches!(body.anchor, AnchorClass::Tpm | AnchorClass::None);
+        if !is_soft {
+            return Err(ErrorCode::LeafRefused.failure().into());
+        }
+        let now_s = self.now_s();
+        let mut state = self.lock();
+        let State { caps, times, .. } = &mut *state;
+        times.certify(now_s, |count| caps.check_certificates(count))?;
+        drop(state);
+        self.signer.certificate_at(id, body, now_s)
     }
 
     fn head(&self) -> Result<Head, Shown> {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::errors::{ErrorCode, Shown};
-use protocol::ids::KeyId;
+use protocol::ids::{ContainerId, KeyId};
+use protocol::objects::device::DeviceBody;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use vendor::ledger::Issued;
@@ -242,6 +243,13 @@ impl Signer for RemoteSigner {
     fn time_token(&self, certificate: &[u8], nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {
         let ask = TimeAsk { certificate: certificate.to_vec(), nonce };
         match self.ask(Ask::Time(ask))? {
+            Answer::Signed(mut objects) if objects.len() == 1 => Ok(objects.remove(0)),
+            _ => Err(strange()),
+        }
+    }
+
+    fn certify(&self, id: ContainerId, body: &DeviceBody) -> Result<Vec<u8>, Shown> {
+        match self.ask(Ask::Certify(id, body.clone()))? {
             Answer::Signed(mut objects) if objects.len() == 1 => Ok(objects.remove(0)),
             _ => Err(strange()),
         }

@@ -188,6 +188,7 @@ impl SignerProcess {
             Ask::Time(TimeAsk { certificate, nonce }) => {
                 Answer::Signed(vec![vendor.time_token(&certificate, nonce)?])
             }
+            Ask::Certify(id, body) => Answer::Signed(vec![vendor.certify(id, &body)?]),
             Ask::Head => Answer::Head(vendor.head()?),
             Ask::Entries(after) => Answer::Entries(vendor.entries(after)?),
             Ask::Agree(head) => {

@@ -27,6 +27,9 @@ struct Certified {
     time_s: u64,
     /// Tokens on its day. Those of its last second may be missing after a power cut.
     tokens: u64,
+    /// Certificates of containers on its day, likewise.
+    #[serde(default)]
+    certificates: u64,
 }
 
 /// Where it is, by the place of the vendor's journal.
@@ -62,21 +65,49 @@ impl Times {
         now_s: u64,
         allow: impl FnOnce(u64) -> Result<(), Shown>,
     ) -> Result<u64, Shown> {
-        let Certified { time_s: last_s, tokens } = self.last;
+        let mut next = self.at(now_s)?;
+        next.tokens = next.tokens.saturating_add(1);
+        allow(next.tokens)?;
+        // Within a second nothing is new but the count.
+        if next.time_s > self.last.time_s {
+            self.keep(&next)?;
+        }
+        self.last = next;
+        Ok(next.time_s)
+    }
+
+    /// Counts a certificate for a container at `now_s`: durable when it returns `Ok`. `allow`
+    /// refuses how many the day has with this one.
+    ///
+    /// # Errors
+    /// As [`Times::next`].
+    pub fn certify(
+        &mut self,
+        now_s: u64,
+        allow: impl FnOnce(u64) -> Result<(), Shown>,
+    ) -> Result<(), Shown> {
+        let mut next = self.at(now_s)?;
+        next.certificates = next.certificates.saturating_add(1);
+        allow(next.certificates)?;
+        self.keep(&next)?;
+        self.last = next;
+        Ok(())
+    }
+
+    /// What stands in the file, at a later time: counts of another day are over.
+    fn at(&self, now_s: u64) -> Result<Certified, Shown> {
+        let last_s = self.last.time_s;
         if now_s.saturating_add(RADIUS_S.into()) < last_s {
             return Err(ErrorCode::ClockSetBack.with(now_s, last_s).into());
         }
         let time_s = now_s.max(last_s);
-        let before = if time_s / DAY_S > last_s / DAY_S { 0 } else { tokens };
-        let next = Certified { time_s, tokens: before.saturating_add(1) };
-        allow(next.tokens)?;
-        // Within a second nothing is new but the count.
-        if time_s > last_s {
-            let text = serde_json::to_vec(&next).unwrap_or_default();
-            files::replace(&self.path, &text, 0o600)?;
-        }
-        self.last = next;
-        Ok(time_s)
+        let is_new_day = time_s / DAY_S > last_s / DAY_S;
+        let before = if is_new_day { Certified::default() } else { self.last };
+        Ok(Certified { time_s, ..before })
+    }
+
+    fn keep(&self, next: &Certified) -> Result<(), Shown> {
+        files::replace(&self.path, &serde_json::to_vec(next).unwrap_or_default(), 0o600)
     }
 }
 

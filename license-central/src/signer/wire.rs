@@ -5,8 +5,9 @@ use std::io::{Read, Write};
 
 use protocol::codec;
 use protocol::errors::{ErrorCode, Failure, Shown, write_utc};
-use protocol::ids::{Generation, KeyId};
+use protocol::ids::{ContainerId, Generation, KeyId};
 use protocol::objects::data::DataField;
+use protocol::objects::device::DeviceBody;
 use protocol::objects::license::{ItemRef, ProductItem};
 use protocol::objects::update::{ProductRange, UnitsChange};
 use protocol::signed::Header;
@@ -64,6 +65,8 @@ pub enum Ask {
     Trusted,
     /// Which key signs now.
     KeyId,
+    /// A certificate for the keys of a soft license's container.
+    Certify(ContainerId, DeviceBody),
 }
 
 /// Who asks what time it is.

@@ -10,7 +10,10 @@ use super::{
 use super::{postgres, sqlite};
 
 /// What makes the tables, in order. Each runs once, in one transaction.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../migrations/0001_first.sql")),
+    (2, include_str!("../../migrations/0002_soft.sql")),
+];
 
 /// A store behind a database.
 pub struct SqlStore(Database);

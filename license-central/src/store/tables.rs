@@ -65,6 +65,9 @@ pub static UPDATE: Table =
 pub static CASE: Table =
     Table { name: "container_case", columns: &[text("container"), text("state")] };
 
+/// Containers that asked to be certified.
+pub static ENROLLED: Table = Table { name: "enrolled", columns: &[] };
+
 /// Requests that were answered, by the key that the client drew.
 pub static ANSWER: Table = Table { name: "answer", columns: &[number("until_ms")] };
 
@@ -117,6 +120,7 @@ pub static ALL: &[&Table] = &[
     &CONTAINER,
     &UPDATE,
     &CASE,
+    &ENROLLED,
     &ANSWER,
     &AUDIT,
     &JOURNAL_MARK,

@@ -222,7 +222,7 @@ fn told(got: &Got) -> Value {
 }
 
 fn mask(value: &mut Value) {
-    const DRAWN: [&str; 12] = [
+    const DRAWN: [&str; 14] = [
         "id",
         "code",
         "hint",
@@ -231,6 +231,8 @@ fn mask(value: &mut Value) {
         "credential",
         "lease",
         "token",
+        "certificate",
+        "challenge",
         "file",
         "request",
         "ticket",

@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod chains;
 mod dongle;
+mod enrollment;
 mod faults;
 mod instances;
 mod killed;

@@ -21,8 +21,9 @@ use license_central::signer::caps::{self, CapsFile};
 use license_central::signer::keeper::Keeper;
 use license_central::store::{Filter, MemoryStore};
 use protocol::errors::Shown;
-use protocol::ids::{KeyId, RootFp};
+use protocol::ids::{ContainerId, KeyId, RootFp};
 use protocol::limits::UPDATE_BODY_LEN_MAX;
+use protocol::objects::device::DeviceBody;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::root::Mode;
 use serde_json::{Value, json};
@@ -70,6 +71,10 @@ impl Signer for Shared {
 
     fn sign(&self, leaves: &[Leaf]) -> Result<Vec<Vec<u8>>, Shown> {
         self.0.sign(leaves)
+    }
+
+    fn certify(&self, id: ContainerId, body: &DeviceBody) -> Result<Vec<u8>, Shown> {
+        self.0.certify(id, body)
     }
 
     fn time_token(&self, certificate: &[u8], nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {

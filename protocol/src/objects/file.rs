@@ -57,6 +57,14 @@ pub enum FileKind {
     SoftContainer = 17,
     /// The sealed state of such a container.
     SoftState = 18,
+    /// A container asks a firm to certify it.
+    Enrollment = 19,
+    /// What it has to prove first.
+    EnrollmentChallenge = 20,
+    /// The proof.
+    EnrollmentProof = 21,
+    /// The firm's roots, then a device certificate.
+    Certification = 22,
 }
 
 /// Bytes of a request for the time behind the certificate: the firm, then the nonce.
@@ -71,7 +79,7 @@ pub fn split_time_request(bytes: &[u8; TIME_REQUEST_LEN]) -> (RootFp, [u8; 32]) 
 }
 
 impl FileKind {
-    const ALL: [FileKind; 18] = [
+    const ALL: [FileKind; 22] = [
         FileKind::Root,
         FileKind::Context,
         FileKind::Update,
@@ -90,6 +98,10 @@ impl FileKind {
         FileKind::Updates,
         FileKind::SoftContainer,
         FileKind::SoftState,
+        FileKind::Enrollment,
+        FileKind::EnrollmentChallenge,
+        FileKind::EnrollmentProof,
+        FileKind::Certification,
     ];
 
     /// In words.
@@ -113,6 +125,10 @@ impl FileKind {
             FileKind::Updates => "updates",
             FileKind::SoftContainer => "binding of a soft license",
             FileKind::SoftState => "state of a soft license",
+            FileKind::Enrollment => "request for a certificate",
+            FileKind::EnrollmentChallenge => "challenge to a container",
+            FileKind::EnrollmentProof => "answer to a challenge",
+            FileKind::Certification => "certificate of a container",
         }
     }
 }

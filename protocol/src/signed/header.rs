@@ -50,11 +50,15 @@ pub enum Kind {
     Final = 14,
     /// A server's word that a seat is held until a time.
     Lease = 15,
+    /// A container asks a firm to certify its keys.
+    Enrollment = 16,
+    /// A container's proof that it is where it said.
+    EnrollmentProof = 17,
 }
 
 impl Kind {
     /// All kinds, for tests that pair each with each.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Root,
         Kind::Device,
         Kind::Context,
@@ -70,6 +74,8 @@ impl Kind {
         Kind::Proof,
         Kind::Final,
         Kind::Lease,
+        Kind::Enrollment,
+        Kind::EnrollmentProof,
     ];
 
     /// The domain label. None is a prefix of another.
@@ -90,6 +96,8 @@ impl Kind {
             Kind::Proof => b"strongroom/proof/v1",
             Kind::Final => b"strongroom/final/v1",
             Kind::Lease => b"strongroom/lease/v1",
+            Kind::Enrollment => b"strongroom/enrollment/v1",
+            Kind::EnrollmentProof => b"strongroom/proof-of-enrollment/v1",
         }
     }
 
@@ -98,9 +106,13 @@ impl Kind {
         match self {
             Kind::Root => Role::Root,
             Kind::Device => Role::Device,
-            Kind::Context | Kind::Receipt | Kind::UsageHead | Kind::Proof | Kind::Final => {
-                Role::Container
-            }
+            Kind::Context
+            | Kind::Receipt
+            | Kind::UsageHead
+            | Kind::Proof
+            | Kind::Final
+            | Kind::Enrollment
+            | Kind::EnrollmentProof => Role::Container,
             Kind::Update | Kind::Delegation | Kind::Lease => Role::Licensing,
             Kind::Artifact => Role::Protect,
             Kind::TimeToken => Role::Time,

@@ -44,7 +44,7 @@ pub(crate) fn states(world: &World) -> Vec<String> {
 }
 
 /// A program that `/bin/true` became, protected for what Central sells.
-fn protected(world: &World) -> std::path::PathBuf {
+pub(crate) fn protected(world: &World) -> std::path::PathBuf {
     let out = world.path("sealed/true");
     let vendor = "--vendor central/vendors/acme --product 7 --name Editor";
     world.cli("vendor product add 7 --name Editor --vendor central/vendors/acme").ok();

@@ -63,6 +63,7 @@ fn named_by_vendor(world: &World, line: &str) -> String {
 fn world() -> World {
     let mut world = World::new();
     world.plug("usb", "rtc");
+    world.bring_tpm();
     fs::write(world.path("plain"), "what is protected").expect("room");
     fs::write(world.path("pin"), "1234").expect("room");
     fs::write(world.path("lease"), crate::leases::lease(&world, "acme")).expect("room");
@@ -270,6 +271,11 @@ const DRY: &[(&str, Dry)] = &[
     ("inspect", Without("reads")),
     ("sim run", Without("is a device while it runs, not a change")),
     ("sim fault", Without("does to a simulator what happens to a dongle")),
+    ("tpm probe", Without("reads")),
+    ("tpm init", Run("--yes --dir soft")),
+    ("tpm selftest", Without("measures, and leaves nothing")),
+    ("tpm status", Without("reads")),
+    ("tpm stop", Without("ends a process, and nothing that is kept")),
     ("container list", Without("reads")),
     ("container show", Without("reads")),
     ("container context", Run("--firm acme -o context")),

@@ -32,6 +32,7 @@ mod secrecy;
 mod served;
 mod shape;
 mod shim;
+mod soft;
 mod terminal;
 mod trust;
 mod upkeep;

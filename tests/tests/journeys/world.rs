@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
+use strongroom_tests::swtpm::{Model, Swtpm};
 use tempfile::TempDir;
 
 /// The ordinary user of these tests.
@@ -29,6 +30,7 @@ pub(crate) struct World {
     dir: TempDir,
     dongles: Vec<(String, Child)>,
     user: Option<u32>,
+    tpm: Option<Swtpm>,
     central: Option<Central>,
     /// URL of the database that its License Central uses; none for the embedded one.
     pub(crate) database: Option<String>,
@@ -84,7 +86,8 @@ impl World {
     fn of(user: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
-        let world = World { dir, dongles: Vec::new(), user, central: None, database: None };
+        let world =
+            World { dir, dongles: Vec::new(), user, tpm: None, central: None, database: None };
         for sub in ["work", "sealed", "port"] {
             fs::create_dir(world.path(sub)).expect("a folder");
             chown(world.path(sub), user, user).expect("root");
@@ -369,14 +372,40 @@ impl World {
         child
     }
 
+    /// Gives the machine a TPM as it comes from a factory.
+    pub(crate) fn bring_tpm(&mut self) {
+        self.tpm = Some(Swtpm::manufactured());
+    }
+
+    /// What a tool of the TPM says.
+    pub(crate) fn tools(&self, line: &str) -> Vec<u8> {
+        self.tpm.as_ref().expect("a TPM").tools().ok(line)
+    }
+
+    /// Another one in its place.
+    pub(crate) fn bring_another_tpm(&mut self) {
+        self.tpm = Some(Swtpm::of(Model { serial: 1, has_p256: true }));
+    }
+
+    /// A command on a machine that knows no Gateway.
+    pub(crate) fn without_gateway(&self, line: &str) -> Outcome {
+        let mut command = self.strongroom();
+        run(command.env_remove("STRONGROOM_GATEWAY").args(line.split_whitespace()), "")
+    }
+
     fn environment(&self, command: &mut Command) {
         let ports = self.dongles.iter().map(|(name, _)| self.socket(name));
-        let sources: Vec<_> = ports.map(|port| format!("sim:{}", port.display())).collect();
+        let mut sources: Vec<_> = ports.map(|port| format!("sim:{}", port.display())).collect();
+        sources.extend(self.tpm.as_ref().map(|_| "tpm".to_owned()));
         let sources = if sources.is_empty() { "sim:/nowhere".into() } else { sources.join(",") };
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
         command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path("home"));
         command.env("HOME", self.path("work")).env("TZ", "UTC");
         command.env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
+        if let Some(tpm) = &self.tpm {
+            // What a test that failed leaves behind goes soon.
+            command.env("STRONGROOM_TCTI", tpm.tcti()).env("STRONGROOM_TPM_IDLE_S", "60");
+        }
         if self.central.is_some() {
             command.env("STRONGROOM_GATEWAY", format!("{}/v1/acme", self.face("gateway")));
         }
@@ -442,6 +471,9 @@ impl Drop for World {
         if let Some(mut central) = self.central.take() {
             let _ = central.child.kill();
             let _ = central.child.wait();
+        }
+        if self.tpm.is_some() && !thread::panicking() {
+            self.cli("tpm stop");
         }
     }
 }

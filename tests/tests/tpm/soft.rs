@@ -9,6 +9,7 @@ use container::{Address, Backend, Container, Makers};
 use protocol::codec;
 use protocol::ids::ContainerKind;
 use protocol::objects::device::{ClockClass, DeviceBody};
+use protocol::objects::file::{self, FileKind};
 use protocol::signed::{Header, Kind, Role, write_object};
 use strongroom_tests::dice::Dice;
 use strongroom_tests::swtpm::Swtpm;
@@ -33,12 +34,12 @@ impl Soft {
         let vendor = Vendor::new("Acme", &mut Dice::new(1));
         let soft = Soft { vendor, folder, tcti: tcti.into(), helper: None, _dir: dir };
         let firm = soft.vendor.fp().to_string();
-        let made = soft.command("create").args(["--firm", &firm]).output().expect("the helper");
+        let made = soft.command("request").args(["--firm", &firm]).output().expect("the helper");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let binding = soft.binding();
-        let certificate = certificate(&soft.vendor, &binding);
-        let roots = [soft.vendor.root_object.clone()];
-        tpm::enroll::certify(&soft.folder, &certificate, &roots).expect("our own certificate");
+        let certificate = certificate(&soft.vendor, &soft.binding());
+        let objects = [&soft.vendor.root_object[..], &certificate];
+        let certification = file::write(FileKind::Certification, &objects);
+        tpm::enroll::certify(&soft.folder, &certification).expect("our own certificate");
         soft
     }
 
@@ -65,11 +66,6 @@ impl Soft {
         let mut helper = self.helper.take().expect("it is served");
         helper.kill().expect("our own process");
         helper.wait().expect("our own process");
-    }
-
-    /// Its folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// What it is bound to.

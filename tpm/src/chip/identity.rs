@@ -10,10 +10,10 @@ use tss_esapi::interface_types::key_bits::RsaKeyBits;
 use tss_esapi::interface_types::resource_handles::{Hierarchy as TssHierarchy, NvAuth};
 use tss_esapi::interface_types::session_handles::{AuthSession, PolicySession};
 use tss_esapi::structures::{
-    Data, Digest, DigestList, EncryptedSecret, IdObject, Nonce, PcrSelectionList, SignatureScheme,
-    SymmetricDefinition,
+    Data, Digest, DigestList, EncryptedSecret, IdObject, Nonce, PcrSelectionList, Public,
+    SignatureScheme, SymmetricDefinition,
 };
-use tss_esapi::traits::Marshall;
+use tss_esapi::traits::{Marshall, UnMarshall};
 use zeroize::Zeroizing;
 
 use super::extension::Extension;
@@ -59,6 +59,19 @@ pub struct Evidence {
 impl EkKind {
     /// In the order in which they are preferred.
     pub const ALL: [EkKind; 3] = [EkKind::P256, EkKind::Rsa2048, EkKind::P384];
+
+    /// The kind of a key, by its public area (`TPMT_PUBLIC`).
+    pub fn of(public: &[u8]) -> Option<Self> {
+        match Public::unmarshall(public).ok()? {
+            Public::Rsa { .. } => Some(EkKind::Rsa2048),
+            Public::Ecc { parameters, .. } => match parameters.ecc_curve() {
+                EccCurve::NistP256 => Some(EkKind::P256),
+                EccCurve::NistP384 => Some(EkKind::P384),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 
     /// Where the certificate is: TCG EK Credential Profile for TPM Family 2.0, 2.2.1.4 and 2.2.1.5.
     const fn certificate_handle(self) -> u32 {

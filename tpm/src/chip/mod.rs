@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use tss_esapi::Context;
 use tss_esapi::attributes::{SessionAttributes, SessionAttributesBuilder};
-use tss_esapi::constants::SessionType;
+use tss_esapi::constants::{PropertyTag, SessionType};
 use tss_esapi::handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, TpmHandle};
 use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::resource_handles::Hierarchy as TssHierarchy;
@@ -72,6 +72,13 @@ pub struct Passwords {
     pub endorsement: Zeroizing<Vec<u8>>,
 }
 
+impl Passwords {
+    /// The same once more.
+    pub(crate) fn copied(&self) -> Self {
+        Passwords { owner: self.owner.clone(), endorsement: self.endorsement.clone() }
+    }
+}
+
 /// A storage key, by its Name: SHA-256, with the two bytes of that algorithm in front.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageKey {
@@ -88,6 +95,15 @@ pub struct Blob {
     pub public: Vec<u8>,
     /// Private part, as in `TPM2B_PRIVATE`, without its length.
     pub private: Vec<u8>,
+}
+
+/// What a TPM says of its maker.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Properties {
+    /// The maker, in up to four letters: TCG TPM Vendor ID Registry.
+    pub manufacturer: String,
+    /// Version of its firmware, hexadecimal, as the maker counts it.
+    pub firmware: String,
 }
 
 /// A connection to a TPM with its session.
@@ -165,6 +181,26 @@ impl Chip {
         let opened = opened?;
         flushed?;
         Ok(Zeroizing::new(opened.value().to_vec()))
+    }
+
+    /// Who made it.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    pub fn properties(&mut self) -> Result<Properties, Trouble> {
+        let mut property = |tag| {
+            let value = self.bare(|context| context.get_tpm_property(tag))?;
+            Ok::<u32, Trouble>(value.unwrap_or(0))
+        };
+        let manufacturer = property(PropertyTag::Manufacturer)?;
+        let firmware =
+            [property(PropertyTag::FirmwareVersion1)?, property(PropertyTag::FirmwareVersion2)?];
+        // Four letters, filled up with zeros.
+        let letters = manufacturer.to_be_bytes().into_iter().filter(|byte| byte.is_ascii_graphic());
+        Ok(Properties {
+            manufacturer: letters.map(char::from).collect(),
+            firmware: format!("{:08x}.{:08x}", firmware[0], firmware[1]),
+        })
     }
 
     /// Bytes from the TPM's own generator.

@@ -6,6 +6,7 @@ use protocol::objects::file::FileKind;
 use protocol::objects::statement::ContextBody;
 
 use super::Change;
+use crate::certificates::Certifiers;
 use crate::context::{VerifiedStatement, read_statement};
 use crate::directory::Vendor;
 use crate::keys::KeyRing;
@@ -35,9 +36,9 @@ impl<'a> Issue<'a> {
         supersede: Option<u64>,
         adopt: bool,
     ) -> Result<Self> {
-        let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
+        let certifiers = Certifiers::of(&vendor.root);
         let context: VerifiedStatement<ContextBody> =
-            read_statement(context, FileKind::Context, root_fp, mode)?;
+            read_statement(context, FileKind::Context, certifiers)?;
         let (shown, serial) = (context.point(), context.serial());
         let mut ledger = Ledger::load(&vendor.containers_dir(), context.device.id, serial, shown)?;
         let before = ledger.follow(shown, supersede, adopt)?;

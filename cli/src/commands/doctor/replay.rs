@@ -17,9 +17,8 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{
     Client, Country, ItemRef, ProductItem, Requirement, Version, user_id,
 };
-use protocol::objects::root::Mode;
 use serde_json::json;
-use vendor::{Result, Shown, VerifiedStatement, files, read_inventory, times};
+use vendor::{Certifiers, Result, Shown, VerifiedStatement, files, read_inventory, times};
 
 use super::bundle::effective;
 use crate::commands::shown::{self, DECOMMISSIONED};
@@ -149,7 +148,8 @@ fn signed(
         return Err(refused());
     };
     let inventory = file::write(FileKind::Inventory, &[&certificate, &context, &configuration]);
-    let (statement, records) = read_inventory(&inventory, requirement.root_fp, Mode::Test)?;
+    let (statement, records) =
+        read_inventory(&inventory, Certifiers::simulated(requirement.root_fp))?;
     let VerifiedStatement { device, header, body } = statement;
     let items = records.iter().filter_map(item);
     let same = device.serial().to_string() == container.serial

@@ -11,7 +11,8 @@ use protocol::objects::license::Requirement;
 use protocol::objects::proof::ProofBody;
 use serde_json::json;
 use vendor::{
-    Result, Shown, Vendor, VerifiedStatement, files, fresh_nonce, read_data, read_statement, times,
+    Certifiers, Result, Shown, Vendor, VerifiedStatement, files, fresh_nonce, read_data,
+    read_statement, times,
 };
 use zeroize::Zeroizing;
 
@@ -104,9 +105,9 @@ pub(super) fn proof(args: &ProofArgs, output: &Output) -> Result<()> {
     let (challenge, purpose) = args.challenge.read()?;
     let product = vendor.product_codes(&[args.product])?.remove(0);
     let requirement = args.conditions.of(vendor.root.root_fp, product)?;
-    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
+    let certifiers = Certifiers::of(&vendor.root);
     let statement: VerifiedStatement<ProofBody> =
-        read_statement(&args.file, FileKind::Proof, root_fp, mode)?;
+        read_statement(&args.file, FileKind::Proof, certifiers)?;
     let VerifiedStatement { device, header, body } = statement;
     if body.challenge.0 != challenge || body.purpose != purpose {
         let failure = ErrorCode::ProofOther.failure();

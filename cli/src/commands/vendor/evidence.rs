@@ -7,8 +7,8 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::{FinalBody, ReceiptBody};
 use serde_json::json;
 use vendor::{
-    Ledger, Point, Result, Shown, Vendor, VerifiedStatement, files, read_inventory, read_statement,
-    times,
+    Certifiers, Ledger, Point, Result, Shown, Vendor, VerifiedStatement, files, read_inventory,
+    read_statement, times,
 };
 
 use crate::args::VendorInventoryArgs;
@@ -25,9 +25,9 @@ pub(super) fn receipt(file: &Path, dir: &Path, dry_run: bool, output: &Output) -
 }
 
 fn applied(vendor: &Vendor, file: &Path, dry_run: bool, output: &Output) -> Result<()> {
-    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
+    let certifiers = Certifiers::of(&vendor.root);
     let receipt: VerifiedStatement<ReceiptBody> =
-        read_statement(file, FileKind::Receipt, root_fp, mode)?;
+        read_statement(file, FileKind::Receipt, certifiers)?;
     let (mut ledger, serial, point) = ledger(vendor, &receipt)?;
     ledger.settle(point)?;
     if !dry_run {
@@ -50,9 +50,9 @@ fn applied(vendor: &Vendor, file: &Path, dry_run: bool, output: &Output) -> Resu
 }
 
 fn last(vendor: &Vendor, file: &Path, dry_run: bool, output: &Output) -> Result<()> {
-    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
+    let certifiers = Certifiers::of(&vendor.root);
     let statement: VerifiedStatement<FinalBody> =
-        read_statement(file, FileKind::FinalStatement, root_fp, mode)?;
+        read_statement(file, FileKind::FinalStatement, certifiers)?;
     let (mut ledger, serial, point) = ledger(vendor, &statement)?;
     let at_s = statement.body.time.now_s;
     let never_applied = ledger.retire(point, at_s)?;
@@ -90,9 +90,9 @@ fn ledger<B>(vendor: &Vendor, statement: &VerifiedStatement<B>) -> Result<(Ledge
 /// Says what the container held, and how that stands to what was issued.
 pub(super) fn inventory(args: &VendorInventoryArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
-    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
+    let certifiers = Certifiers::of(&vendor.root);
     let bytes = files::read_record(&args.file)?;
-    let (statement, records) = read_inventory(&bytes, root_fp, mode)
+    let (statement, records) = read_inventory(&bytes, certifiers)
         .map_err(|failure| Shown::from(failure).about(args.file.display()))?;
     let (ledger, serial, point) = ledger(&vendor, &statement)?;
     let (stands, words) = standing(&ledger, point)?;

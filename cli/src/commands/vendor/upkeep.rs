@@ -5,7 +5,7 @@ use protocol::objects::file::{self, FileKind};
 use protocol::objects::usage::{LoggedEntry, UsageKind};
 use serde_json::json;
 use vendor::upkeep::{read_time_request, read_usage_log};
-use vendor::{Result, Shown, UsageLog, Vendor, files, times};
+use vendor::{Certifiers, Result, Shown, UsageLog, Vendor, files, times};
 
 use crate::args::{VendorLogArgs, VendorTimeArgs};
 use crate::clock;
@@ -14,8 +14,8 @@ use crate::output::Output;
 pub(super) fn time(args: &VendorTimeArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
     let bytes = files::read(&args.request)?;
-    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
-    let (device, nonce) = read_time_request(&bytes, root_fp, mode)
+    let certifiers = Certifiers::of(&vendor.root);
+    let (device, nonce) = read_time_request(&bytes, certifiers)
         .map_err(|failure| Shown::from(failure).about(args.request.display()))?;
     let serial = device.serial().to_string();
     let now_s = clock::now_s();
@@ -46,10 +46,10 @@ pub(super) fn log(args: &VendorLogArgs, output: &Output) -> Result<()> {
     let vendor = Vendor::open(&args.vendor)?;
     let bytes = files::read(&args.file)?;
     let about = |failure: Failure| Shown::from(failure).about(args.file.display());
-    let (root_fp, mode) = (vendor.root.root_fp, vendor.root.body.mode);
-    let (statement, entries) = read_usage_log(&bytes, root_fp, mode).map_err(about)?;
+    let certifiers = Certifiers::of(&vendor.root);
+    let (statement, entries) = read_usage_log(&bytes, certifiers).map_err(about)?;
     let (id, header, serial) = (statement.device.id, statement.header, statement.serial());
-    let mut known = UsageLog::load(&vendor.usage_dir(), root_fp, id, &serial)?;
+    let mut known = UsageLog::load(&vendor.usage_dir(), certifiers.firm, id, &serial)?;
     let new =
         known.take(&header, &statement.body, &entries).map_err(|error| about(error.into()))?;
     let used = used_units(&entries[entries.len() - new..]);

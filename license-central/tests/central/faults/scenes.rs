@@ -7,9 +7,11 @@ use license_central::signer::caps::{self, CapsFile};
 use license_central::signer::keeper::Keeper;
 use protocol::crypto::mac::hmac_sha256;
 use protocol::errors::Shown;
-use protocol::ids::{KeyId, RootFp};
+use protocol::ids::{ContainerId, KeyId, RootFp};
+use protocol::objects::device::DeviceBody;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use strongroom_tests::enrollment::Applicant;
 use tempfile::TempDir;
 use vendor::ledger::Issued;
 use vendor::{Passphrase, Vendor, files};
@@ -62,6 +64,10 @@ impl Signer for Forgetful {
 
     fn sign_leases(&self, leases: Vec<Leaf>) -> Result<Vec<Vec<u8>>, Shown> {
         self.local.sign_leases(leases)
+    }
+
+    fn certify(&self, id: ContainerId, body: &DeviceBody) -> Result<Vec<u8>, Shown> {
+        self.times.certify(id, body)
     }
 
     fn time_token(&self, certificate: &[u8], nonce: [u8; 32]) -> Result<Vec<u8>, Shown> {
@@ -227,6 +233,11 @@ impl Play {
             self.owner(("admin", "GET", &format!("/v1/containers/{}", lost.id())), &Value::Null);
         let lost = text(&lost.ok(200).body["container"]["serial"]);
         let asked = time::written(&fresh, self.root_fp, &[5; 32]);
+        let [first, second] = [9, 10].map(|number| Applicant::new(number, self.root_fp));
+        let request = json!({ "request": BASE64.encode(second.request()) }).to_string();
+        let path = "/v1/acme/enrollments";
+        let begun = self.world.server.ask(("gateway", "POST", path), &[], &request).ok(200);
+        let challenge = BASE64.decode(text(&begun.body["challenge"])).expect("base64");
         let (one, fresh) = (context(&mut one), context(&mut fresh));
         [
             ("tickets/show", json!({ "ticket": shown })),
@@ -236,6 +247,11 @@ impl Play {
             ("losses", json!({ "ticket": of_lost, "container": lost })),
             ("releases", json!({ "context": one })),
             ("time", json!({ "request": BASE64.encode(asked) })),
+            ("enrollments", json!({ "request": BASE64.encode(first.request()) })),
+            (
+                "enrollments/proofs",
+                json!({ "proof": BASE64.encode(second.proof(&challenge, None)) }),
+            ),
             ("receipts", json!({ "receipt": receipt })),
         ]
         .into_iter()

@@ -13,7 +13,7 @@ macro_rules! soft_rows {
     SoftForeign = 0x0C02, Container, Denied,
         "the container belongs to another TPM",
         "its folder came from another machine, or the board with the TPM was replaced",
-        "Use it on the machine that it belongs to. Where that is lost: strongroom tpm init --again.";
+        "Use it on its own machine. Where that is lost: strongroom tpm init --again.";
     SoftGone = 0x0C03, Container, Denied,
         "what the container kept in the TPM is gone",
         "the TPM was cleared, or its memory was tidied up",
@@ -26,26 +26,14 @@ macro_rules! soft_rows {
         "the counter in the TPM is lower than it was",
         "the TPM of a virtual machine was set back to an earlier state",
         "Ask the vendor to know this machine again: strongroom tpm init --again.";
-    SoftFork = 0x0C06, Container, Denied,
-        "the vendor has met two copies of this container",
-        "this machine, or the other, was cloned or set back to an earlier state",
-        "Ask the vendor, who decides which of them goes on.";
     SoftTraits = 0x0C07, Container, Denied,
         "this is not the machine that the container is bound to",
         "it was moved, or too much of the machine was replaced at once",
-        "See what changed: strongroom tpm status. Then: strongroom tpm init --again.";
-    SoftTimeBack = 0x0C08, Container, Denied,
-        "this machine's clock is behind what it showed before, by {a} s",
-        "it was set back, or showed a time in the future before",
-        "Set the clock right. Where it is right: strongroom renew, which asks the vendor for the time.";
-    SoftOverdue = 0x0C09, Container, Denied,
-        "the container had to report to its vendor by {a:time}",
-        "this machine had no way to the vendor for too long, or it was cloned",
-        "Report now: strongroom renew --gateway URL.";
+        "Move it back. Where that cannot be: strongroom tpm init --again.";
     SoftDamaged = 0x0C0A, Container, Tamper,
         "the container's folder is damaged, or is none",
         "a file in it was changed, or the folder is another one",
-        "Put the latest copy of the folder back. Where there is none: strongroom tpm init --again.";
+        "Put its latest copy back. Where there is none: strongroom tpm init --again.";
     SoftUncertified = 0x0C0B, Container, Denied,
         "no vendor has certified this container yet",
         "its activation was begun and not finished",
@@ -62,7 +50,7 @@ macro_rules! soft_rows {
     TpmPassword = 0x0C21, Machine, Permission,
         "the TPM wants a password, of its owner (0) or endorsement (1) hierarchy: {a}",
         "the administrator of this machine set one",
-        "Give it: --owner-password-file or --endorsement-password-file.";
+        "Name a file that holds it: STRONGROOM_TPM_OWNER_PASSWORD_FILE, or _ENDORSEMENT_.";
     TpmBusy = 0x0C22, Machine, Conflict,
         "the TPM stayed busy",
         "other programs use it without a pause, or it limits how often it writes",
@@ -87,11 +75,28 @@ macro_rules! soft_rows {
         "the TPM refused what was asked of it",
         "it is none of version 2.0, or it failed",
         "Test it: strongroom tpm selftest.";
+    // what a vendor asks of a machine
+    EnrollmentRefused = 0x0C60, Message, Tamper,
+        "the request for a certificate, or its answer, does not hold",
+        "it was damaged on its way, or is for another vendor",
+        "Make it again: strongroom tpm init.";
+    EnrollmentUnknown = 0x0C61, Message, Conflict,
+        "no request waits for this answer",
+        "the container asked again since then, or the request is of long ago",
+        "Begin again: strongroom tpm init.";
+    EnrollmentTaken = 0x0C63, Message, Tamper,
+        "a container of this id has another key",
+        "somebody asks in the name of a container that is not his",
+        "Make a container of its own: strongroom tpm init.";
+    TpmUnproven = 0x0C62, Message, Tamper,
+        "the TPM did not prove that the container is in it",
+        "it is none that makes restricted keys, or something on the way changed its answers",
+        "Test it: strongroom tpm selftest. Then begin again: strongroom tpm init.";
     // the helper
     HelperMissing = 0x0C40, Machine, NotFound,
         "the helper for soft licenses is not installed",
         "strongroom-tpm is neither beside this program nor in a folder of PATH",
-        "Install the package that has it, or build it: cargo build --release --package strongroom-tpm.";
+        "Install it, or build it: cargo build --release --package strongroom-tpm.";
     HelperFailed = 0x0C41, Machine, Failure,
         "the helper for soft licenses did not start",
         "the container's folder is not this user's, or the disk is full",

@@ -1,0 +1,83 @@
+//! Certificates for soft licenses: who gets one, who does not, and that repeating changes nothing.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use protocol::errors::ErrorCode;
+use protocol::ids::RootFp;
+use protocol::limits::ROOT_BODY_LEN_MAX;
+use protocol::objects::file::{self, FileKind};
+use protocol::signed::Kind;
+use serde_json::json;
+use strongroom_tests::enrollment::Applicant;
+
+use crate::server::Got;
+use crate::stage::Stage;
+
+fn post(stage: &Stage, what: &str, field: &str, bytes: &[u8]) -> Got {
+    stage.post(&format!("/v1/acme/{what}"), &json!({ field: BASE64.encode(bytes) }))
+}
+
+fn begin(stage: &Stage, applicant: &Applicant) -> Got {
+    post(stage, "enrollments", "request", &applicant.request())
+}
+
+fn finish(stage: &Stage, proof: &[u8]) -> Got {
+    post(stage, "enrollments/proofs", "proof", proof)
+}
+
+#[track_caller]
+fn is(got: &Got, code: ErrorCode) {
+    let number = format!("S{:04X}", code.number());
+    assert_eq!(got.body["code"].as_str(), Some(number.as_str()), "{:?}", got.body);
+}
+
+fn bytes(got: &Got, field: &str) -> Vec<u8> {
+    BASE64.decode(got.body[field].as_str().expect("a text")).expect("base64")
+}
+
+/// The certificate of an applicant that proves all that it is asked for.
+fn certified(stage: &Stage, applicant: &Applicant) -> Vec<u8> {
+    let challenge = bytes(&begin(stage, applicant).ok(200), "challenge");
+    bytes(&finish(stage, &applicant.proof(&challenge, None)).ok(200), "certificate")
+}
+
+#[test]
+fn a_container_is_certified_once_however_often_it_asks() {
+    let stage = Stage::new();
+    let applicant = Applicant::new(9, stage.root_fp());
+    let challenge = bytes(&begin(&stage, &applicant).ok(200), "challenge");
+    assert_eq!(bytes(&begin(&stage, &applicant).ok(200), "challenge"), challenge);
+    let proof = applicant.proof(&challenge, None);
+    let first = bytes(&finish(&stage, &proof).ok(200), "certificate");
+    assert_eq!(bytes(&finish(&stage, &proof).ok(200), "certificate"), first, "byte for byte");
+    let mut rest = file::expect(&first, FileKind::Certification).expect("a certificate");
+    while let Ok((object, behind)) = file::next_object(rest, ROOT_BODY_LEN_MAX) {
+        if object.header().kind == Kind::Device {
+            assert_eq!(&object.header().target, applicant.id.bytes());
+            return assert!(behind.is_empty());
+        }
+        rest = behind;
+    }
+    panic!("roots, and no certificate");
+}
+
+#[test]
+fn sec_nobody_is_certified_in_the_name_of_another_container() {
+    let stage = Stage::new();
+    certified(&stage, &Applicant::new(9, stage.root_fp()));
+    let thief = Applicant::with_key(9, 8, stage.root_fp());
+    is(&begin(&stage, &thief), ErrorCode::EnrollmentTaken);
+}
+
+#[test]
+fn a_request_for_another_vendor_and_a_proof_of_nothing_are_refused() {
+    let stage = Stage::new();
+    let other = Applicant::new(9, RootFp::new([1; 16]));
+    is(&begin(&stage, &other), ErrorCode::EnrollmentRefused);
+    let applicant = Applicant::new(9, stage.root_fp());
+    let challenge = bytes(&begin(&stage, &applicant).ok(200), "challenge");
+    let thief = Applicant::with_key(9, 8, stage.root_fp());
+    is(&finish(&stage, &thief.proof(&challenge, None)), ErrorCode::EnrollmentRefused);
+    let stranger = Applicant::new(10, stage.root_fp());
+    is(&finish(&stage, &stranger.proof(&challenge, None)), ErrorCode::EnrollmentUnknown);
+}

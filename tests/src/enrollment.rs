@@ -1,0 +1,78 @@
+//! A soft license's container of which there are only the keys: it asks a server for a certificate.
+
+use protocol::codec::{self, Fixed};
+use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
+use protocol::crypto::ecdsa::SigningKey;
+use protocol::ids::{ContainerId, RootFp};
+use protocol::limits::ENROLLMENT_BODY_LEN_MAX;
+use protocol::objects::device::AnchorClass;
+use protocol::objects::enrollment::{
+    Challenge, EnrollmentBody, EnrollmentProofBody, TpmEvidence, TpmIdentity, sign,
+};
+use protocol::objects::file::{self, FileKind};
+use protocol::signed::Kind;
+
+/// A container without a TPM, or one that says to be in one.
+pub struct Applicant {
+    /// Its id.
+    pub id: ContainerId,
+    /// The firm that it asks.
+    pub firm: RootFp,
+    key: SigningKey,
+    body: EnrollmentBody,
+}
+
+impl Applicant {
+    /// The one of this number, for a firm.
+    pub fn new(number: u8, firm: RootFp) -> Self {
+        Self::with_key(number, number, firm)
+    }
+
+    /// The same with the key of another number.
+    pub fn with_key(number: u8, key: u8, firm: RootFp) -> Self {
+        let scalar = [key; 32];
+        let point = SoftwareKey::from_bytes(&scalar).expect("below the order").public();
+        let point = Fixed(point.to_compressed());
+        let body = EnrollmentBody {
+            identity_key: point,
+            channel_key: point,
+            sealing_key: point,
+            anchor: AnchorClass::None,
+            tpm: None,
+            is_virtual: false,
+            replaces: None,
+            home_version: 1 << 8,
+            nonce: Fixed([number; 16]),
+        };
+        let key = SigningKey::from_bytes(&scalar).expect("below the order");
+        Applicant { id: ContainerId::new([number; 16]), firm, key, body }
+    }
+
+    /// Says to be in this TPM.
+    pub fn in_tpm(mut self, tpm: TpmIdentity) -> Self {
+        (self.body.tpm, self.body.anchor) = (Some(tpm), AnchorClass::Tpm);
+        self
+    }
+
+    /// Its request: a file.
+    pub fn request(&self) -> Vec<u8> {
+        let of = (self.firm, self.id);
+        let object = sign(Kind::Enrollment, of, &self.body, &self.key, &[7; 32]);
+        file::write(FileKind::Enrollment, &[&object])
+    }
+
+    /// Its answer to a challenge: a file.
+    pub fn proof(&self, challenge: &[u8], tpm: Option<TpmEvidence>) -> Vec<u8> {
+        let challenge = read_challenge(challenge);
+        let body = EnrollmentProofBody { request: challenge.request, nonce: challenge.nonce, tpm };
+        let of = (self.firm, self.id);
+        let object = sign(Kind::EnrollmentProof, of, &body, &self.key, &[7; 32]);
+        file::write(FileKind::EnrollmentProof, &[&object])
+    }
+}
+
+/// What a challenge file says.
+pub fn read_challenge(bytes: &[u8]) -> Challenge {
+    let body = file::expect(bytes, FileKind::EnrollmentChallenge).expect("a challenge");
+    codec::decode(body, ENROLLMENT_BODY_LEN_MAX).expect("a challenge")
+}
