@@ -44,7 +44,6 @@ struct Opened {
 }
 
 /// Makes the request for a certificate of a firm: for the container in the folder, or for a new one
-/// Makes the request for a certificate of a firm: for the container in the folder, or for a new one
 /// where there is none, which may take the place of one that was lost. Until it is certified, the
 /// same request comes again.
 ///

@@ -25,11 +25,14 @@ fn selftest(output: &Output) -> Result<()> {
     output.say("making a container and writing to it; on a real chip this takes some seconds");
     let seen = helper::selftest()?;
     let commit = &seen["commit_ms"];
-    let text = format!(
-        "the TPM does all that a container asks of it\n  make a container  {} ms\n  commit            \
-         {} ms ({} to {})\n  open              {} ms\n  quote             {} ms",
-        seen["create_ms"], commit[1], commit[0], commit[2], seen["open_ms"], seen["quote_ms"]
-    );
+    let text = [
+        "the TPM does all that a container asks of it".to_owned(),
+        format!("  make a container  {} ms", seen["create_ms"]),
+        format!("  commit            {} ms ({} to {})", commit[1], commit[0], commit[2]),
+        format!("  open              {} ms", seen["open_ms"]),
+        format!("  quote             {} ms", seen["quote_ms"]),
+    ];
+    let text = text.join("\n");
     output.data("tpm-selftest", seen, text);
     Ok(())
 }
