@@ -213,6 +213,7 @@ pub fn commands() -> Vec<Command> {
         Command::FinalStatement { at: 3 },
         Command::Configuration { firm: FIRM, after: u64::MAX },
         Command::Judge { requirement: requirement(), after: Some(ITEM.entry) },
+        Command::CertifierRoot { version: 1 },
         Command::Seat(SeatCommand::HostTime(2_000_000_000)),
         Command::Seat(SeatCommand::Reserve { op, handle, units: 300 }),
         Command::Seat(SeatCommand::Account { op, handle, used: 200 }),
@@ -288,6 +289,7 @@ pub fn replies() -> Vec<Reply> {
         Reply::FinalStatement(bytes(300)),
         Reply::Configuration(list(vec![record(0x20 << 56, 200), record(0x21 << 56, 0)])),
         Reply::Judged(Some(judgement())),
+        Reply::CertifierRoot(bytes(200)),
     ]
 }
 

@@ -77,6 +77,7 @@ fn subject(block: u16) -> &'static str {
         9 => "Protected programs and files",
         10 => "Vendor",
         11 => "License Central",
+        12 => "Soft licenses",
         _ => "Other",
     }
 }

@@ -106,6 +106,7 @@ fn commands(vendor: &Vendor, bench: &mut Bench, entries: usize) -> Vec<(&'static
         ("seat close", Command::Seat(SeatCommand::Close { handle })),
         ("configuration", Command::Configuration { firm, after: 0 }),
         ("judge", Command::Judge { requirement, after: None }),
+        ("certifier root", Command::CertifierRoot { version: 1 }),
         ("identify", Command::Identify { for_s: 5 }),
     ];
     // The end comes last.

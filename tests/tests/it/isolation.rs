@@ -198,6 +198,8 @@ fn of_a_container(command: &Command, made: &Licensed) -> (Command, bool) {
         Command::Judge { .. } => {
             (Command::Judge { requirement: made.requirement(1), after: None }, true)
         }
+        // A maker certified it.
+        Command::CertifierRoot { version } => (Command::CertifierRoot { version: *version }, true),
         _ => panic!("a command without a case"),
     }
 }

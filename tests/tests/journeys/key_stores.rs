@@ -100,14 +100,14 @@ fn public_keys(world: &World) -> Vec<[u8; VERIFYING_KEY_LEN]> {
     let root = Root::verify_first(&object).expect("a root");
     let points = Role::ALL.iter().flat_map(|role| root.keys(*role));
     let keys: Vec<_> = points.map(|point| point.0).collect();
-    assert_eq!(keys.len(), 6);
+    assert_eq!(keys.len(), 7);
     keys
 }
 
 #[test]
 fn keys_that_never_leave_a_token_do_all_that_a_vendor_needs() {
     let mut world = world_with_vault();
-    assert_eq!(objects(&world), 6 * 2 + 1);
+    assert_eq!(objects(&world), 7 * 2 + 1);
     assert!(!world.path("vault/keys.sealed").exists());
     world.plug("usb", "rtc");
     issue(&world, "vault", "--product 7 --quantity 2 --pin-file pin").ok();
@@ -122,7 +122,7 @@ fn keys_that_never_leave_a_token_do_all_that_a_vendor_needs() {
         world.cli(&format!("{rotate} {role}")).ok();
     }
     world.cli(&format!("{rotate} recovery --keys 2 --threshold 2")).ok();
-    assert_eq!(objects(&world), 8 * 2 + 1);
+    assert_eq!(objects(&world), 9 * 2 + 1);
     world.cli("vendor key revoke --vendor vault --key 0102030405060708 --yes --pin-file pin").ok();
     issue(&world, "vault", "--product 7 --quantity 3 --pin-file pin").ok();
     apply(&world);
@@ -166,9 +166,9 @@ fn no_private_key_of_a_role_can_be_had() {
     }
     let listed = look_into_token(&world, &["--list-objects"]);
     let count = |word: &str| listed.matches(word).count();
-    assert_eq!(count("Private Key Object; EC") + count("Secret Key Object"), 7, "{listed}");
+    assert_eq!(count("Private Key Object; EC") + count("Secret Key Object"), 8, "{listed}");
     let access = "Access:     sensitive, always sensitive, never extractable, local";
-    assert_eq!(count(access), 7, "{listed}");
+    assert_eq!(count(access), 8, "{listed}");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_token_that_cannot_hold_the_firm_key_leaves_it_to_a_file() {
     let mut world = world_with_token("slots.mechanisms = CKM_EC_KEY_PAIR_GEN,CKM_ECDSA");
     let made = vault(&world).ok().stdout;
     assert!(made.contains("the firm key in a file"), "{made}");
-    assert_eq!(objects(&world), 6 * 2);
+    assert_eq!(objects(&world), 7 * 2);
     assert!(world.path("vault/keys.sealed").is_file());
     world.cli("vendor product add 7 --name Editor --vendor vault").ok();
     world.plug("usb", "rtc");
@@ -420,7 +420,7 @@ fn a_dongle_keeps_all_keys_of_a_vendor_and_does_all_that_it_needs() {
         let shown = world.cli(&format!("container show --json --container {serial}")).ok().data();
         shown["container"]["vendor_keys"].as_u64().expect("a number")
     };
-    assert_eq!(keys(&world), 7);
+    assert_eq!(keys(&world), 8);
     let listed = world.cli("vendor key list --vendor vault").ok().stdout;
     assert!(listed.contains(&format!("in the dongle {serial}")), "{listed}");
     // A customer's dongle beside it.
@@ -446,10 +446,10 @@ fn a_dongle_keeps_all_keys_of_a_vendor_and_does_all_that_it_needs() {
     assert_eq!(fs::read(world.path("opened")).expect("opened"), b"kept");
     let rotate = "vendor key rotate --vendor vault --yes --pin-file pin --role licensing";
     world.cli(rotate).ok();
-    assert_eq!(keys(&world), 7, "the old key is destroyed");
+    assert_eq!(keys(&world), 8, "the old key is destroyed");
     world
         .cli(&format!("container pin remove --pin-file pin --container {serial}"))
-        .refused(7, &["S0610", "7 keys"]);
+        .refused(7, &["S0610", "8 keys"]);
 }
 
 #[test]
