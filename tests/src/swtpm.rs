@@ -6,6 +6,7 @@
 
 mod certificate;
 mod codes;
+mod handles;
 mod instance;
 mod manufacture;
 mod other_user;

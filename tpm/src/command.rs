@@ -21,7 +21,7 @@ use crate::enroll;
 use crate::helper::{Helper, Settings, shut, trouble};
 use crate::probe::probe;
 use crate::selftest::selftest;
-use crate::server::{Admits, Ended, SOCKET, Server};
+use crate::server::{Admits, Ended, SOCKET, Server, Until};
 use crate::signals;
 use crate::vault::Access;
 
@@ -224,11 +224,16 @@ fn serve(args: &ServeArgs) -> io::Result<ExitCode> {
     writeln!(io::stdout(), "ready")?;
     close_stdout()?;
     loop {
-        let idle_s = if helper.refusal().is_some() { IDLE_SHUT_S } else { args.idle };
-        let ended = server.run(&mut helper, &stop, idle_s.saturating_mul(1000))?;
-        // Where seats may still be in use, it waits for them.
-        if helper.leave() || ended == Ended::Told {
-            return Ok(ExitCode::SUCCESS);
+        // What shut it may have passed when the next one is started, so clients do not keep it up.
+        let until = match helper.refusal() {
+            Some(_) => Until::Past(IDLE_SHUT_S * 1000),
+            None => Until::Alone(args.idle.saturating_mul(1000)),
+        };
+        match server.run(&mut helper, &stop, until)? {
+            Ended::Over => {}
+            // Where seats may still be in use, it waits for them.
+            ended if helper.leave() || ended == Ended::Told => return Ok(ExitCode::SUCCESS),
+            _ => {}
         }
     }
 }

@@ -69,11 +69,22 @@ struct Connection {
     uid: u32,
 }
 
+/// When the server comes back by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Nobody was connected for so many milliseconds.
+    Alone(u64),
+    /// So many milliseconds have passed, whoever is connected.
+    Past(u64),
+}
+
 /// Why the server came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// Nobody was connected for as long as was said.
+    /// The time had come.
     Idle,
+    /// What was served is no more.
+    Over,
     /// It was told to.
     Told,
 }
@@ -110,7 +121,7 @@ impl Server {
         Ok(Server { listener, path, connections: BTreeMap::new(), next: 1 })
     }
 
-    /// Serves until `stop` can be read, or nobody was connected for `idle_ms`.
+    /// Serves until `stop` can be read, the service is over, or the time has come.
     ///
     /// # Errors
     /// What the system says of waiting.
@@ -118,13 +129,14 @@ impl Server {
         &mut self,
         service: &mut impl Service,
         stop: impl AsFd,
-        idle_ms: u64,
+        until: Until,
     ) -> io::Result<Ended> {
-        let mut alone = Stopwatch::start();
+        let mut waited = Stopwatch::start();
         loop {
-            let left_ms = match self.connections.is_empty() {
-                true => Some(idle_ms.saturating_sub(alone.ms())),
-                false => None,
+            let was_alone = self.connections.is_empty();
+            let left_ms = match until {
+                Until::Alone(_) if !was_alone => None,
+                Until::Alone(ms) | Until::Past(ms) => Some(ms.saturating_sub(waited.ms())),
             };
             if left_ms == Some(0) {
                 return Ok(Ended::Idle);
@@ -141,9 +153,11 @@ impl Server {
             }
             if service.is_over() {
                 self.connections.clear();
+                return Ok(Ended::Over);
             }
-            if !self.connections.is_empty() {
-                alone = Stopwatch::start();
+            let is_alone = was_alone && self.connections.is_empty();
+            if matches!(until, Until::Alone(_)) && !is_alone {
+                waited = Stopwatch::start();
             }
         }
     }

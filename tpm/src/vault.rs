@@ -14,13 +14,14 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::binding::{Binding, Intent, Seal, TpmSeal};
-use crate::chip::{Blob, Chip, HEAD_LEN, Head, Passwords, Tcti, Trouble};
+use crate::chip::{Blob, Chip, HEAD_LEN, Head, Passwords, StorageKey, Tcti, Trouble};
 use crate::clock;
 use crate::directory::Directory;
 use crate::state_file::{self, EpochKeys, Position, STATE_LEN_MAX};
 
-/// Tries of a commit that somebody else's use of the TPM interrupts.
-const COMMIT_TRIES: u32 = 20;
+/// Tries of a commit that somebody else's use of the TPM interrupts: some seconds on a chip. Of a
+/// user who never stops, whose next command always waits, one try in some dozens gets by.
+const COMMIT_TRIES: u32 = 200;
 /// Newest epochs whose files are kept: a TPM in software may lose its last write with the power.
 const FILES_KEPT: u64 = 3;
 /// Version of an index's content.
@@ -239,11 +240,16 @@ impl Vault {
         let Some(bytes) = directory.read(Intent::NAME, crate::binding::FILE_LEN_MAX)? else {
             return Ok(());
         };
-        if let Some(intent) = Intent::read(&bytes) {
-            let mut chip =
-                Chip::open(&access.tcti, Some(&intent.storage_key()), &access.passwords)?;
+        let cleared = Intent::read(&bytes).map_or(Ok(()), |intent| {
+            let mut chip = connected(access, &intent.storage_key())?;
             let (_, index_auth) = opened(&mut chip, &intent.blob(), auth)?;
             chip.undefine_head(intent.handle, &index_auth)?;
+            Ok(())
+        });
+        match cleared {
+            // Of another TPM, or of this one before it was cleared, which took all of it away.
+            Ok(()) | Err(Shut::Locked(Reason::Foreign | Reason::Gone)) => {}
+            Err(shut) => return Err(shut),
         }
         Ok(directory.remove(Intent::NAME)?)
     }
@@ -288,7 +294,12 @@ impl Vault {
         let hash = self.draft(epoch, self.hash, &key, state).map_err(|error| kept(&error))?;
         if let Anchor::Tpm(tpm) = &mut self.anchor {
             let counter = tpm.content.counter();
-            tpm.replace(HeadContent::new(self.container, epoch, &key, counter))?;
+            let replaced = tpm.replace(HeadContent::new(self.container, epoch, &key, counter));
+            if matches!(replaced, Err(NotCommitted::Kept(_))) {
+                // It takes room, and nothing will ever open it.
+                let _ = self.directory.remove(&state_file::name(epoch, &hash));
+            }
+            replaced?;
         }
         (self.epoch, self.hash) = (epoch, hash);
         // Old files take room and open nothing; they may as well go with the next commit.
@@ -343,13 +354,7 @@ impl Tpm {
         auth: &[u8; 32],
     ) -> Result<(Self, Zeroizing<[u8; 32]>), Shut> {
         let locked = |reason| move |_| Shut::Locked(reason);
-        let pinned = seal.storage_key();
-        let mut chip = match Chip::open(&access.tcti, Some(&pinned), &access.passwords) {
-            // Another owner's seed makes another key.
-            Err(Trouble::Alien) => return Err(Shut::Locked(Reason::Foreign)),
-            Err(Trouble::Missing) => return Err(Shut::Locked(Reason::Gone)),
-            opened => opened?,
-        };
+        let mut chip = connected(&access, &seal.storage_key())?;
         let random = chip.random()?;
         let (root, index_auth) = opened(&mut chip, &seal.blob(), auth)?;
         let counter = chip.known_counter(&seal.counter()).map_err(missing_or_alien)?;
@@ -405,7 +410,7 @@ impl Tpm {
 
     /// Replaces the index's content, if it is still what it was.
     fn replace(&mut self, next: HeadContent) -> Result<(), NotCommitted> {
-        for tried in 0..COMMIT_TRIES {
+        for _ in 0..COMMIT_TRIES {
             let chip = self.chip.as_mut().ok_or(NotCommitted::Lost(Trouble::Absent))?;
             let found = match chip.load_head(self.head) {
                 Ok(found) => HeadContent(found),
@@ -420,11 +425,12 @@ impl Tpm {
                     self.content = next;
                     return Ok(());
                 }
-                Err(Trouble::Interrupted) => clock::pause_ms(jitter_ms(tried)),
+                Err(Trouble::Interrupted) => clock::pause_ms(jitter_ms()),
                 Err(trouble) => return self.settle(&next, trouble),
             }
         }
-        Err(NotCommitted::Kept("others use the TPM without a pause".into()))
+        // A write that was held back, and not refused by the TPM, is void after other commands.
+        self.settle(&next, Trouble::Interrupted)
     }
 
     /// After an answer that was lost: whether the write was made, by what is there.
@@ -456,6 +462,16 @@ impl Tpm {
         self.head = chip.head(&self.seal.head(), &self.auth)?;
         self.chip = Some(chip);
         Ok(())
+    }
+}
+
+/// A connection to the TPM that has this storage key.
+fn connected(access: &Access, pinned: &StorageKey) -> Result<Chip, Shut> {
+    match Chip::open(&access.tcti, Some(pinned), &access.passwords) {
+        // Another owner's seed makes another key.
+        Err(Trouble::Alien) => Err(Shut::Locked(Reason::Foreign)),
+        Err(Trouble::Missing) => Err(Shut::Locked(Reason::Gone)),
+        opened => Ok(opened?),
     }
 }
 
@@ -517,8 +533,8 @@ fn mixed(from_tpm: &[u8; 32]) -> io::Result<Zeroizing<[u8; 32]>> {
 }
 
 /// Neighbors that met once shall not meet again.
-fn jitter_ms(tried: u32) -> u64 {
+fn jitter_ms() -> u64 {
     let mut byte = [0; 1];
     let _ = getrandom::fill(&mut byte);
-    u64::from(byte[0]) % (2 + u64::from(tried))
+    u64::from(byte[0] % 4)
 }

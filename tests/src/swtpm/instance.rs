@@ -140,14 +140,6 @@ impl Swtpm {
         Swtpm::on(&self.snapshot(), self.authorities.clone())
     }
 
-    /// Frees what killed programs have left: transient objects, loaded and saved sessions.
-    pub fn flush_all(&self) {
-        let tools = self.tools();
-        for kind in ["--transient-object", "--loaded-session", "--saved-session"] {
-            tools.ok(&format!("tpm2_flushcontext {kind}"));
-        }
-    }
-
     pub(super) fn place(&self) -> Place {
         self.place.clone()
     }

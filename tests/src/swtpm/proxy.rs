@@ -131,14 +131,23 @@ impl Proxy {
     /// Waits until a command has come by so often, carried out and all.
     #[track_caller]
     pub fn wait_for(&self, code: CommandCode, times: usize) {
-        let too_few = |past: &mut Vec<Exchange>| count(past, code) < times;
+        let counted = self.wait_until(|past| count(past, code), times);
+        assert!(counted >= times, "{counted} times {code:?}, not {times}");
+    }
+
+    /// Waits until so many commands have come by, carried out and all.
+    #[track_caller]
+    pub fn wait_for_commands(&self, times: usize) {
+        let counted = self.wait_until(|past| past.len(), times);
+        assert!(counted >= times, "{counted} commands, not {times}");
+    }
+
+    fn wait_until(&self, counted: impl Fn(&[Exchange]) -> usize, times: usize) -> usize {
+        let too_few = |past: &mut Vec<Exchange>| counted(past) < times;
         let past = lock(&self.wire.past);
         let waited = self.wire.grew.wait_timeout_while(past, HANG, too_few);
-        let (past, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        // Not with the lock: the proxy goes on.
-        let counted = count(&past, code);
-        drop(past);
-        assert!(!waited.timed_out(), "{counted} times {code:?}, not {times}");
+        // Its lock is gone when the caller fails: the proxy goes on.
+        counted(&waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Forgets what came by.

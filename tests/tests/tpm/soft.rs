@@ -1,5 +1,6 @@
 //! A soft license's container on a TPM of tests: made, certified and served.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,15 +8,19 @@ use std::process::{Child, Command, Stdio};
 use backends::Source;
 use container::{Address, Backend, Container, Makers};
 use protocol::codec;
+use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::ContainerKind;
 use protocol::objects::device::{ClockClass, DeviceBody};
 use protocol::objects::file::{self, FileKind};
 use protocol::signed::{Header, Kind, Role, write_object};
+use rustix::process::{Pid, Signal, kill_process};
 use strongroom_tests::dice::Dice;
 use strongroom_tests::swtpm::Swtpm;
 use strongroom_tests::vendor::Vendor;
 use tempfile::TempDir;
 use tpm::binding::{self, Binding};
+
+use crate::files;
 
 /// A container and the vendor who certified it.
 pub(crate) struct Soft {
@@ -23,23 +28,22 @@ pub(crate) struct Soft {
     folder: PathBuf,
     tcti: String,
     helper: Option<Child>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Soft {
+    /// A folder that has no container yet.
+    pub(crate) fn empty(tcti: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let vendor = Vendor::new("Acme", &mut Dice::of(1, 1));
+        Soft { vendor, folder: dir.path().join("soft"), tcti: tcti.into(), helper: None, dir }
+    }
+
     /// A new container on a TPM, certified, not served yet.
     pub(crate) fn new(tcti: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        let folder = dir.path().join("soft");
-        let vendor = Vendor::new("Acme", &mut Dice::new(1));
-        let soft = Soft { vendor, folder, tcti: tcti.into(), helper: None, _dir: dir };
-        let firm = soft.vendor.fp().to_string();
-        let made = soft.command("request").args(["--firm", &firm]).output().expect("the helper");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let certificate = certificate(&soft.vendor, &soft.binding());
-        let objects = [&soft.vendor.root_object[..], &certificate];
-        let certification = file::write(FileKind::Certification, &objects);
-        tpm::enroll::certify(&soft.folder, &certification).expect("our own certificate");
+        let soft = Self::empty(tcti);
+        soft.create().unwrap_or_else(|said| panic!("{said}"));
+        soft.certify();
         soft
     }
 
@@ -50,15 +54,65 @@ impl Soft {
         soft
     }
 
+    /// The same container in another folder, as a copy of its files.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = Self::empty(&self.tcti);
+        files::put_back(&copy.folder, &files::read(&self.folder));
+        copy
+    }
+
+    /// The same container at another TPM.
+    pub(crate) fn at(mut self, tcti: &str) -> Self {
+        self.tcti = tcti.into();
+        self
+    }
+
+    /// What makes the container.
+    pub(crate) fn creation(&self) -> Command {
+        let mut command = self.command("request");
+        command.args(["--firm", &self.vendor.fp().to_string()]);
+        command
+    }
+
+    /// Makes the container, or says why not.
+    pub(crate) fn create(&self) -> Result<(), String> {
+        let made = self.creation().output().expect("the helper");
+        match made.status.success() {
+            true => Ok(()),
+            false => match codec::decode::<Failure>(&made.stdout, 64) {
+                Ok(failure) => Err(failure.shown_code()),
+                Err(_) => Err(String::from_utf8_lossy(&made.stderr).trim().into()),
+            },
+        }
+    }
+
+    /// Its vendor certifies it.
+    pub(crate) fn certify(&self) {
+        let certificate = certificate(&self.vendor, &self.binding());
+        let objects = [&self.vendor.root_object[..], &certificate];
+        let certification = file::write(FileKind::Certification, &objects);
+        tpm::enroll::certify(&self.folder, &certification).expect("our own certificate");
+    }
+
     /// Starts the helper, and waits until it serves.
     pub(crate) fn serve(&mut self) {
-        let mut helper = self.command("serve");
-        let mut child = helper.stdout(Stdio::piped()).spawn().expect("the helper");
+        self.serve_by(self.command("serve"));
+    }
+
+    /// The same by a command that was prepared.
+    pub(crate) fn serve_by(&mut self, mut helper: Command) {
+        let mut child = self.spawned(helper.stdout(Stdio::piped()));
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
-        assert_eq!(line, "ready\n");
         self.helper = Some(child);
+        assert_eq!(line, "ready\n", "{}", self.said());
+    }
+
+    /// Starts a command, and keeps what it has to say.
+    pub(crate) fn spawned(&self, command: &mut Command) -> Child {
+        let log = File::options().append(true).create(true).open(self.log()).expect("room");
+        command.stderr(log).spawn().expect("the helper")
     }
 
     /// Kills the helper.
@@ -68,9 +122,28 @@ impl Soft {
         helper.wait().expect("our own process");
     }
 
+    /// Tells the helper to end, and waits until it did.
+    pub(crate) fn end(&mut self) {
+        let helper = self.helper.as_ref().expect("it is served");
+        kill_process(Pid::from_child(helper), Signal::TERM).expect("our own process");
+        self.wait();
+    }
+
+    /// Waits until the helper ends by itself.
+    pub(crate) fn wait(&mut self) {
+        let mut helper = self.helper.take().expect("it is served");
+        let status = helper.wait().expect("our own process");
+        assert!(status.success(), "{status}: {}", self.said());
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What it is bound to.
     pub(crate) fn binding(&self) -> Binding {
-        let file = std::fs::read(self.folder.join(binding::NAME)).expect("a container");
+        let file = fs::read(self.folder.join(binding::NAME)).expect("a container");
         Binding::read(&file).expect("a container")
     }
 
@@ -87,12 +160,38 @@ impl Soft {
         Container::open(backend.open(&found)?, found.address.clone(), &Makers::standard())
     }
 
-    fn command(&self, verb: &str) -> Command {
+    /// Why it does not open.
+    pub(crate) fn refusal(&self) -> ErrorCode {
+        let error = self.open().err().expect("it does not open");
+        error.failure.known().expect("a row of the table")
+    }
+
+    /// Opens it, and reads the number that its name is.
+    pub(crate) fn value(&self) -> u64 {
+        value(&self.open().unwrap_or_else(|error| panic!("{error}: {}", self.said())))
+    }
+
+    /// Opens it, and makes a number its name.
+    pub(crate) fn set(&self, value: u64) -> Result<(), container::Error> {
+        self.open()?.rename(&value.to_string())
+    }
+
+    /// What its helpers had to say.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// A command of the helper, about its folder.
+    pub(crate) fn command(&self, verb: &str) -> Command {
         let this = std::env::current_exe().expect("a running test");
         let folder = this.parent().and_then(Path::parent).expect("target/debug/deps");
         let mut command = Command::new(folder.join("strongroom-tpm"));
         command.arg(verb).arg("--dir").arg(&self.folder).env("STRONGROOM_TCTI", &self.tcti);
         command
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
     }
 }
 
@@ -101,7 +200,16 @@ impl Drop for Soft {
         if self.helper.is_some() {
             self.kill();
         }
+        if std::thread::panicking() {
+            eprintln!("the helper said: {}", self.said());
+        }
     }
+}
+
+/// The number that the name of a container is; 0 where it has none.
+pub(crate) fn value(container: &Container) -> u64 {
+    let name = container.info().expect("it answers").name;
+    if name.is_empty() { 0 } else { name.parse().expect("a number") }
 }
 
 /// A vendor's certificate for a container's keys.

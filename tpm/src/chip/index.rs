@@ -1,11 +1,11 @@
 //! Indices of the TPM's memory: the head, which holds the epoch of a container, and the counter of
 //! the machine.
 
+use tss_esapi::Context;
 use tss_esapi::constants::NvIndexType;
 use tss_esapi::handles::{NvIndexHandle, NvIndexTpmHandle, ObjectHandle, TpmHandle};
-use tss_esapi::interface_types::algorithm::HashingAlgorithm;
 use tss_esapi::interface_types::resource_handles::{NvAuth, Provision};
-use tss_esapi::structures::{Auth, MaxNvBuffer, NvPublicBuilder};
+use tss_esapi::structures::{Auth, MaxNvBuffer};
 use zeroize::Zeroizing;
 
 use super::{Chip, Hierarchy, Purpose, Trouble, templates};
@@ -109,6 +109,10 @@ impl Chip {
             Err(Trouble::Missing) => return Ok(false),
             Err(trouble) => return Err(trouble),
         };
+        // A wrong authorization would count as a guess where another program has its index now.
+        if !self.is_as_ours(index, handle, NvIndexType::Ordinary, HEAD_LEN)? {
+            return Ok(false);
+        }
         self.context.tr_set_auth(index.into(), Auth::try_from(auth.to_vec())?)?;
         match self.read(index, HEAD_LEN, Purpose::Exchange) {
             // It was defined and never written: the TPM says so to who may read it only.
@@ -116,7 +120,8 @@ impl Chip {
             Err(Trouble::Alien) => return Ok(false),
             Err(trouble) => return Err(trouble),
         }
-        self.talk(Purpose::Exchange, |context| context.nv_undefine_space(Provision::Owner, index))?;
+        let undefine = |context: &mut Context| context.nv_undefine_space(Provision::Owner, index);
+        self.talk(Purpose::Exchange, undefine).map_err(by_owner)?;
         Ok(true)
     }
 
@@ -125,18 +130,21 @@ impl Chip {
     /// old value (TCG TPM 2.0 Library, Part 3, `TPM2_NV_Increment`).
     ///
     /// # Errors
-    /// [`Trouble::NoSpace`], [`Trouble::Password`], and what the TPM says.
+    /// [`Trouble::NoSpace`], [`Trouble::Taken`] where something else is at its place,
+    /// [`Trouble::Password`], and what the TPM says.
     pub fn counter(&mut self) -> Result<(Counter, IndexRecord), Trouble> {
-        let index = match self.name_at(COUNTER_HANDLE)? {
-            Some(_) => self.at(COUNTER_HANDLE)?,
-            None => {
-                let none = [0; 0];
-                let made = self.define(COUNTER_HANDLE, NvIndexType::Counter, COUNTER_LEN, &none)?;
-                // It has no value before it was raised once.
-                self.raise(Counter(made))?;
-                made
-            }
+        let (kind, len) = (NvIndexType::Counter, COUNTER_LEN);
+        let index = match self.at(COUNTER_HANDLE) {
+            Ok(index) if self.is_as_ours(index, COUNTER_HANDLE, kind, len)? => index,
+            Ok(_) => return Err(Trouble::Taken),
+            Err(Trouble::Missing) => self.define(COUNTER_HANDLE, kind, len, &[])?,
+            Err(trouble) => return Err(trouble),
         };
+        match self.count(Counter(index)) {
+            // It has no value before it was raised once; who defined it may have been killed.
+            Err(Trouble::Unwritten) => self.raise(Counter(index))?,
+            counted => drop(counted?),
+        }
         let name = self.context.tr_get_name(index.into())?.value().to_vec();
         Ok((Counter(index), IndexRecord { handle: COUNTER_HANDLE, name }))
     }
@@ -175,20 +183,12 @@ impl Chip {
         len: usize,
         auth: &[u8],
     ) -> Result<NvIndexHandle, Trouble> {
-        let public = NvPublicBuilder::new()
-            .with_nv_index(NvIndexTpmHandle::new(handle)?)
-            .with_index_name_algorithm(HashingAlgorithm::Sha256)
-            .with_index_attributes(templates::index(kind)?)
-            .with_data_area_size(len)
-            .build()?;
+        let public = templates::index(handle, kind, len, false)?;
         let defined = self.talk(Purpose::Exchange, |context| {
             let auth = Auth::try_from(auth.to_vec())?;
             context.nv_define_space(Provision::Owner, Some(auth), public.clone())
         });
-        defined.map_err(|trouble| match trouble {
-            Trouble::Alien => Trouble::Password(Hierarchy::Owner),
-            trouble => trouble,
-        })
+        defined.map_err(by_owner)
     }
 
     fn read(
@@ -215,6 +215,23 @@ impl Chip {
         })
     }
 
+    /// Whether an index was defined as we do it, by its public area.
+    fn is_as_ours(
+        &mut self,
+        index: NvIndexHandle,
+        handle: u32,
+        kind: NvIndexType,
+        len: usize,
+    ) -> Result<bool, Trouble> {
+        let (shown, _) = self.bare(|context| context.nv_read_public(index))?;
+        for is_written in [false, true] {
+            if shown == templates::index(handle, kind, len, is_written)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The index of this Name at its place.
     fn index(&mut self, record: &IndexRecord) -> Result<NvIndexHandle, Trouble> {
         let index = self.at(record.handle)?;
@@ -238,5 +255,13 @@ impl Chip {
     pub(super) fn at(&mut self, handle: u32) -> Result<NvIndexHandle, Trouble> {
         let handle = TpmHandle::NvIndex(NvIndexTpmHandle::new(handle)?);
         Ok(self.bare(|context| context.tr_from_tpm_public(handle))?.into())
+    }
+}
+
+/// What a wrong authorization is where it is the owner's.
+fn by_owner(trouble: Trouble) -> Trouble {
+    match trouble {
+        Trouble::Alien => Trouble::Password(Hierarchy::Owner),
+        trouble => trouble,
     }
 }

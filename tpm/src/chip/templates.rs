@@ -1,14 +1,15 @@
 //! Public areas of the keys and blobs that this home uses, and attributes of its indices.
 
-use tss_esapi::attributes::{NvIndexAttributes, NvIndexAttributesBuilder, ObjectAttributesBuilder};
+use tss_esapi::attributes::{NvIndexAttributesBuilder, ObjectAttributesBuilder};
 use tss_esapi::constants::NvIndexType;
+use tss_esapi::handles::NvIndexTpmHandle;
 use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
 use tss_esapi::interface_types::ecc::EccCurve;
 use tss_esapi::interface_types::key_bits::RsaKeyBits;
 use tss_esapi::structures::{
     EccParameter, EccPoint, EccScheme, HashScheme, KeyDerivationFunctionScheme, KeyedHashScheme,
-    Public, PublicBuilder, PublicEccParametersBuilder, PublicKeyedHashParameters,
-    SymmetricDefinitionObject,
+    NvPublic, NvPublicBuilder, Public, PublicBuilder, PublicEccParametersBuilder,
+    PublicKeyedHashParameters, SymmetricDefinitionObject,
 };
 
 use super::Trouble;
@@ -110,13 +111,25 @@ pub(super) fn attestation_key(unique: [u8; 32]) -> Result<Public, Trouble> {
         .build()?)
 }
 
-/// Attributes of an index of ours: read and written by its own authorization only, never by the
-/// owner's, and outside the defense against guessing.
-pub(super) fn index(kind: NvIndexType) -> Result<NvIndexAttributes, Trouble> {
-    Ok(NvIndexAttributesBuilder::new()
+/// An index of ours: read and written by its own authorization only, never by the owner's, and
+/// outside the defense against guessing.
+pub(super) fn index(
+    handle: u32,
+    kind: NvIndexType,
+    len: usize,
+    is_written: bool,
+) -> Result<NvPublic, Trouble> {
+    let attributes = NvIndexAttributesBuilder::new()
         .with_nv_index_type(kind)
         .with_auth_read(true)
         .with_auth_write(true)
         .with_no_da(true)
+        .with_written(is_written)
+        .build()?;
+    Ok(NvPublicBuilder::new()
+        .with_nv_index(NvIndexTpmHandle::new(handle)?)
+        .with_index_name_algorithm(HashingAlgorithm::Sha256)
+        .with_index_attributes(attributes)
+        .with_data_area_size(len)
         .build()?)
 }

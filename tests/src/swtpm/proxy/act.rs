@@ -13,6 +13,8 @@ pub enum Act {
     Hold(Hold),
     /// It never gets to the TPM: the connection breaks.
     LoseCommand,
+    /// It never gets to the TPM, and the client waits for an answer until it gives up.
+    Withhold,
     /// The TPM carries it out; then the connection breaks.
     LoseResponse,
     /// The TPM carries it out, and the client waits for an answer until it gives up.
@@ -76,15 +78,15 @@ impl Hold {
 
 impl Act {
     pub(super) fn reaches_tpm(&self) -> bool {
-        !matches!(self, Act::LoseCommand | Act::Refuse(_))
+        !matches!(self, Act::LoseCommand | Act::Withhold | Act::Refuse(_))
     }
 
     /// What the client is told. A TPM that says nothing is dead.
     pub(super) fn tell(self, response: Option<Vec<u8>>) -> Told {
         match (self, response) {
             (Act::Refuse(code), _) | (Act::Deny(code), Some(_)) => Told::Answer(message(code, &[])),
+            (Act::Withhold, _) | (Act::Silence, Some(_)) => Told::Nothing,
             (Act::LoseCommand | Act::LoseResponse, _) | (_, None) => Told::Break,
-            (Act::Silence, Some(_)) => Told::Nothing,
             (Act::Alter(alter), Some(response)) => Told::Last(alter(response)),
             (Act::Pass | Act::Hold(_), Some(response)) => Told::Answer(response),
         }
