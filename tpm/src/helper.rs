@@ -1,5 +1,6 @@
 //! The helper: a container opened, served, and opened again where its state has to be read anew.
 
+use std::io::Write;
 use std::path::Path;
 
 use engine::{Engine, SeatTimes};
@@ -71,7 +72,8 @@ impl Helper {
     fn follow(&mut self) {
         let Served::Open(engine) = &mut self.served else { return };
         let Some(lost) = engine.platform().lost() else { return };
-        eprintln!("strongroom-tpm: {lost}");
+        // Its log may be on a full disk.
+        let _ = writeln!(std::io::stderr(), "strongroom-tpm: {lost}");
         self.is_over = true;
         // First, since it has the TPM.
         self.served = Served::Shut(ErrorCode::TpmFailed.failure());
@@ -132,6 +134,7 @@ pub fn shut(shut: Shut) -> Failure {
         Shut::Locked(reason) => locked(reason),
         Shut::Tpm(reason) => trouble(reason),
         Shut::Files(_) | Shut::Damaged => ErrorCode::SoftDamaged.failure(),
+        Shut::Unwritten(_) => ErrorCode::HelperFailed.failure(),
     }
 }
 
