@@ -173,6 +173,24 @@ impl<S> Home<S> {
             random: SimRandom::new(Some(1)),
         }
     }
+
+    /// What passes the time of this home.
+    pub fn ticks(&self) -> Ticks {
+        self.clock.clone()
+    }
+}
+
+impl<S: Default> Home<S> {
+    /// The same home as the next process finds it. Its calls are counted on.
+    pub fn begin_again(&mut self) -> Self {
+        Home {
+            store: std::mem::replace(&mut self.store, Counted::new(S::default())),
+            counter: std::mem::take(&mut self.counter),
+            keys: self.keys.clone(),
+            clock: Ticks::default(),
+            random: SimRandom::new(Some(2)),
+        }
+    }
 }
 
 impl<S: Store> Platform for Home<S> {

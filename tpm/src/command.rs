@@ -33,7 +33,7 @@ const STARTING: &str = "starting";
 const LOG: &str = "helper.log";
 /// Seconds after the last client until the helper leaves: at least one commit for each time that it
 /// comes and goes, and a TPM's memory wears out.
-const IDLE_S: u64 = 1800;
+pub const IDLE_S: u64 = 1800;
 /// Seconds for which a container that does not open is served, to say why.
 const IDLE_SHUT_S: u64 = 5;
 /// Exit code of a command that was refused: its output says why.

@@ -89,7 +89,7 @@ pub fn request(
     };
     let object = sign(Kind::Enrollment, (firm, binding.container), &body, &key, &drawn()?);
     let request = file::write(FileKind::Enrollment, &[&object]);
-    vault.directory().write(REQUEST, &request).map_err(failed)?;
+    vault.directory().write(REQUEST, &request).map_err(unwritten)?;
     Ok(request)
 }
 
@@ -161,8 +161,8 @@ pub fn certify(folder: &Path, certification: &[u8]) -> Result<Binding, Failure> 
     binding.certificate = Bytes::new(certificate).ok_or(refused)?;
     let roots: Option<Vec<_>> = roots.into_iter().map(Bytes::new).collect();
     binding.roots = roots.and_then(List::new).ok_or(refused)?;
-    directory.write(binding::NAME, &binding.write()).map_err(failed)?;
-    directory.remove(REQUEST).map_err(failed)?;
+    directory.write(binding::NAME, &binding.write()).map_err(unwritten)?;
+    directory.remove(REQUEST).map_err(unwritten)?;
     Ok(binding)
 }
 
@@ -198,8 +198,8 @@ fn create(
         certificate: Bytes::default(),
         roots: List::default(),
     };
-    vault.directory().write(binding::NAME, &binding.write()).map_err(failed)?;
-    vault.directory().remove(Intent::NAME).map_err(failed)?;
+    vault.directory().write(binding::NAME, &binding.write()).map_err(unwritten)?;
+    vault.directory().remove(Intent::NAME).map_err(unwritten)?;
     Ok(Opened { vault, state, binding, _lock: lock })
 }
 
@@ -301,4 +301,9 @@ fn drawn<const N: usize>() -> Result<[u8; N], Failure> {
 
 fn failed(_: std::io::Error) -> Failure {
     ErrorCode::SoftDamaged.failure()
+}
+
+/// A disk that is full, most likely.
+fn unwritten(_: std::io::Error) -> Failure {
+    ErrorCode::HelperFailed.failure()
 }

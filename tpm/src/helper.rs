@@ -1,5 +1,6 @@
 //! The helper: a container opened, served, and opened again where its state has to be read anew.
 
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -78,7 +79,8 @@ impl Helper {
     fn follow(&mut self) {
         let Served::Open(engine, _) = &mut self.served else { return };
         let Some(lost) = engine.platform().lost() else { return };
-        eprintln!("strongroom-tpm: {lost}");
+        // Its log may be on a full disk.
+        let _ = writeln!(std::io::stderr(), "strongroom-tpm: {lost}");
         self.is_over = true;
         let shut = Served::Shut(ErrorCode::TpmFailed.failure(), Stopwatch::start(), None);
         if let Served::Open(engine, lock) = std::mem::replace(&mut self.served, shut) {
@@ -164,6 +166,7 @@ pub fn shut(shut: Shut) -> Failure {
         Shut::Locked(reason) => locked(reason),
         Shut::Tpm(reason) => trouble(reason),
         Shut::Files(_) | Shut::Damaged => ErrorCode::SoftDamaged.failure(),
+        Shut::Unwritten(_) => ErrorCode::HelperFailed.failure(),
     }
 }
 

@@ -76,6 +76,9 @@ pub enum Shut {
     /// The files cannot be read.
     #[error(transparent)]
     Files(#[from] io::Error),
+    /// The files of a new container cannot be written.
+    #[error("the files cannot be written: {0}")]
+    Unwritten(io::Error),
     /// The file `container` is not one.
     #[error("the file `container` is damaged")]
     Damaged,
@@ -228,7 +231,7 @@ impl Vault {
         };
         let mut vault = Vault { directory, container, root, anchor, epoch: 0, hash: [0; 32] };
         let key = vault.epoch_key();
-        vault.hash = vault.draft(0, [0; 32], &key, state)?;
+        vault.hash = vault.draft(0, [0; 32], &key, state).map_err(Shut::Unwritten)?;
         Ok((vault, seal))
     }
 
@@ -395,7 +398,8 @@ impl Tpm {
         let handle = chip.free_head()?;
         let too_long = || Shut::Tpm(Trouble::Garbled);
         let intent = Intent::new(container, handle, chip.storage_key(), &blob);
-        directory.write(Intent::NAME, &intent.ok_or_else(too_long)?.write())?;
+        let intent = intent.ok_or_else(too_long)?.write();
+        directory.write(Intent::NAME, &intent).map_err(Shut::Unwritten)?;
         let (head, head_record) = chip.define_head(handle, &index_auth, &content.0)?;
         let seal = TpmSeal::new(chip.storage_key(), &blob, &head_record, &counter_record);
         let seal = seal.ok_or_else(too_long)?;

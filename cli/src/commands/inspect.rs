@@ -2,6 +2,7 @@
 
 mod fields;
 mod objects;
+mod soft;
 
 use std::path::Path;
 
@@ -51,9 +52,16 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
             objects.push(shown.into_json());
             &[]
         }
-        FileKind::TimeRequest | FileKind::Block => {
+        FileKind::TimeRequest
+        | FileKind::Block
+        | FileKind::EnrollmentChallenge
+        | FileKind::SoftContainer
+        | FileKind::SoftState => {
             let shown = match kind {
                 FileKind::Block => objects::block(rest),
+                FileKind::EnrollmentChallenge => soft::challenge(rest),
+                FileKind::SoftContainer => soft::binding(rest),
+                FileKind::SoftState => soft::state(rest),
                 _ => objects::time_request(rest),
             };
             text.push_str(&format!("\n{}", shown.lines()));
@@ -81,7 +89,13 @@ pub(super) fn run(path: &Path, output: &Output) -> Result<()> {
 /// Whether an object follows the last one, or should.
 fn goes_on(file: FileKind, last: Option<Kind>, rest: &[u8]) -> bool {
     match (file, last) {
-        (FileKind::Block, _) => false,
+        (
+            FileKind::Block
+            | FileKind::EnrollmentChallenge
+            | FileKind::SoftContainer
+            | FileKind::SoftState,
+            _,
+        ) => false,
         (FileKind::Artifact, Some(Kind::Artifact))
         | (FileKind::UsageLog, Some(Kind::UsageHead))
         | (FileKind::TimeRequest, Some(Kind::Device))

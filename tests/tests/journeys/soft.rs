@@ -61,8 +61,14 @@ fn a_machine_without_a_way_to_the_vendor_is_certified_by_files() {
     let [first, again] = ["2", "again"].map(|name| fs::read(world.path(name)).expect("a file"));
     assert_eq!(first, again);
     away("tpm init --response 2 --request 3").ok();
+    for (file, word) in [("1", "by the key that it names"), ("2", "for its TPM"), ("3", "quote")] {
+        let shown = away(&format!("inspect {file}")).ok().stdout;
+        assert!(shown.contains(word), "{shown}");
+    }
     world.cli(&format!("tpm init {gateway} --request 3 --response 4")).ok();
     away("tpm init --response 4").ok();
+    let shown = away("inspect 4").ok().stdout;
+    assert!(shown.contains("the vendor whose licenses it holds"), "{shown}");
     assert_eq!(state(&world), "active");
 }
 

@@ -8,7 +8,7 @@ use protocol::ids::{ContainerId, RootFp};
 use strongroom_tests::swtpm::Swtpm;
 use tempfile::TempDir;
 use tpm::binding::{Binding, PublicKeys, Seal, TpmSeal};
-use tpm::chip::{Chip, Passwords};
+use tpm::chip::{Blob, Chip, Passwords};
 use tpm::directory::Directory;
 use tpm::helper;
 use tpm::vault::{Access, NotCommitted, Shut, Vault};
@@ -133,6 +133,11 @@ pub(crate) fn secrets(binding: &Binding, tpm: &Swtpm) -> Secrets {
     let head = chip.head(&seal.head(), &auth).expect("its own TPM");
     let content = *chip.load_head(head).expect("its own TPM");
     Secrets { root, auth, content }
+}
+
+/// The sealed blob of a container, and where its index is.
+pub(crate) fn parts(binding: &Binding) -> (Blob, u32) {
+    (seal(binding).blob(), seal(binding).head().handle)
 }
 
 fn seal(binding: &Binding) -> &TpmSeal {

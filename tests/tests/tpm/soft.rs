@@ -27,6 +27,8 @@ pub(crate) struct Soft {
     pub(crate) vendor: Vendor,
     folder: PathBuf,
     tcti: String,
+    /// What its helpers find in their environment.
+    environment: Vec<(&'static str, PathBuf)>,
     helper: Option<Child>,
     dir: TempDir,
 }
@@ -34,14 +36,26 @@ pub(crate) struct Soft {
 impl Soft {
     /// A folder that has no container yet.
     pub(crate) fn empty(tcti: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        Self::empty_in(&std::env::temp_dir(), tcti)
+    }
+
+    /// The same on a disk of its own.
+    pub(crate) fn empty_in(disk: &Path, tcti: &str) -> Self {
+        let dir = tempfile::tempdir_in(disk).expect("a folder");
         let vendor = Vendor::new("Acme", &mut Dice::of(1, 1));
-        Soft { vendor, folder: dir.path().join("soft"), tcti: tcti.into(), helper: None, dir }
+        let folder = dir.path().join("soft");
+        let environment = Vec::new();
+        Soft { vendor, folder, tcti: tcti.into(), environment, helper: None, dir }
     }
 
     /// A new container on a TPM, certified, not served yet.
     pub(crate) fn new(tcti: &str) -> Self {
-        let soft = Self::empty(tcti);
+        Self::new_in(&std::env::temp_dir(), tcti)
+    }
+
+    /// The same on a disk of its own.
+    pub(crate) fn new_in(disk: &Path, tcti: &str) -> Self {
+        let soft = Self::empty_in(disk, tcti);
         soft.create().unwrap_or_else(|said| panic!("{said}"));
         soft.certify();
         soft
@@ -94,19 +108,32 @@ impl Soft {
         tpm::enroll::certify(&self.folder, &certification).expect("our own certificate");
     }
 
-    /// Starts the helper, and waits until it serves.
-    pub(crate) fn serve(&mut self) {
-        self.serve_by(self.command("serve"));
+    /// A variable for its helpers.
+    pub(crate) fn set_env(&mut self, name: &'static str, value: &Path) {
+        self.environment.push((name, value.to_owned()));
     }
 
-    /// The same by a command that was prepared.
-    pub(crate) fn serve_by(&mut self, mut helper: Command) {
+    /// No variables for its helpers any more.
+    pub(crate) fn unset_env(&mut self) {
+        self.environment.clear();
+    }
+
+    /// Starts the helper, and waits until it serves.
+    pub(crate) fn serve(&mut self) {
+        let mut helper = self.command("serve");
         let mut child = self.spawned(helper.stdout(Stdio::piped()));
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
         self.helper = Some(child);
         assert_eq!(line, "ready\n", "{}", self.said());
+    }
+
+    /// What the helper says that does not serve it.
+    pub(crate) fn is_not_served(&self) -> String {
+        let ended = self.command("serve").output().expect("the helper");
+        assert!(!ended.status.success(), "it served");
+        String::from_utf8(ended.stderr).expect("text")
     }
 
     /// Starts a command, and keeps what it has to say.
@@ -118,6 +145,7 @@ impl Soft {
     /// Kills the helper.
     pub(crate) fn kill(&mut self) {
         let mut helper = self.helper.take().expect("it is served");
+        assert_eq!(helper.try_wait().expect("our own process"), None, "it runs");
         helper.kill().expect("our own process");
         helper.wait().expect("our own process");
     }
@@ -182,11 +210,12 @@ impl Soft {
     }
 
     /// A command of the helper, about its folder.
-    pub(crate) fn command(&self, verb: &str) -> Command {
+    fn command(&self, verb: &str) -> Command {
         let this = std::env::current_exe().expect("a running test");
         let folder = this.parent().and_then(Path::parent).expect("target/debug/deps");
         let mut command = Command::new(folder.join("strongroom-tpm"));
         command.arg(verb).arg("--dir").arg(&self.folder).env("STRONGROOM_TCTI", &self.tcti);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -197,8 +226,9 @@ impl Soft {
 
 impl Drop for Soft {
     fn drop(&mut self) {
-        if self.helper.is_some() {
-            self.kill();
+        if let Some(helper) = &mut self.helper {
+            helper.kill().ok();
+            helper.wait().ok();
         }
         if std::thread::panicking() {
             eprintln!("the helper said: {}", self.said());

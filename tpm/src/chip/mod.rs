@@ -302,7 +302,11 @@ fn salted(context: &mut Context, storage_key: KeyHandle) -> Result<AuthSession, 
 /// The storage key of this Name.
 fn pinned_key(context: &mut Context, pinned: &StorageKey) -> Result<KeyHandle, Trouble> {
     let handle = match pinned.persistent {
-        true => persistent_key(context)?,
+        true => match persistent_key(context) {
+            // What is the owner's is not seen then, as if it were gone.
+            Err(Trouble::Missing) if !is_owner_on(context)? => return Err(Trouble::Disabled),
+            found => found?,
+        },
         false => transient_key(context)?,
     };
     let name = context.tr_get_name(handle.into())?;
@@ -332,6 +336,13 @@ fn kept_key(context: &mut Context) -> Result<Option<KeyHandle>, Trouble> {
 fn persistent_key(context: &mut Context) -> Result<KeyHandle, Trouble> {
     let at = TpmHandle::Persistent(PersistentTpmHandle::new(STORAGE_KEY_HANDLE)?);
     Ok(patiently(|| context.tr_from_tpm_public(at))?.into())
+}
+
+/// Whether the owner's hierarchy is switched on: `shEnable` of `TPMA_STARTUP_CLEAR`, TCG TPM 2.0
+/// Library, Part 2, 8.7.
+fn is_owner_on(context: &mut Context) -> Result<bool, Trouble> {
+    let flags = patiently(|| context.get_tpm_property(PropertyTag::StartupClear))?;
+    Ok(flags.ok_or(Trouble::Garbled)? & 0b10 != 0)
 }
 
 fn transient_key(context: &mut Context) -> Result<KeyHandle, Trouble> {

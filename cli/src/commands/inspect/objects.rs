@@ -2,7 +2,7 @@
 
 use protocol::codec::{self, DecodeError};
 use protocol::crypto::hash::sha256;
-use protocol::ids::{ArtifactId, ContainerId};
+use protocol::ids::{ArtifactId, ContainerId, ContainerKind};
 use protocol::limits::{
     ARTIFACT_BODY_LEN_MAX, DEVICE_BODY_LEN_MAX, REVOCATION_BODY_LEN_MAX, ROOT_BODY_LEN_MAX,
     STATEMENT_BODY_LEN_MAX,
@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use vendor::{Shown, times, trust};
 
 use super::fields::Fields;
+use super::soft;
 use crate::blocks;
 use crate::commands::{container, shown, update};
 
@@ -51,6 +52,8 @@ pub(super) fn describe(object: &UnverifiedObject<'_>) -> Fields {
             Kind::UsageHead => usage_head(object, body),
             Kind::Proof => proof_of_use(object, body),
             Kind::Final => last(object, body),
+            Kind::Enrollment => soft::enrollment(object, body),
+            Kind::EnrollmentProof => soft::proof(object, body),
             Kind::UsageAck => place(Fields::of("acknowledgement of a usage log"), object),
             _ => Fields::of("of a newer version"),
         },
@@ -211,8 +214,10 @@ fn role(keys: &RoleKeys) -> (Value, String) {
 
 fn device(object: &UnverifiedObject<'_>, body: &[u8]) -> Fields {
     let trust = test_root::root().map(|root| Device::verify(object, &root));
-    let maker = match trust {
-        Some(Ok(_)) => "test root: a simulated container",
+    let kind = codec::decode::<DeviceBody>(body, DEVICE_BODY_LEN_MAX).map(|body| body.kind);
+    let maker = match (trust, kind) {
+        (Some(Ok(_)), _) => "test root: a simulated container",
+        (_, Ok(ContainerKind::Tpm)) => "the vendor whose licenses it holds",
         _ => "not known here",
     };
     let id = ContainerId::new(object.header().target);
@@ -408,7 +413,7 @@ fn refusal_text(text: &RefusalText) -> (Value, String) {
     (value, format!("{language}: {:?} {} {}", &*text.text, &*text.shop, &*text.support))
 }
 
-fn unreadable(fields: Fields, error: DecodeError) -> Fields {
+pub(super) fn unreadable(fields: Fields, error: DecodeError) -> Fields {
     fields.text("unreadable", error)
 }
 
