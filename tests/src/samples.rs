@@ -230,19 +230,6 @@ pub fn replies() -> Vec<Reply> {
         ends_s: 2_000_000_000,
         now_s: 1000,
     };
-    let info = ContainerInfo {
-        id: ContainerId::new([4; 16]),
-        name: text("desk"),
-        clock: ClockClass::Rtc,
-        anchor: AnchorClass::Hardware,
-        firmware: 1 << 16,
-        time: TIME,
-        firms: 2,
-        seats: 3,
-        locked: 0,
-        pin_tries: Some(8),
-        vendor_keys: 7,
-    };
     let firm = FirmInfo {
         root_fp: FIRM,
         firm_code: FirmCode(7),
@@ -262,7 +249,7 @@ pub fn replies() -> Vec<Reply> {
         Reply::Seat(SeatReply::Key(PartKey(Fixed([9; 32])))),
         Reply::Failed(failure),
         Reply::Done,
-        Reply::Info(info),
+        Reply::Info(container_info()),
         Reply::Firms(list(vec![firm.clone(), firm])),
         Reply::Items(list(vec![item(), module()])),
         Reply::Context(bytes(300)),
@@ -291,6 +278,22 @@ pub fn replies() -> Vec<Reply> {
         Reply::Judged(Some(judgement())),
         Reply::CertifierRoot(bytes(200)),
     ]
+}
+
+fn container_info() -> ContainerInfo {
+    ContainerInfo {
+        id: ContainerId::new([4; 16]),
+        name: text("desk"),
+        clock: ClockClass::Rtc,
+        anchor: AnchorClass::Hardware,
+        firmware: 1 << 16,
+        time: TIME,
+        firms: 2,
+        seats: 3,
+        locked: 0,
+        pin_tries: Some(8),
+        vendor_keys: 7,
+    }
 }
 
 fn record(key: u64, len: usize) -> ConfigurationRecord {

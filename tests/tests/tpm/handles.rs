@@ -57,7 +57,8 @@ fn a_helper_that_ends_leaves_nothing_and_one_that_is_killed_its_key_and_its_sess
     }
 }
 
-/// A key and a blob have to be loaded at once: after two that were killed, nobody opens anything; once it is freed, everybody does.
+/// A key and a blob have to be loaded at once: after two that were killed, nobody opens anything;
+/// once it is freed, everybody does.
 #[test]
 fn a_tpm_that_killed_helpers_have_filled_is_told_by_its_name_and_freed() {
     let tpm = Swtpm::blank();
