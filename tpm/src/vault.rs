@@ -19,8 +19,8 @@ use crate::clock;
 use crate::directory::Directory;
 use crate::state_file::{self, EpochKeys, Position, STATE_LEN_MAX};
 
-/// Tries of a commit that somebody else's use of the TPM interrupts: some seconds on a chip. Of a
-/// user who never stops, whose next command always waits, one try in some dozens gets by.
+/// Tries of a commit that somebody else's use of the TPM interrupts: some seconds, for one who does
+/// much at a time. Against one who never stops, whose next command always waits, no number helps.
 const COMMIT_TRIES: u32 = 200;
 /// Newest epochs whose files are kept: a TPM in software may lose its last write with the power.
 const FILES_KEPT: u64 = 3;
