@@ -16,6 +16,7 @@ mod pin;
 pub mod platform;
 mod power;
 mod records;
+mod requests;
 mod retire;
 mod sealed;
 mod seats;
@@ -35,6 +36,7 @@ pub use evaluate::{
     firm_locked,
 };
 pub use health::check_random;
+pub use requests::{Answered, answered};
 pub use seats::{SeatTimes, Taken};
 pub use session::REFUSAL;
 

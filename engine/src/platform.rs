@@ -6,7 +6,9 @@
 use protocol::crypto::CryptoError;
 pub use protocol::crypto::Random;
 use protocol::crypto::ecdh::StaticKey;
+use protocol::crypto::hash::Hash32;
 use protocol::ids::{ContainerId, KeyId, RootFp};
+use protocol::objects::enrollment::Attested;
 
 /// The five capabilities, bundled so that one type parameter is enough.
 pub trait Platform {
@@ -23,6 +25,16 @@ pub trait Platform {
 
     /// All five at once, so that a step can hold several.
     fn parts(&mut self) -> Parts<'_, Self>;
+
+    /// What the anchor certifies over a hash: that it rose, where it can do so; none where it
+    /// cannot.
+    ///
+    /// # Errors
+    /// It failed.
+    fn attest(&mut self, over: &Hash32) -> Result<Option<Attested>, StoreError> {
+        let _ = over;
+        Ok(None)
+    }
 }
 
 /// The capabilities of a platform, borrowed one by one.

@@ -33,6 +33,8 @@ pub(crate) const PIN: RecordKey = 0x04 << 56;
 const VENDOR_KEY: u8 = 0x05;
 /// That the container is decommissioned.
 pub(crate) const RETIRED: RecordKey = 0x06 << 56;
+/// What it asks its one firm by.
+pub(crate) const REQUESTS: RecordKey = 0x07 << 56;
 const FIRM: u8 = 0x10;
 const RECEIPT: u8 = 0x11;
 const REVOKED: u8 = 0x12;

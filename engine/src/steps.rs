@@ -83,6 +83,7 @@ impl<P: Platform> Engine<P> {
         root_fp: RootFp,
         nonce: Fixed<32>,
     ) -> Result<Statement, Failure> {
+        let request = self.request(root_fp)?;
         let known = self.find_firm(root_fp)?;
         let profile = self.profile;
         let parts = self.platform.parts();
@@ -114,6 +115,7 @@ impl<P: Platform> Engine<P> {
             commits: firm.map_or(0, |firm| firm.commits),
             entries: firm.map_or(0, |firm| firm.entries),
             firmware: profile.firmware,
+            request,
         };
         self.state_signed(Kind::Context, root_fp, seq, state, time.now_s, &codec::encode(&body))
     }

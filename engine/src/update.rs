@@ -31,6 +31,7 @@ use crate::data::{self, Destination};
 use crate::engine::{Engine, store_failure};
 use crate::platform::{Clock, Keys, Parts, Platform, RECORD_LEN_MAX, RecordKey, Store, StoreError};
 use crate::records::{self, Firm, FirmSlot, Revoked, Units};
+use crate::requests::Requests;
 use crate::sealed::seal_key;
 use crate::steps::Statement;
 use crate::trust::{Authority, Known, unread};
@@ -412,6 +413,13 @@ impl<P: Platform> Application<'_, '_, P> {
             UpdateOp::Unlock => {
                 *self.trapped = None;
                 Ok(())
+            }
+            UpdateOp::Answer(answer) => {
+                let store = &mut *self.parts.store;
+                let kept = records::read(store, records::REQUESTS).map_err(store_failure)?;
+                let mut kept: Requests = kept.unwrap_or_default();
+                kept.answer(&answer, self.header.issued_s)?;
+                records::write(store, records::REQUESTS, &kept).map_err(store_failure)
             }
             _ => Err(ErrorCode::UpdateOp.with(at, 0)),
         }

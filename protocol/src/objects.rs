@@ -12,6 +12,7 @@ pub mod lease;
 pub mod license;
 pub mod option;
 pub mod proof;
+pub mod request;
 pub mod revocation;
 pub mod root;
 pub mod statement;

@@ -13,12 +13,15 @@ use protocol::command::{Command, Reply};
 use protocol::crypto::CryptoError;
 use protocol::crypto::ecdh::{PublicKey, StaticKey};
 use protocol::crypto::ecdsa::VerifyingKey;
-use protocol::ids::{ContainerId, KeyId};
+use protocol::crypto::hash::Hash32;
+use protocol::ids::{ContainerId, KeyId, RootFp};
 use protocol::limits::DEVICE_BODY_LEN_MAX;
 use protocol::objects::device::{AnchorClass, ClockClass, Device};
+use protocol::objects::enrollment::Attested;
 use protocol::objects::test_root;
 use protocol::signed::UnverifiedObject;
 
+use crate::soft_tpm::SoftTpm;
 use crate::vendor::Update;
 
 /// The channel of a bench's own commands ([`Bench::command`]).
@@ -59,6 +62,7 @@ impl Clock for Ticks {
 pub struct BenchKeys {
     keys: Arc<SimKeys>,
     storage_key_taken: Arc<AtomicU64>,
+    only_firm: Option<RootFp>,
 }
 
 impl Keys for BenchKeys {
@@ -68,6 +72,10 @@ impl Keys for BenchKeys {
 
     fn certificate(&self) -> &[u8] {
         self.keys.certificate()
+    }
+
+    fn only_firm(&self) -> Option<RootFp> {
+        self.only_firm
     }
 
     fn sign(&self, preimage: &[u8], entropy: &[u8; 32]) -> Result<[u8; 64], CryptoError> {
@@ -99,6 +107,7 @@ pub struct BenchPlatform<F> {
     keys: BenchKeys,
     clock: Ticks,
     random: SimRandom,
+    tpm: Option<SoftTpm>,
 }
 
 impl<F: Flash> Platform for BenchPlatform<F> {
@@ -117,6 +126,10 @@ impl<F: Flash> Platform for BenchPlatform<F> {
             random: &mut self.random,
         }
     }
+
+    fn attest(&mut self, over: &Hash32) -> Result<Option<Attested>, StoreError> {
+        Ok(self.tpm.as_ref().map(|tpm| tpm.certify(over)))
+    }
 }
 
 /// A dongle that can lose its power. Its journal begins behind the two blocks of its counter.
@@ -129,6 +142,8 @@ pub struct Bench<F: Flash = SimFlash> {
     pub clock: ClockClass,
     /// Its running time.
     pub ticks: Ticks,
+    /// What certifies its requests, if anything does.
+    pub tpm: Option<SoftTpm>,
     engine: Option<Engine<BenchPlatform<F>>>,
 }
 
@@ -138,6 +153,26 @@ impl Bench {
         let flash = SimFlash::in_memory(FlashConfig::nrf52840(64), seed);
         let mut bench = Bench::on(flash, 2, new_keys(seed), seed);
         bench.power_up().expect("new flash can be used");
+        bench
+    }
+
+    /// A container of one firm, which can be copied: as of soft licenses.
+    pub fn soft(seed: u64, firm: RootFp) -> Self {
+        let flash = SimFlash::in_memory(FlashConfig::nrf52840(64), seed);
+        let mut bench = Bench::on(flash, 2, new_keys(seed), seed);
+        bench.keys.only_firm = Some(firm);
+        bench.power_up().expect("new flash can be used");
+        bench
+    }
+
+    /// A copy of all that it has, with power. `seed` is of its randomness from now on.
+    pub fn copy(&self, seed: u64) -> Self {
+        let flash = SimFlash::in_memory(FlashConfig::nrf52840(64), seed);
+        flash.restore(&self.flash.snapshot()).expect("a chip of its size");
+        let mut bench = Bench::on(flash, self.blocks_per_segment, self.keys.keys.clone(), seed);
+        bench.keys.only_firm = self.keys.only_firm;
+        bench.tpm = self.tpm.clone();
+        bench.power_up().expect("the copy can be read");
         bench
     }
 }
@@ -152,9 +187,9 @@ impl<F: Flash + Clone> Bench<F> {
     /// A dongle without power on this flash.
     pub fn on(flash: F, blocks_per_segment: u32, keys: Arc<SimKeys>, seed: u64) -> Self {
         let random = SimRandom::new(Some(seed));
-        let keys = BenchKeys { keys, storage_key_taken: Arc::default() };
+        let keys = BenchKeys { keys, storage_key_taken: Arc::default(), only_firm: None };
         let (clock, ticks) = (ClockClass::Session, Ticks::default());
-        Bench { flash, blocks_per_segment, keys, random, clock, ticks, engine: None }
+        Bench { flash, blocks_per_segment, keys, random, clock, ticks, tpm: None, engine: None }
     }
 
     /// Mounts the flash and starts the engine anew.
@@ -171,12 +206,16 @@ impl<F: Flash + Clone> Bench<F> {
         let has_battery = self.ticks.clone().rtc_s().is_some();
         let profile = Profile {
             clock: if has_battery { ClockClass::Rtc } else { self.clock },
-            anchor: AnchorClass::Hardware,
+            anchor: match self.keys.only_firm {
+                Some(_) => AnchorClass::None,
+                None => AnchorClass::Hardware,
+            },
             firmware: FIRMWARE,
             seats: SeatTimes::default(),
             pace: Pace::Device,
         };
-        let platform = BenchPlatform { store, counter, keys, clock, random };
+        let tpm = self.tpm.clone();
+        let platform = BenchPlatform { store, counter, keys, clock, random, tpm };
         self.engine = Some(Engine::start(platform, profile)?);
         Ok(())
     }

@@ -73,6 +73,7 @@ impl Device {
             commits: seq,
             entries: 1,
             firmware: 1 << 16,
+            request: None,
         });
         let header = Header {
             root_fp: self.firm,

@@ -48,6 +48,11 @@ impl Applicant {
         Applicant { id: ContainerId::new([number; 16]), firm, key, body }
     }
 
+    /// By another id.
+    pub fn named(self, id: ContainerId) -> Self {
+        Applicant { id, ..self }
+    }
+
     /// Says to be in this TPM.
     pub fn in_tpm(mut self, tpm: TpmIdentity) -> Self {
         (self.body.tpm, self.body.anchor) = (Some(tpm), AnchorClass::Tpm);

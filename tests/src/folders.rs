@@ -13,6 +13,7 @@ pub fn copy(from: &Path, to: &Path) {
         let place = to.join(path.file_name().expect("a name"));
         match path.is_dir() {
             true => copy(&path, &place),
+            false if !path.is_file() => {}
             false => drop(fs::copy(&path, &place).expect("room")),
         }
     }

@@ -15,6 +15,7 @@ pub mod mutate;
 pub mod postgres;
 pub mod samples;
 pub mod seen;
+pub mod soft_tpm;
 pub mod swtpm;
 pub mod trace;
 pub mod trust;

@@ -15,10 +15,12 @@ use protocol::objects::configuration::ConfigurationRecord;
 use protocol::objects::data::{DataContent, DataField};
 use protocol::objects::delegation::{DelegationBody, Scope};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
+use protocol::objects::enrollment::Attested;
 use protocol::objects::license::{
     AccessMode, Checkpoint, Client, Country, Held, ItemOption, ItemRef, LostUnits, Modes, Period,
     ProductItem, Requirement, Status, TimeRule, Transfer, TransferWays, UnitRule, Version, user_id,
 };
+use protocol::objects::request::{Answer, Request};
 use protocol::objects::revocation::{FirmwareRange, RevocationBody};
 use protocol::objects::root::{Mode, NextBody, RootBody};
 use protocol::objects::statement::{ContextBody, FinalBody, ReceiptBody, TimeInfo, TimeTokenBody};
@@ -385,6 +387,16 @@ fn device() -> DeviceBody {
     }
 }
 
+fn request() -> Request {
+    let attested = || Bytes::new(vec![5; 80]).expect("80 bytes");
+    Request {
+        number: 300,
+        after: Fixed([3; 32]),
+        draw: Fixed([4; 32]),
+        evidence: Some(Attested { attest: attested(), signature: attested() }),
+    }
+}
+
 fn context() -> ContextBody {
     ContextBody {
         nonce: Fixed([1; 32]),
@@ -395,6 +407,7 @@ fn context() -> ContextBody {
         commits: 300,
         entries: 200,
         firmware: 1 << 16,
+        request: Some(request()),
     }
 }
 
@@ -456,6 +469,7 @@ pub fn ops() -> Vec<UpdateOp> {
         UpdateOp::SetItem(item()),
         UpdateOp::SetItem(module()),
         UpdateOp::RemoveItem(ITEM),
+        UpdateOp::Answer(Answer { draw: Fixed([4; 32]), head: Fixed([5; 32]), grace_s: 86_400 }),
         UpdateOp::SetKey(sealed),
         UpdateOp::RemoveKey { product, generation },
         UpdateOp::SetData {

@@ -11,9 +11,11 @@ use engine::platform::{
 use engine::{Engine, Pace, Profile, SeatTimes};
 use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
 use protocol::crypto::ecdsa::SigningKey;
+use protocol::crypto::hash::Hash32;
 use protocol::crypto::{CryptoError, RandomFailed};
 use protocol::ids::{ContainerId, KeyId, RootFp};
 use protocol::objects::device::ClockClass;
+use protocol::objects::enrollment::Attested;
 use zeroize::Zeroizing;
 
 use crate::binding::Binding;
@@ -91,6 +93,10 @@ impl Platform for Home {
             clock: &mut self.clock,
             random: &mut self.random,
         }
+    }
+
+    fn attest(&mut self, over: &Hash32) -> Result<Option<Attested>, StoreError> {
+        self.store.vault.attest(self.keys.firm, over).map_err(|_| StoreError::Medium)
     }
 }
 

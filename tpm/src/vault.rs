@@ -7,8 +7,10 @@
 
 use std::io;
 
-use protocol::crypto::hash::sha256;
-use protocol::ids::ContainerId;
+use protocol::codec::Bytes;
+use protocol::crypto::hash::{Hash32, sha256};
+use protocol::ids::{ContainerId, RootFp};
+use protocol::objects::enrollment::{Attested, attestation_unique};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -268,6 +270,24 @@ impl Vault {
             Anchor::Tpm(tpm) => tpm.chip.as_mut(),
             Anchor::None => None,
         }
+    }
+
+    /// What the TPM certifies of the machine's counter over a hash, once that rose; none where no
+    /// TPM keeps the container.
+    ///
+    /// # Errors
+    /// What the TPM says.
+    pub fn attest(&mut self, firm: RootFp, over: &Hash32) -> Result<Option<Attested>, Trouble> {
+        let Anchor::Tpm(tpm) = &mut self.anchor else { return Ok(None) };
+        let chip = tpm.chip.as_mut().ok_or(Trouble::Absent)?;
+        let record = tpm.seal.counter();
+        let counter = chip.known_counter(&record)?;
+        chip.raise(counter)?;
+        let (passwords, unique) = (&tpm.access.passwords, attestation_unique(firm));
+        let made = chip.certify_counter(passwords, unique, &record, over)?;
+        let (attest, signature) = (Bytes::new(made.attest), Bytes::new(made.signature));
+        let (attest, signature) = attest.zip(signature).ok_or(Trouble::Garbled)?;
+        Ok(Some(Attested { attest, signature }))
     }
 
     /// Commits made so far.

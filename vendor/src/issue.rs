@@ -11,6 +11,7 @@ use protocol::ids::Generation;
 use protocol::objects::device::Device;
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{ItemRef, ProductItem};
+use protocol::objects::request::Answer;
 use protocol::objects::update::{ProductRange, UnitsChange, write_ops};
 use protocol::signed::{Header, Kind, Proof, Role, sign_threshold, write_object};
 
@@ -35,6 +36,8 @@ pub enum Change {
     Unlock,
     /// Makes entries perpetual.
     Perpetuate(ProductRange),
+    /// Answers the container's request.
+    Answer(Answer),
 }
 
 /// An entry as it shall be.
@@ -83,6 +86,7 @@ impl Change {
             Change::Perpetuate(ProductRange { first, last }) => {
                 format!("make products {first} to {last} perpetual")
             }
+            Change::Answer(_) => "answer".into(),
         }
     }
 }

@@ -305,6 +305,9 @@ pub(super) fn describe_op(op: &UpdateOp, old: &[ProductItem]) -> (String, Value)
         UpdateOp::Unlock => {
             ("~ licenses that a trap locked open again".into(), json!({ "op": "unlock" }))
         }
+        UpdateOp::Answer(_) => {
+            ("  the container's request is answered".into(), json!({ "op": "answer" }))
+        }
         _ => ("  an operation of a newer version".into(), json!({ "op": "unknown" })),
     }
 }

@@ -84,6 +84,7 @@ columns!(
         "home.takes_time",
         "customer",
         "adopted",
+        "requests",
         "root_version",
         "revocation_epoch",
         "created_ms",
@@ -95,7 +96,7 @@ columns!(
 );
 columns!(
     Case,
-    ["id", "container", "shown", "state", "known", "decision", "created_ms", "evidence"]
+    ["id", "container", "shown", "state", "known", "decision", "created_ms", "evidence", "copy"]
 );
 columns!(
     Entry,

@@ -16,7 +16,7 @@ use super::records::{
 };
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
-use super::{lapse, orders, serving, standing};
+use super::{lapse, orders, requests, serving, standing};
 
 /// A context whose certificate and signature held.
 pub struct Context {
@@ -56,7 +56,12 @@ impl Context {
 }
 
 /// Takes a container in, or finds it, and settles what its context proves.
-pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<Stored<Container>> {
+pub fn meet(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    firm: &Firm,
+    context: &Context,
+) -> Outcome<Stored<Container>> {
     let device = &context.statement.device;
     let id = hex(device.id.bytes());
     let mut container = match work.find::<Container>(&id)? {
@@ -70,6 +75,7 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
                 home: Home::of(&device.body),
                 origin: context.point(),
                 adopted: None,
+                requests: None,
                 customer: None,
                 chain: Ledger::new(context.statement.serial(), context.point()),
                 root_version: 0,
@@ -86,6 +92,7 @@ pub fn meet(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<St
         let (shown, known) = (context.point().seq, container.record.chain.base.seq);
         return Err(ErrorCode::ContainerUndecided.with(shown, known).into());
     }
+    requests::check(work, firm, &container.record, context)?;
     if let Err(refused) = chain::settle(work, &mut container, context.point()) {
         let is_old = chain::was_proved(work, &container.record, context.point())?;
         let numbers = (context.point().seq, container.record.chain.base.seq);
@@ -116,7 +123,7 @@ pub fn activate(
 ) -> Outcome<Due> {
     let ticket = orders::by_code(work, typed)?.record;
     firm.admits(&context.statement, env.now_s())?;
-    let mut container = meet(work, env, context)?;
+    let mut container = meet(work, env, firm, context)?;
     if container.record.state != ContainerState::Active {
         return Err(ErrorCode::ContainerBlocked.into());
     }
@@ -134,7 +141,7 @@ pub fn activate(
         work.note("ticket.redeem", &ticket.id, what);
     }
     planned.extend(plan::install_all(work, env, &container.record, chosen)?);
-    send(work, env, firm, &mut container, planned)?;
+    send(work, env, firm, (&mut container, context), planned)?;
     due(work, &container.record, context)
 }
 
@@ -191,16 +198,17 @@ fn none_free(grants: &[Stored<Grant>]) -> Refusal {
     ErrorCode::TicketUsedUp.with(total, total).into()
 }
 
-/// Issues what was planned, if anything was.
+/// Issues what was planned, if anything was, and what answers the container's request.
 fn send(
     work: &mut Work<'_>,
     env: &Env<'_>,
     firm: &Firm,
-    container: &mut Stored<Container>,
+    (container, context): (&mut Stored<Container>, &Context),
     planned: Vec<Planned>,
 ) -> Outcome<()> {
-    if !planned.is_empty() {
-        chain::issue(work, env, firm, container, planned)?;
+    let answer = requests::answer(work, env, firm, container, context)?;
+    if !planned.is_empty() || answer.is_some() {
+        chain::issue(work, env, firm, container, (planned, answer))?;
     }
     work.update(container)
 }
@@ -215,10 +223,10 @@ pub fn due(work: &mut Work<'_>, container: &Container, context: &Context) -> Out
 pub fn anew(
     work: &mut Work<'_>,
     env: &Env<'_>,
-    key_id: KeyId,
+    (firm, key_id): (&Firm, KeyId),
     context: &Context,
 ) -> Outcome<Vec<(Leaf, String)>> {
-    let mut container = meet(work, env, context)?;
+    let mut container = meet(work, env, firm, context)?;
     chain::reissue(work, env, &mut container, key_id, context.point())?;
     chain::outstanding(work, &container.record, context.point())
 }
@@ -256,7 +264,7 @@ pub fn release(
     (products, to): (&[u32], Option<&str>),
     context: &Context,
 ) -> Outcome<Due> {
-    let mut container = meet(work, env, context)?;
+    let mut container = meet(work, env, firm, context)?;
     let to = to.map(|serial| serial.trim().to_uppercase());
     if let Some(serial) = &to {
         standing::check_serial(work, serial)?;
@@ -293,14 +301,14 @@ pub fn release(
     let admitted = firm.admits(&context.statement, env.now_s());
     let may = if admitted.is_ok() { May::Get } else { May::GiveBack };
     planned.extend(plan::waiting(work, env, &container.record, may)?);
-    send(work, env, firm, &mut container, planned)?;
+    send(work, env, firm, (&mut container, context), planned)?;
     due(work, &container.record, context)
 }
 
 /// The Auto-update Trigger: what waits for a container without a ticket. Renewals that are due,
 /// what the vendor decided, what was assigned to it.
 pub fn collect(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Context) -> Outcome<Due> {
-    let mut container = meet(work, env, context)?;
+    let mut container = meet(work, env, firm, context)?;
     let admitted = firm.admits(&context.statement, env.now_s());
     let may = if admitted.is_ok() { May::Get } else { May::GiveBack };
     let tip = container.record.chain.tip();
@@ -312,7 +320,7 @@ pub fn collect(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Contex
     if !planned.is_empty() {
         work.note("container.collect", &container.record.id, format!("{} changes", planned.len()));
     }
-    send(work, env, firm, &mut container, planned)?;
+    send(work, env, firm, (&mut container, context), planned)?;
     let mut due = due(work, &container.record, context)?;
     if due.leaves.is_empty() {
         // Only now, so that what is to be taken out of it goes out first.

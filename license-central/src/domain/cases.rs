@@ -6,7 +6,6 @@ use protocol::ids::hex;
 use vendor::ledger::Point;
 
 use super::activation::Context;
-use super::chain;
 use super::env::Env;
 use super::firm::Firm;
 use super::orders::unhex;
@@ -14,6 +13,7 @@ use super::records::{Case, Container, ContainerState, Decision};
 use super::refusal::{Outcome, Refusal};
 use super::standing::Reason;
 use super::work::{Stored, Work};
+use super::{chain, requests};
 use crate::store::Filter;
 
 /// Keeps what a container showed. It gets nothing until somebody decided.
@@ -23,6 +23,8 @@ pub fn open(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<()
     if container.record.state != ContainerState::Active {
         return Ok(());
     }
+    let known = container.record.requests.as_ref();
+    let copy = known.filter(|_| requests::differs(&container.record, context));
     let case = Case {
         id: env.id("cas"),
         container: id.clone(),
@@ -30,6 +32,7 @@ pub fn open(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<()
         state: hex(&context.statement.point().state),
         known: container.record.chain.base.seq,
         evidence: hex(&context.file),
+        copy: copy.map(|known| known.context.clone()),
         created_ms: env.now_ms,
         decision: None,
     };
@@ -76,9 +79,14 @@ fn adopt(
     case: &Case,
     container: &mut Stored<Container>,
 ) -> Outcome<()> {
+    if case.copy.is_some() {
+        return Err(ErrorCode::CopyNotAdopted.into());
+    }
     let damaged = || Refusal::malformed("the evidence of this case cannot be read");
     let context = Context::read(firm, &unhex(&case.evidence).ok_or_else(damaged)?)?;
     let shown = context.statement.point();
+    // It asks by its own requests from now on, whatever was known of them.
+    requests::follow(&mut container.record, &context);
     // Records that were repaired meanwhile may know what it showed: then nothing differs any more.
     if chain::was_proved(work, &container.record, shown)? {
         return Ok(());

@@ -27,6 +27,7 @@ use super::lapse;
 use super::orders::unhex;
 use super::records::{Answer, Grant};
 use super::refusal::{Outcome, Refusal};
+use super::requests;
 use super::trusted::{self, TrustMark};
 use super::webhooks;
 use super::work::{Stored, Work};
@@ -133,8 +134,12 @@ impl Central {
         mut step: impl FnMut(&mut Work<'_>, &Env<'_>, &Firm) -> Outcome<Due>,
     ) -> Outcome<Vec<Delivered>> {
         let firm = self.firm(tenant)?;
-        let due = self.write(tenant, actor, |work, env| step(work, env, &firm));
-        if due.as_ref().is_err_and(|refused| refused.is(ErrorCode::ContainerDiffers)) {
+        let due = self.write(tenant, actor, |work, env| match requests::again(work, context)? {
+            Some(again) => Ok(Due { leaves: vec![again], refused: None }),
+            None => step(work, env, &firm),
+        });
+        let of_case = [ErrorCode::ContainerDiffers, ErrorCode::ContainerForked];
+        if due.as_ref().is_err_and(|refused| of_case.into_iter().any(|code| refused.is(code))) {
             // The step is refused and leaves nothing; what was shown is kept by one of its own.
             self.write(tenant, actor, |work, env| cases::open(work, env, context))?;
         }
@@ -152,7 +157,7 @@ impl Central {
                 // The key was rotated after they were decided.
                 let key_id = firm.signer.key_id()?;
                 let anew = self.write(tenant, actor, |work, env| {
-                    activation::anew(work, env, key_id, context)
+                    activation::anew(work, env, (&firm, key_id), context)
                 })?;
                 (leaves, what) = anew.into_iter().unzip();
                 sign(&leaves)?

@@ -246,13 +246,13 @@ pub fn was_proved(work: &mut Work<'_>, container: &Container, shown: Point) -> O
 }
 
 /// Decides the next update of a container. It counts as issued from then on, whether or not the
-/// container ever hears of it.
+/// container ever hears of it. An answer to its request goes along.
 pub fn issue(
     work: &mut Work<'_>,
     env: &Env<'_>,
     firm: &Firm,
     container: &mut Stored<Container>,
-    mut planned: Vec<Planned>,
+    (mut planned, answer): (Vec<Planned>, Option<Change>),
 ) -> Outcome<()> {
     planned.sort_by_key(Planned::rank);
     let gives_back = planned.iter().all(|one| one.effect.kind == EffectKind::Release);
@@ -265,8 +265,9 @@ pub fn issue(
     }
     let before = container.record.chain.tip()?;
     let certificate = unhex(&container.record.certificate).unwrap_or_default();
-    let (changes, effects): (Vec<Change>, Vec<Effect>) =
+    let (mut changes, effects): (Vec<Change>, Vec<Effect>) =
         planned.into_iter().map(|one| (one.change, one.effect)).unzip();
+    changes.extend(answer);
     let wanted =
         Wanted { certificate: &certificate, before, changes: &changes, issued_s: env.now_s() };
     let (leaf, issued) = firm.signer.draft(&wanted)?;
@@ -366,7 +367,8 @@ fn claims(work: &mut Work<'_>, changes: &[Change], effects: &[Effect]) -> Outcom
     Ok(claims)
 }
 
-fn leaf(update: &IssuedUpdate) -> Outcome<Leaf> {
+/// An update as it is signed.
+pub(super) fn leaf(update: &IssuedUpdate) -> Outcome<Leaf> {
     let damaged = || {
         let why = format!("{} is no update", update.id);
         Refusal::Store(StoreError::Damaged { table: IssuedUpdate::TABLE.name, why })

@@ -29,10 +29,10 @@ use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
 
 /// What a TPM says it is, in the forms that the rest relies on.
-struct Tpm {
+pub(super) struct Tpm {
     endorsement: EndorsementKey,
-    attestation: AttestationKey,
-    counter: Index,
+    pub(super) attestation: AttestationKey,
+    pub(super) counter: Index,
 }
 
 /// Answers a request by its challenge: a file.
@@ -115,7 +115,7 @@ pub fn finish(central: &Central, tenant: &str, actor: &str, bytes: &[u8]) -> Out
 }
 
 impl Tpm {
-    fn read(identity: &TpmIdentity) -> Outcome<Self> {
+    pub(super) fn read(identity: &TpmIdentity) -> Outcome<Self> {
         let why = |why: &dyn std::fmt::Display| unproven(why);
         let public = |bytes: &[u8]| Public::parse(bytes).map_err(|error| why(&error));
         let endorsement = check_ek(&public(&identity.endorsement_key)?).map_err(|e| why(&e))?;
@@ -136,7 +136,7 @@ impl Tpm {
 }
 
 /// Verifies a request for this firm; also its object alone.
-fn read_request<'a>(firm: &Firm, bytes: &'a [u8]) -> Outcome<(Enrollment, &'a [u8])> {
+pub(super) fn read_request<'a>(firm: &Firm, bytes: &'a [u8]) -> Outcome<(Enrollment, &'a [u8])> {
     let own = file::expect(bytes, FileKind::Enrollment)?;
     let (object, rest) = file::next_object(own, ENROLLMENT_BODY_LEN_MAX)?;
     file::finish(rest)?;
@@ -245,6 +245,6 @@ fn refused(why: impl std::fmt::Display) -> Refusal {
     Shown::from(ErrorCode::EnrollmentRefused.failure()).detailed(why).into()
 }
 
-fn unproven(why: impl std::fmt::Display) -> Refusal {
+pub(super) fn unproven(why: impl std::fmt::Display) -> Refusal {
     Shown::from(ErrorCode::TpmUnproven.failure()).detailed(why).into()
 }

@@ -179,6 +179,7 @@ fn what(op: &UpdateOp) -> Option<String> {
             format!("remove product {} entry {}", item.product, item.entry)
         }
         UpdateOp::Unlock => "unlock".into(),
+        UpdateOp::Answer(_) => "answer".into(),
         UpdateOp::Perpetuate(range) => {
             format!("make products {} to {} perpetual", range.first, range.last)
         }

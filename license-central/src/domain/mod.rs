@@ -31,6 +31,7 @@ pub mod plan;
 pub mod records;
 pub mod refusal;
 pub mod reports;
+pub mod requests;
 pub mod restore;
 pub mod seats;
 pub mod serving;

@@ -11,6 +11,7 @@ use vendor::ledger::Point;
 
 use super::journal::Claim;
 use super::objects;
+use super::requests::Answered;
 use super::shops::UndoneOrder;
 use super::terms::Terms;
 use super::work::Record;
@@ -300,6 +301,9 @@ pub struct Container {
     /// The case by which a person decided that what it showed counts; none once it showed more.
     #[serde(default)]
     pub adopted: Option<String>,
+    /// Its last request that was answered, where it makes requests: its home can be copied.
+    #[serde(default)]
+    pub requests: Option<Answered>,
     /// Whose it is, as far as tickets say.
     pub customer: Option<String>,
     /// The chain of updates: where it is, and what is under way.
@@ -368,6 +372,10 @@ pub struct Case {
     pub known: u64,
     /// The context file that it sent, hexadecimal: signed by it, so it can be shown to others.
     pub evidence: String,
+    /// The context by which another copy of the container asked, hexadecimal, if that is what is
+    /// the matter: both are signed by the one key.
+    #[serde(default)]
+    pub copy: Option<String>,
     /// When it came, milliseconds since 1970 UTC.
     pub created_ms: i64,
     /// What a person decided, once somebody did.

@@ -190,6 +190,7 @@ fn new_container(now_ms: i64, id: &str, issued: Issued) -> Container {
         home: Home { kind: HomeKind::Other, has_clock: false, takes_time: false },
         origin,
         adopted: None,
+        requests: None,
         customer: None,
         chain,
         root_version: 0,

@@ -9,6 +9,7 @@ use protocol::ids::{ContainerId, Generation, KeyId};
 use protocol::objects::data::DataField;
 use protocol::objects::device::DeviceBody;
 use protocol::objects::license::{ItemRef, ProductItem};
+use protocol::objects::request;
 use protocol::objects::update::{ProductRange, UnitsChange};
 use protocol::signed::Header;
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,7 @@ enum WireChange {
     Remove(ItemRef),
     Unlock,
     Perpetuate(ProductRange),
+    Answer(request::Answer),
 }
 
 /// An error, in the words of whoever met it.
@@ -285,6 +287,7 @@ impl From<&Change> for WireChange {
             Change::Remove(item) => WireChange::Remove(*item),
             Change::Unlock => WireChange::Unlock,
             Change::Perpetuate(range) => WireChange::Perpetuate(*range),
+            Change::Answer(answer) => WireChange::Answer(*answer),
         }
     }
 }
@@ -305,6 +308,7 @@ impl From<WireChange> for Change {
             WireChange::Remove(item) => Change::Remove(item),
             WireChange::Unlock => Change::Unlock,
             WireChange::Perpetuate(range) => Change::Perpetuate(range),
+            WireChange::Answer(answer) => Change::Answer(answer),
         }
     }
 }

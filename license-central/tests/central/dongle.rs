@@ -25,6 +25,16 @@ impl Dongle {
         Dongle { bench: Bench::new(seed), firm }
     }
 
+    /// One that can be copied, as a soft license's container.
+    pub(crate) fn soft(seed: u64, firm: RootFp) -> Self {
+        Dongle { bench: Bench::soft(seed, firm), firm }
+    }
+
+    /// A copy of it.
+    pub(crate) fn copy(&self, seed: u64) -> Self {
+        Dongle { bench: self.bench.copy(seed), firm: self.firm }
+    }
+
     /// Its id, as records have it.
     pub(crate) fn id(&self) -> String {
         hex(self.bench.id().bytes())

@@ -6,6 +6,7 @@ mod chains;
 mod dongle;
 mod enrollment;
 mod faults;
+mod forks;
 mod instances;
 mod killed;
 mod lists;

@@ -164,6 +164,7 @@ fn container(server: &Server) -> (String, String) {
             home: Home { kind: HomeKind::Dongle, has_clock: true, takes_time: false },
             origin: point,
             adopted: None,
+            requests: None,
             customer: None,
             chain: Ledger::new(String::new(), point),
             root_version: 1,
@@ -178,6 +179,7 @@ fn container(server: &Server) -> (String, String) {
             state: "00".into(),
             known: 0,
             evidence: String::new(),
+            copy: None,
             created_ms: env.now_ms,
             decision: None,
         };

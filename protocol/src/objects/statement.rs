@@ -7,6 +7,7 @@ use crate::codec::Fixed;
 use crate::crypto::hash::Sha256;
 use crate::ids::{ContainerId, RootFp};
 use crate::objects::device::ClockClass;
+use crate::objects::request::Request;
 
 /// What a container knows of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct ContextBody {
     pub entries: u32,
     /// Firmware, major << 16 | minor << 8 | patch.
     pub firmware: u32,
+    /// What it asks by, where its home can be copied.
+    pub request: Option<Request>,
 }
 
 /// The body of a receipt. `seq` and `state` of the header are the firm's number and hash after the

@@ -9,6 +9,7 @@ use crate::ids::{ContainerId, Generation, ProductCode, RootFp};
 use crate::limits::{OP_LEN_MAX, UPDATE_BODY_LEN_MAX, UPDATE_OPS_MAX};
 use crate::objects::data::{DataContent, DataField};
 use crate::objects::license::{ItemRef, ProductItem};
+use crate::objects::request::Answer;
 
 /// One operation of an update. Numbers are the order here: append, never reorder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,8 @@ pub enum UpdateOp {
     Perpetuate(ProductRange),
     /// Opens the firm's licenses again that a trap locked.
     Unlock,
+    /// Answers the container's request.
+    Answer(Answer),
 }
 
 /// How an update changes units.

@@ -545,6 +545,7 @@ fn context_and_receipt() {
         commits: 0,
         entries: 0,
         firmware: 1 << 8,
+        request: None,
     });
     let receipt = codec::encode(&ReceiptBody {
         update_hash: Fixed(header.hash()),

@@ -20,6 +20,7 @@ use protocol::objects::license::{
     AccessMode, ItemOption, ItemRef, ProductItem, Requirement, Version,
 };
 use protocol::objects::proof::ProofBody;
+use protocol::objects::request::{Answer, Request};
 use protocol::objects::revocation::{FirmwareRange, Revocation, RevocationBody};
 use protocol::objects::root::{Mode, NextBody};
 use protocol::objects::statement::{ContextBody, FinalBody, ReceiptBody, TimeInfo};
@@ -285,6 +286,8 @@ fn device() -> DeviceBody {
 }
 
 fn context() -> ContextBody {
+    let (after, draw) = (Fixed([5; 32]), Fixed([6; 32]));
+    let request = Request { number: 2, after, draw, evidence: None };
     ContextBody {
         nonce: Fixed([1; 32]),
         config_hash: Fixed([2; 32]),
@@ -294,6 +297,7 @@ fn context() -> ContextBody {
         commits: 5,
         entries: 1,
         firmware: 0x1_0000,
+        request: Some(request),
     }
 }
 
@@ -317,6 +321,7 @@ fn ops() -> Vec<UpdateOp> {
         UpdateOp::RemoveItem(ITEM),
         UpdateOp::RemoveKey { product, generation },
         UpdateOp::Perpetuate(PRODUCTS),
+        UpdateOp::Answer(Answer { draw: Fixed([6; 32]), head: Fixed([7; 32]), grace_s: 86_400 }),
     ]
 }
 

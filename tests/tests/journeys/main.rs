@@ -12,6 +12,7 @@ mod central;
 mod central_signer;
 mod central_upkeep;
 mod clock;
+mod copies;
 mod decisions;
 mod encrypted;
 mod entries;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
+use strongroom_tests::folders;
 use strongroom_tests::swtpm::{Model, Swtpm};
 use tempfile::TempDir;
 
@@ -31,9 +32,17 @@ pub(crate) struct World {
     dongles: Vec<(String, Child)>,
     user: Option<u32>,
     tpm: Option<Swtpm>,
+    /// Name of the folder in which the machine keeps its settings and containers.
+    home: String,
     central: Option<Central>,
     /// URL of the database that its License Central uses; none for the embedded one.
     pub(crate) database: Option<String>,
+}
+
+/// A machine with a TPM at which nobody sits.
+pub(crate) struct Machine {
+    home: String,
+    tpm: Swtpm,
 }
 
 /// A License Central that runs.
@@ -86,8 +95,15 @@ impl World {
     fn of(user: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
-        let world =
-            World { dir, dongles: Vec::new(), user, tpm: None, central: None, database: None };
+        let world = World {
+            dir,
+            dongles: Vec::new(),
+            user,
+            tpm: None,
+            home: "home".into(),
+            central: None,
+            database: None,
+        };
         for sub in ["work", "sealed", "port"] {
             fs::create_dir(world.path(sub)).expect("a folder");
             chown(world.path(sub), user, user).expect("root");
@@ -377,6 +393,19 @@ impl World {
         self.tpm = Some(Swtpm::manufactured());
     }
 
+    /// A copy of the machine, with its TPM and all that its folder has.
+    pub(crate) fn copy_machine(&self) -> Machine {
+        let home = format!("{}-copy", self.home);
+        folders::copy(&self.path(&self.home), &self.path(&home));
+        Machine { home, tpm: self.tpm.as_ref().expect("a TPM").clone_elsewhere() }
+    }
+
+    /// Goes over to another machine; the one of before takes its place.
+    pub(crate) fn go_to(&mut self, machine: &mut Machine) {
+        std::mem::swap(&mut self.home, &mut machine.home);
+        std::mem::swap(self.tpm.as_mut().expect("a TPM"), &mut machine.tpm);
+    }
+
     /// What a tool of the TPM says.
     pub(crate) fn tools(&self, line: &str) -> Vec<u8> {
         self.tpm.as_ref().expect("a TPM").tools().ok(line)
@@ -399,7 +428,7 @@ impl World {
         sources.extend(self.tpm.as_ref().map(|_| "tpm".to_owned()));
         let sources = if sources.is_empty() { "sim:/nowhere".into() } else { sources.join(",") };
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
-        command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path("home"));
+        command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path(&self.home));
         command.env("HOME", self.path("work")).env("TZ", "UTC");
         command.env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
         if let Some(tpm) = &self.tpm {

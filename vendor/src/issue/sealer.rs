@@ -41,6 +41,7 @@ impl Sealer<'_> {
             Change::Set(setting) => self.setting(setting)?,
             Change::Unlock => vec![UpdateOp::Unlock],
             Change::Perpetuate(products) => vec![UpdateOp::Perpetuate(*products)],
+            Change::Answer(answer) => vec![UpdateOp::Answer(*answer)],
         })
     }
 

@@ -42,6 +42,10 @@ macro_rules! soft_rows {
         "the container holds licenses of one vendor, and this is another",
         "soft licenses of two vendors are on this machine",
         "Name the container that is meant: --container SERIAL.";
+    AnswerOther = 0x0C0D, Message, Conflict,
+        "the update answers a request that this container did not make",
+        "a copy of this container asked, or this one was set back since it asked",
+        "Collect what is for this one: strongroom activate. A copy is told apart there.";
     // a TPM that cannot be used
     TpmAbsent = 0x0C20, Machine, NotFound,
         "no TPM 2.0 answers here",
@@ -92,6 +96,14 @@ macro_rules! soft_rows {
         "the TPM did not prove that the container is in it",
         "it is none that makes restricted keys, or something on the way changed its answers",
         "Test it: strongroom tpm selftest. Then begin again: strongroom tpm init.";
+    ContainerForked = 0x0C70, License, Conflict,
+        "the container has a copy: its request {a} is not the one that was answered",
+        "the machine was copied with all that it has, or was set back to a snapshot",
+        "Go on with one of them. After a restore of this machine: strongroom tpm init --again.";
+    CopyNotAdopted = 0x0C71, Caller, Conflict,
+        "a copy of a container does not take its place",
+        "what was issued to the first is in its chain of updates, which goes one way",
+        "Dismiss the case, or block both. The copy becomes its own: strongroom tpm init --again.";
     // the helper
     HelperMissing = 0x0C40, Machine, NotFound,
         "the helper for soft licenses is not installed",

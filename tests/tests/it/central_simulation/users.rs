@@ -150,6 +150,7 @@ impl World<'_> {
             commits: 0,
             entries: 0,
             firmware: 0,
+            request: None,
         };
         let lacking = Issuer::of(trust).expect("a root").lacking(&new);
         let bytes = file::write(FileKind::Update, &[&lacking, &objects[0]]);
