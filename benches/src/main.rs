@@ -12,6 +12,7 @@ mod function;
 mod machine;
 mod measure;
 mod programs;
+mod soft;
 mod start;
 mod table;
 mod world;
@@ -76,7 +77,7 @@ fn run(args: &Args) -> Result<bool> {
 
 /// What is measured, by names.
 type Part = (&'static str, fn(&Machine) -> Result<Vec<Row>>);
-const PARTS: [Part; 14] = [
+const PARTS: [Part; 15] = [
     ("start", |machine| start::rows(&World::new()?, machine)),
     ("crypto", |_| crypto::rows()),
     ("content", |_| content::rows()),
@@ -91,6 +92,7 @@ const PARTS: [Part; 14] = [
     ("signing", |_| central::sign::rows()),
     ("postgresql", |_| central::postgres::rows()),
     ("renewal", |_| central::renewal::rows()),
+    ("soft-commit", |_| soft::rows()),
 ];
 
 /// All parts, or only one.

@@ -1,13 +1,17 @@
 //! A vendor in a few lines: keys, a root, signed updates, sealed item keys. It exists to be forged.
 
-use protocol::codec::{Bytes, Fixed, List, Text};
+use protocol::codec::{self, Bytes, Fixed, List, Text};
 use protocol::command::Command;
 use protocol::crypto::ecdh::PublicKey;
 use protocol::crypto::ecdsa::SigningKey;
 use protocol::crypto::hpke;
-use protocol::ids::{ArtifactId, ContainerId, FirmCode, Generation, ProductCode, RootFp};
+use protocol::ids::{
+    ArtifactId, ContainerId, ContainerKind, FirmCode, Generation, ProductCode, RootFp,
+};
 use protocol::limits::{ROLES_MAX, UPDATE_CHUNK_LEN_MAX};
 use protocol::objects::artifact::{SecretKey, WrappedKey, item_key, wrap_content_key};
+use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
+use protocol::objects::file::{self, FileKind};
 use protocol::objects::license::{AccessMode, Requirement};
 use protocol::objects::root::{Mode, RoleKeys, Root, RootBody};
 use protocol::objects::statement::{genesis_hash, next_state_hash};
@@ -135,6 +139,33 @@ impl Vendor {
         let mut headers = [header];
         let proofs = sign_batch(&mut headers, self.key(role), &[7; 32]).expect("one leaf");
         (headers[0], proofs[0].clone())
+    }
+
+    /// The file by which a soft license's container learns that its keys are certified: identity,
+    /// channel and sealing key, in this order.
+    pub fn certification(
+        &self,
+        container: ContainerId,
+        anchor: AnchorClass,
+        [identity_key, channel_key, sealing_key]: [Fixed<33>; 3],
+    ) -> Vec<u8> {
+        let body = codec::encode(&DeviceBody {
+            kind: ContainerKind::Tpm,
+            clock: ClockClass::Host,
+            anchor,
+            identity_key,
+            channel_key,
+            sealing_key,
+            batch: 0,
+        });
+        let header = Header {
+            root_fp: self.fp(),
+            target: *container.bytes(),
+            ..Header::new(Kind::Device, &body)
+        };
+        let (header, proof) = self.sign(header, Role::Device);
+        let certificate = write_object(&header, &proof, &body);
+        file::write(FileKind::Certification, &[&self.root_object, &certificate])
     }
 
     /// The operation that gives a container the item key of a product.

@@ -27,6 +27,7 @@ use protocol::objects::statement::{ContextBody, FinalBody, ReceiptBody, TimeInfo
 use protocol::objects::test_root;
 use protocol::objects::update::{ProductRange, SealedKey, UpdateOp, write_ops};
 use std::path::Path;
+use strongroom_fuzz_targets::{NONCE, attestation_key};
 
 const ITEM: ItemRef = ItemRef { product: ProductCode(7), entry: EntryNumber(1) };
 const PRODUCTS: ProductRange = ProductRange { first: ProductCode(7), last: ProductCode(300) };
@@ -58,6 +59,10 @@ fn main() {
     write("content", &[file::write(FileKind::Artifact, &[&root]), vec![7; 200]]);
     write("elf", &[elf_header(2), elf_header(3)]);
     write("journal", &[vec![0xff; 64], vec![0; 4096]]);
+    write("tpm_attest", &attestations());
+    write("tpm_certificate", &[certified("ek-rsa2048"), certified("ek-p384")]);
+    let keys = ["ak", "ek-rsa2048", "ek-p256", "ek-p384"].map(|name| vector(name, "public"));
+    write("tpm_public", &[&keys[..], &keys.each_ref().map(|key| key[2..].to_vec())].concat());
     texts();
 }
 
@@ -323,6 +328,34 @@ fn ops() -> Vec<UpdateOp> {
         UpdateOp::Perpetuate(PRODUCTS),
         UpdateOp::Answer(Answer { draw: Fixed([6; 32]), head: Fixed([7; 32]), grace_s: 86_400 }),
     ]
+}
+
+/// What a software TPM made.
+fn vector(name: &str, kind: &str) -> Vec<u8> {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tpm/attest/tests/vectors");
+    std::fs::read(vectors.join(format!("{name}.{kind}"))).expect("a vector")
+}
+
+/// A quote and a certified counter of a software TPM, as if the key of the target had signed them
+/// over its nonce. In front of each is the public part of the counter.
+fn attestations() -> Vec<Vec<u8>> {
+    let (ak, _) = attestation_key();
+    let counter = [&[0x01, 0x84, 0xc0, 0x00][..], &[0x22, 0x04, 0x00, 0x14], &[0, 8]].concat();
+    let signed = ["quote", "counter"].map(|name| {
+        let mut attest = vector(name, "attest");
+        attest[8..42].copy_from_slice(ak.qualified_name().as_bytes());
+        attest[44..76].copy_from_slice(&NONCE);
+        [&counter[..], &attest].concat()
+    });
+    [&signed[..], &[vector("quote", "signature")]].concat()
+}
+
+/// An endorsement key, and who vouches for it.
+fn certified(name: &str) -> Vec<u8> {
+    let sized = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes(), bytes].concat();
+    let certificates = [vector(name, "der"), vector("ca-root", "der"), vector("ca-local", "der")];
+    let certificates = certificates.map(|certificate| sized(&certificate)).concat();
+    [vector(name, "public"), certificates].concat()
 }
 
 /// A message of `len` bytes, cut into its reports.

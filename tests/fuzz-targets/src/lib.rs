@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod texts;
+mod tpm;
 
 use std::io::Write;
 
@@ -34,6 +35,7 @@ use protocol::signed::{Role, UnverifiedObject, write_object};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use texts::*;
+pub use tpm::*;
 
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -71,6 +73,9 @@ pub const TARGETS: &[Target] = &[
     ("store", store),
     ("template", template),
     ("time", time),
+    ("tpm_attest", tpm_attest),
+    ("tpm_certificate", tpm_certificate),
+    ("tpm_public", tpm_public),
     ("transport", transport),
     ("trust", trust),
     ("update_ops", update_ops),

@@ -1,4 +1,5 @@
-//! Soft licenses: a container that a software TPM seals, served by its helper.
+//! Soft licenses: a container that a software TPM seals, served by its helper; and what that TPM
+//! proves to a license server.
 #![forbid(unsafe_code)]
 
 mod answers;
@@ -7,9 +8,11 @@ mod clear;
 mod commands;
 mod contract;
 mod counter;
+mod credentials;
 mod disk;
 mod drafts;
 mod endurance;
+mod evidence;
 mod files;
 mod handles;
 mod interposer;

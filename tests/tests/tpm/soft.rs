@@ -9,10 +9,6 @@ use backends::Source;
 use container::{Address, Backend, Container, Makers};
 use protocol::codec;
 use protocol::errors::{ErrorCode, Failure};
-use protocol::ids::ContainerKind;
-use protocol::objects::device::{ClockClass, DeviceBody};
-use protocol::objects::file::{self, FileKind};
-use protocol::signed::{Header, Kind, Role, write_object};
 use rustix::process::{Pid, Signal, kill_process};
 use strongroom_tests::dice::Dice;
 use strongroom_tests::swtpm::Swtpm;
@@ -102,9 +98,9 @@ impl Soft {
 
     /// Its vendor certifies it.
     pub(crate) fn certify(&self) {
-        let certificate = certificate(&self.vendor, &self.binding());
-        let objects = [&self.vendor.root_object[..], &certificate];
-        let certification = file::write(FileKind::Certification, &objects);
+        let binding = self.binding();
+        let keys = [binding.keys.identity, binding.keys.channel, binding.keys.sealing];
+        let certification = self.vendor.certification(binding.container, binding.anchor(), keys);
         tpm::enroll::certify(&self.folder, &certification).expect("our own certificate");
     }
 
@@ -240,24 +236,4 @@ impl Drop for Soft {
 pub(crate) fn value(container: &Container) -> u64 {
     let name = container.info().expect("it answers").name;
     if name.is_empty() { 0 } else { name.parse().expect("a number") }
-}
-
-/// A vendor's certificate for a container's keys.
-pub(crate) fn certificate(vendor: &Vendor, binding: &Binding) -> Vec<u8> {
-    let body = codec::encode(&DeviceBody {
-        kind: ContainerKind::Tpm,
-        clock: ClockClass::Host,
-        anchor: binding.anchor(),
-        identity_key: binding.keys.identity,
-        channel_key: binding.keys.channel,
-        sealing_key: binding.keys.sealing,
-        batch: 0,
-    });
-    let header = Header {
-        root_fp: vendor.fp(),
-        target: *binding.container.bytes(),
-        ..Header::new(Kind::Device, &body)
-    };
-    let (header, proof) = vendor.sign(header, Role::Device);
-    write_object(&header, &proof, &body)
 }
