@@ -17,6 +17,8 @@ use serde_json::Value;
 use strongroom_tests::swtpm::{Model, Swtpm};
 use tempfile::TempDir;
 
+use crate::homes::{Home, SOFT};
+
 /// The ordinary user of these tests.
 pub(crate) const NOBODY: u32 = 65534;
 
@@ -30,7 +32,8 @@ pub(crate) struct World {
     dir: TempDir,
     dongles: Vec<(String, Child)>,
     user: Option<u32>,
-    tpm: Option<Swtpm>,
+    pub(crate) tpm: Option<Swtpm>,
+    pub(crate) home: Home,
     central: Option<Central>,
     /// URL of the database that its License Central uses; none for the embedded one.
     pub(crate) database: Option<String>,
@@ -83,11 +86,11 @@ impl World {
         Self::of(None)
     }
 
-    fn of(user: Option<u32>) -> Self {
+    pub(crate) fn of(user: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
-        let world =
-            World { dir, dongles: Vec::new(), user, tpm: None, central: None, database: None };
+        let (dongles, home) = (Vec::new(), Home::Dongle);
+        let world = World { dir, dongles, user, tpm: None, home, central: None, database: None };
         for sub in ["work", "sealed", "port"] {
             fs::create_dir(world.path(sub)).expect("a folder");
             chown(world.path(sub), user, user).expect("root");
@@ -396,7 +399,10 @@ impl World {
     fn environment(&self, command: &mut Command) {
         let ports = self.dongles.iter().map(|(name, _)| self.socket(name));
         let mut sources: Vec<_> = ports.map(|port| format!("sim:{}", port.display())).collect();
-        sources.extend(self.tpm.as_ref().map(|_| "tpm".to_owned()));
+        sources.extend(self.tpm.as_ref().map(|_| match self.home {
+            Home::Dongle => "tpm".to_owned(),
+            Home::Tpm => format!("tpm:{}", self.path(SOFT).display()),
+        }));
         let sources = if sources.is_empty() { "sim:/nowhere".into() } else { sources.join(",") };
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
         command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path("home"));
@@ -473,7 +479,8 @@ impl Drop for World {
             let _ = central.child.wait();
         }
         if self.tpm.is_some() && !thread::panicking() {
-            self.cli("tpm stop");
+            let folder = if self.home == Home::Tpm { SOFT } else { "home/tpm" };
+            self.cli(&format!("tpm stop --dir {folder}"));
         }
     }
 }
@@ -515,6 +522,15 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
     let outcome = outcome(child);
     feeder.join().expect("no panic");
     outcome
+}
+
+/// Runs a command that must succeed, with these bytes on its standard input.
+#[track_caller]
+pub(crate) fn run_bytes(command: &mut Command, input: &[u8]) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = start(command);
+    child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
+    outcome(child).ok();
 }
 
 /// Starts a command. A program that was written a moment ago may still be open for writing in a
