@@ -135,6 +135,8 @@ fn who_held_a_seat_goes_on(home: Home) {
     let world = World::licensed_to_nobody_at(home, "--quantity 2");
     let sealed = world.protect(Path::new(CAT), "--loss grace --loss-seconds 3600");
     let mut first = start(&world, &sealed, &[]);
+    // It runs, and is not still on its way from its seat to its beginning.
+    echo(&mut first);
     world.cut_power();
     world.wait_for_seats(1);
     echo(&mut first);

@@ -22,6 +22,7 @@ mod proxy;
 mod rollback;
 mod sniffer;
 mod soft;
+mod starts;
 mod steps;
 mod swtpm;
 mod trouble;
