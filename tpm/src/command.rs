@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -16,6 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use crate::chip::{Passwords, Tcti, Trouble};
+use crate::clock;
 use crate::directory::Directory;
 use crate::enroll;
 use crate::helper::{Helper, Settings, shut, trouble};
@@ -38,6 +40,11 @@ pub const IDLE_S: u64 = 1800;
 const IDLE_SHUT_S: u64 = 5;
 /// Exit code of a command that was refused: its output says why.
 const REFUSED: u8 = 3;
+/// Exit code of a helper whose folder another one serves.
+const TAKEN: u8 = 4;
+/// Milliseconds that the other one has to open the container, and between two looks at it.
+const TAKEN_MS: u64 = 30_000;
+const TAKEN_PAUSE_MS: u64 = 20;
 /// Bytes of a file that is read from stdin.
 const INPUT_LEN_MAX: u64 = 64 * 1024;
 /// Times that a helper that fell is set up again.
@@ -98,7 +105,8 @@ struct ServeArgs {
     /// Seconds without a client until the helper leaves.
     #[arg(long, env = "STRONGROOM_TPM_IDLE_S", default_value_t = IDLE_S)]
     idle: u64,
-    /// Let every user of this machine use the container, not only who owns the folder.
+    /// Let every user of this machine use the container, not only who owns the folder: it gets the
+    /// rights to pass through (0711), the socket those to connect.
     #[arg(long)]
     shared: bool,
     /// Heartbeats of a second, for tests.
@@ -165,11 +173,10 @@ pub fn run() -> ExitCode {
 fn start(args: &ServeArgs) -> io::Result<ExitCode> {
     let directory = Directory::open(&args.dir)?;
     // Whoever comes second finds the helper of the first.
-    let starting = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(directory.path().join(STARTING))?;
+    let mut own = File::options();
+    // Others may be let through the folder, and whoever may read a file may lock it.
+    own.create(true).write(true).mode(0o600);
+    let starting = own.open(directory.path().join(STARTING))?;
     flock(&starting, FlockOperation::LockExclusive)?;
     if is_served(&args.dir) {
         return Ok(ExitCode::SUCCESS);
@@ -178,18 +185,19 @@ fn start(args: &ServeArgs) -> io::Result<ExitCode> {
     // Its own group, so that what ends the client's does not end it; and a file for what it has to
     // say, since who starts it does not stay to listen.
     let log = directory.path().join(LOG);
-    let keeper = keeper.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+    let keeper =
+        keeper.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(own.truncate(true).open(&log)?);
     let mut keeper = keeper.process_group(0).spawn()?;
     let mut said = String::new();
     if let Some(stdout) = &mut keeper.stdout {
         // A line when it serves, or nothing when it does not.
         io::BufRead::read_line(&mut io::BufReader::new(stdout), &mut said)?;
     }
-    if said.is_empty() {
-        eprint!("{}", std::fs::read_to_string(&log)?);
-        return Ok(ExitCode::FAILURE);
+    if !said.is_empty() || (keeper.wait()?.code() == Some(TAKEN.into()) && soon_served(&args.dir)) {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    eprint!("{}", std::fs::read_to_string(&log)?);
+    Ok(ExitCode::FAILURE)
 }
 
 /// Sets a helper up again that was killed: those who hold seats come back to it.
@@ -217,9 +225,12 @@ fn serve(args: &ServeArgs) -> io::Result<ExitCode> {
     let settings = Settings { access, seats: args.seats() };
     let Some(mut helper) = Helper::start(&args.dir, settings)? else {
         eprintln!("strongroom-tpm: another helper serves {}", args.dir.display());
-        return Ok(ExitCode::FAILURE);
+        return Ok(ExitCode::from(TAKEN));
     };
     let admits = if args.shared { Admits::Everyone } else { Admits::Owner };
+    if args.shared {
+        Directory::open(&args.dir)?.let_through()?;
+    }
     let mut server = Server::bind(&args.dir, admits)?;
     writeln!(io::stdout(), "ready")?;
     close_stdout()?;
@@ -257,6 +268,19 @@ fn input() -> Result<Vec<u8>, Failure> {
         Ok(len) if len as u64 <= INPUT_LEN_MAX => Ok(bytes),
         _ => Err(ErrorCode::TooLong.with(bytes.len() as u64, INPUT_LEN_MAX)),
     }
+}
+
+/// Whether the helper that has the folder's lock answers soon: one that was killed is set up again
+/// by its keeper, and may be ahead of one that a client starts meanwhile.
+fn soon_served(folder: &Path) -> bool {
+    let tries = TAKEN_MS / TAKEN_PAUSE_MS;
+    (0..tries).any(|_| {
+        let is_served = is_served(folder);
+        if !is_served {
+            clock::pause_ms(TAKEN_PAUSE_MS);
+        }
+        is_served
+    })
 }
 
 /// Whether a helper answers. A connection is all that is asked for.

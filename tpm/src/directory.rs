@@ -60,6 +60,16 @@ impl Directory {
         &self.path
     }
 
+    /// Lets every user of the machine through to what in it is open to them. Nobody else may list
+    /// it, and its files stay closed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn let_through(&self) -> io::Result<()> {
+        let mode = fstat(&self.fd)?.st_mode | 0o011;
+        Ok(fchmod(&self.fd, Mode::from_raw_mode(mode & 0o7777))?)
+    }
+
     /// The right to serve it, if nobody has it.
     ///
     /// # Errors

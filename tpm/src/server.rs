@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::limits::{MESSAGE_LEN_MAX, SESSIONS_OF_PROCESS_MAX};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, fchmod};
+use rustix::fs::{Mode, chmod, fchmod};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
@@ -113,10 +113,13 @@ impl Server {
         }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        // Linux makes the file with the mode that the socket has when it is bound.
-        let mode = if admits == Admits::Owner { 0o600 } else { 0o666 };
-        fchmod(&listener, Mode::from_raw_mode(mode))?;
+        // Linux makes the file with the mode that the socket has when it is bound, less what the
+        // process takes away from new files.
+        fchmod(&listener, Mode::from_raw_mode(0o600))?;
         bind(&listener, &address)?;
+        if admits == Admits::Everyone {
+            chmod(&path, Mode::from_raw_mode(0o666))?;
+        }
         listen(&listener, BACKLOG)?;
         Ok(Server { listener, path, connections: BTreeMap::new(), next: 1 })
     }

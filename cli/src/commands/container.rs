@@ -9,6 +9,7 @@ pub(super) use inventory::{Inventory, fetch, records};
 
 use std::path::Path;
 
+use protocol::ids::ContainerKind;
 use protocol::objects::file::{self, FileKind};
 use serde_json::json;
 use vendor::{Result, Shown, files, times};
@@ -146,8 +147,12 @@ fn context(args: &Args, firm: &str, path: &Path, dry_run: bool, output: &Output)
 
 fn identify(args: &Args, seconds: u8, output: &Output) -> Result<()> {
     let container = reach::one(args)?;
-    container.identify(seconds)?;
     let serial = container.serial().to_string();
+    if container.device().body.kind == ContainerKind::Tpm {
+        let title = format!("{serial} has nothing that shows itself: it is a folder on a disk");
+        return Err(Shown::usage(title, "See where it lies: strongroom tpm status."));
+    }
+    container.identify(seconds)?;
     let text = match seconds {
         0 => format!("{serial} is dark again"),
         _ => format!("{serial} shows itself for {seconds} seconds"),

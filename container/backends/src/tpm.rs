@@ -109,11 +109,9 @@ fn is_unserved(kind: ErrorKind) -> bool {
 }
 
 fn unreachable(socket: &Path, error: &std::io::Error) -> Error {
-    let why = format!("{}: {error}", socket.display());
-    match error.kind() {
-        ErrorKind::PermissionDenied => {
-            Error { failure: ErrorCode::NoPermission.with(1, 0), detail: why }
-        }
-        _ => Error::new(ErrorCode::SourceFailed, why),
-    }
+    let code = match error.kind() {
+        ErrorKind::PermissionDenied => ErrorCode::HelperPrivate,
+        _ => ErrorCode::SourceFailed,
+    };
+    Error::new(code, format!("{}: {error}", socket.display()))
 }

@@ -5,6 +5,7 @@ use std::fs;
 use protocol::objects::data::DataKind;
 use serde_json::json;
 
+use crate::homes::Home;
 use crate::world::World;
 
 const DATA: &str = "protected = \"open to all\"\n[extended]\n3 = { hex = \"00ff\" }\n[hidden.1]\n\
@@ -125,9 +126,11 @@ fn units(world: &World) -> (u64, u64) {
 
 #[test]
 fn units_are_taken_by_each_start_topped_up_and_taken_back() {
-    let mut world = World::new();
-    world.plug("usb", "rtc");
-    world.license("--units 5");
+    Home::each(units_are_taken);
+}
+
+fn units_are_taken(home: Home) {
+    let mut world = World::licensed_at(home, "--units 5");
     let cat = world.protect("/bin/cat".as_ref(), "--units 2");
     world.run(&cat, &[], "").ok();
     world.cli("license why 7 --units 2").ok();
@@ -140,8 +143,7 @@ fn units_are_taken_by_each_start_topped_up_and_taken_back() {
     assert_eq!(units(&world), (8, 4));
     world.run(&cat, &[], "").ok();
     assert_eq!(units(&world), (6, 6));
-    world.fault("stop");
-    world.restart();
+    world.put_away();
     assert_eq!(units(&world), (6, 6));
     // A license that goes on without units ends the account; units without a counter are refused.
     world.context("last.context");
@@ -154,8 +156,11 @@ fn units_are_taken_by_each_start_topped_up_and_taken_back() {
 
 #[test]
 fn a_module_takes_over_what_it_does_not_say_and_goes_with_its_parent() {
-    let mut world = World::new();
-    world.plug("usb", "rtc");
+    Home::each(a_module_goes_with_its_parent);
+}
+
+fn a_module_goes_with_its_parent(home: Home) {
+    let world = World::at(home);
     world.license("--entry 1 --expires 2100-01-01 --region AT --features 1");
     world.license("--entry 2 --module-of 7:1 --features 6 --region DE");
     let shown = world.cli("license show 7").ok().stdout;
@@ -185,8 +190,11 @@ fn a_module_takes_over_what_it_does_not_say_and_goes_with_its_parent() {
 
 #[test]
 fn a_user_key_opens_on_every_channel_and_a_copied_proof_on_none() {
-    let mut world = World::new();
-    world.plug("usb", "quick");
+    Home::each(a_user_key_opens);
+}
+
+fn a_user_key_opens(home: Home) {
+    let world = World::at(home);
     let public = world.cli("user new user.key").ok().stdout.trim().to_owned();
     assert_eq!(world.cli("user show user.key").ok().stdout.trim(), public);
     world.cli("user new user.key").refused(7, &["there already"]);

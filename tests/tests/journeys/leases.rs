@@ -11,7 +11,7 @@ use vendor::{Passphrase, Secrets, Vendor};
 use crate::world::World;
 
 /// No passphrase: the vendor is for tests.
-struct NoSecrets;
+pub(crate) struct NoSecrets;
 
 impl Secrets for NoSecrets {
     fn passphrase(&self, _: protocol::objects::root::Mode) -> vendor::Result<Passphrase> {

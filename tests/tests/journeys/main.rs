@@ -5,6 +5,7 @@
 //! run as another user.
 
 mod answers;
+mod at_homes;
 mod bad_input;
 mod by_files;
 mod c;
@@ -18,6 +19,7 @@ mod encrypted;
 mod entries;
 mod first_run;
 mod grammar;
+mod homes;
 mod key_stores;
 mod leases;
 mod live;

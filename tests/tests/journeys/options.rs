@@ -5,6 +5,7 @@ use std::fs;
 
 use protocol::objects::license::OptionKind;
 
+use crate::homes::Home;
 use crate::world::{Outcome, World, run};
 
 /// How one option is tried. All options that are given are those of `vendor issue`.
@@ -293,10 +294,9 @@ fn filled(world: &World, options: &str) -> String {
     options
 }
 
-fn try_out(kind: OptionKind) {
+fn try_out(kind: OptionKind, home: Home) {
     let row = row(kind);
-    let mut world = World::new();
-    world.plug("usb", "quick");
+    let world = World::at(home);
     if !row.first.is_empty() {
         world.license(&format!("--entry 1 {}", row.first));
     }
@@ -314,12 +314,12 @@ fn try_out(kind: OptionKind) {
         }
         Meanwhile::UseAndTime(seconds) => {
             world.run(&cat, &[], "").ok();
-            world.fault(&format!("jump-clock {seconds}"));
+            world.pass(seconds);
         }
         Meanwhile::UseElsewhere => {
             run(&mut world.elsewhere(&cat), "").ok();
         }
-        Meanwhile::Time(seconds) => world.fault(&format!("jump-clock {seconds}")),
+        Meanwhile::Time(seconds) => world.pass(seconds),
     }
     if row.is_never_issued {
         let options = filled(&world, row.refuses);
@@ -346,12 +346,21 @@ fn try_out(kind: OptionKind) {
     }
 }
 
-#[test]
-fn every_option_allows_and_refuses_as_it_says() {
+fn every_option(home: Home) {
     for kind in OptionKind::ALL {
         println!("{kind:?}");
-        try_out(*kind);
+        try_out(*kind, home);
     }
+}
+
+#[test]
+fn every_option_allows_and_refuses_as_it_says() {
+    every_option(Home::Dongle);
+}
+
+#[test]
+fn every_option_allows_and_refuses_as_it_says_in_a_soft_license() {
+    every_option(Home::Tpm);
 }
 
 #[test]
@@ -391,11 +400,8 @@ fn a_template_says_what_flags_say_and_a_flag_goes_before_it() {
     assert!(!world.path("u").exists(), "something was issued");
 }
 
-#[test]
-fn a_usage_period_begins_once_and_survives_a_power_cut_and_a_renewal() {
-    let mut world = World::new();
-    world.plug("usb", "rtc");
-    world.license("--usage-period 2d");
+fn a_usage_period_begins_once(home: Home) {
+    let mut world = World::licensed_at(home, "--usage-period 2d");
     let state = |world: &World| {
         let shown = world.cli("license show 7 --json").ok().data();
         shown["licenses"][0]["items"][0]["state"]["first_use"].as_u64().expect("a number")
@@ -406,11 +412,10 @@ fn a_usage_period_begins_once_and_survives_a_power_cut_and_a_renewal() {
     world.run(&cat, &[], "").ok();
     let first = state(&world);
     assert!(first > 0);
-    world.fault("jump-clock 86400");
+    world.pass(86400);
     world.run(&cat, &[], "").ok();
     assert_eq!(state(&world), first, "the second use begins nothing");
-    world.fault("stop");
-    world.restart();
+    world.put_away();
     assert_eq!(state(&world), first);
     // More time for the same entry counts from the same first use; a new entry from its own.
     world.license("--usage-period 3d");
@@ -418,4 +423,9 @@ fn a_usage_period_begins_once_and_survives_a_power_cut_and_a_renewal() {
     world.license("--remove");
     world.license("--usage-period 3d");
     assert_eq!(state(&world), 0);
+}
+
+#[test]
+fn a_usage_period_begins_once_and_survives_a_power_cut_and_a_renewal() {
+    Home::each(a_usage_period_begins_once);
 }

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::clock;
 use crate::world::{World, outcome, probe, run, signal, until};
 
-const CAT: &str = "/bin/cat";
-const PYTHON: &str = "/usr/bin/python3.11";
+pub(crate) const CAT: &str = "/bin/cat";
+pub(crate) const PYTHON: &str = "/usr/bin/python3.11";
 
 /// The heartbeat time-out of the profile `quick`.
 const QUICK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Starts a protected program and waits until it holds its seat.
-fn start(world: &World, sealed: &Path, args: &[&str]) -> Child {
+pub(crate) fn start(world: &World, sealed: &Path, args: &[&str]) -> Child {
     let before = world.seats();
     let child = world.spawn(sealed, args);
     world.wait_for_seats(before + 1);
@@ -33,7 +33,7 @@ fn wait_for_quarantine(world: &World) {
 }
 
 /// Sends one line through `cat`, which thereby is known to run.
-fn echo(child: &mut Child) {
+pub(crate) fn echo(child: &mut Child) {
     child.stdin.as_mut().expect("a pipe").write_all(b"line\n").expect("the program reads");
     let mut line = [0; 5];
     child.stdout.as_mut().expect("a pipe").read_exact(&mut line).expect("the program writes");
@@ -41,13 +41,13 @@ fn echo(child: &mut Child) {
 }
 
 /// Ends a program by the end of its input.
-fn end(mut child: Child) {
+pub(crate) fn end(mut child: Child) {
     drop(child.stdin.take());
     outcome(child).ok();
 }
 
 /// Reads a line of the program's.
-fn line(child: &mut Child) -> String {
+pub(crate) fn line(child: &mut Child) -> String {
     let mut line = Vec::new();
     let stdout = child.stdout.as_mut().expect("a pipe");
     while line.last() != Some(&b'\n') {
@@ -56,24 +56,6 @@ fn line(child: &mut Child) -> String {
         line.push(byte[0]);
     }
     String::from_utf8(line).expect("UTF-8")
-}
-
-#[test]
-fn a_seat_is_one_running_program_and_comes_back_at_its_end() {
-    let world = World::licensed("quick", "--quantity 1");
-    let sealed = world.protect(Path::new(CAT), "");
-    let mut first = start(&world, &sealed, &[]);
-    echo(&mut first);
-    let second = world.run(&sealed, &[], "ran").refused(125, &["S03E0", "1 in use"]);
-    assert_eq!(second.stdout, "");
-    world.cli("license why 7").refused(5, &["S03E0"]);
-    end(first);
-    world.wait_for_seats(0);
-    assert_eq!(world.run(&sealed, &[], "ran").ok().stdout, "ran");
-    let killed = start(&world, &sealed, &[]);
-    signal(&killed, Signal::KILL);
-    assert_eq!(outcome(killed).code, 128 + 9);
-    world.wait_for_seats(0);
 }
 
 #[test]
@@ -230,30 +212,6 @@ fn a_dongle_that_comes_back_in_time_is_asked_again() {
     echo(&mut child);
     end(child);
     world.wait_for_seats(0);
-}
-
-#[test]
-fn after_a_power_cut_who_held_a_seat_goes_on_and_others_wait() {
-    let world = World::licensed_to_nobody("quick", "--quantity 2");
-    let sealed = world.protect(Path::new(CAT), "--loss grace --loss-seconds 3600");
-    let mut first = start(&world, &sealed, &[]);
-    world.fault("unplug");
-    let mut stderr = BufReader::new(first.stderr.take().expect("a pipe"));
-    let mut said = String::new();
-    stderr.read_line(&mut said).expect("a warning");
-    world.fault("plug");
-    world.wait_for_seats(1);
-    echo(&mut first);
-    // One of two seats is free, but nobody can know that yet.
-    world.run(&sealed, &[], "").refused(125, &["S03E7", "seconds are left"]);
-    until("the end of the quarantine", || world.cli("license why 7").code == 0);
-    world.run(&sealed, &[], "").ok();
-    end(first);
-    world.wait_for_seats(0);
-    // With no seat open a power cut keeps nobody waiting.
-    world.fault("unplug");
-    world.fault("plug");
-    world.run(&sealed, &[], "").ok();
 }
 
 #[test]
@@ -432,73 +390,6 @@ fn a_short_silence_is_survived() {
     world.fault("stall off");
     world.wait_for_seats(1);
     echo(&mut child);
-    end(child);
-    world.wait_for_seats(0);
-}
-
-#[test]
-fn a_power_cut_of_the_dongle_is_survived() {
-    let world = World::licensed_to_nobody("quick", "--quantity 1");
-    let sealed = world.protect(Path::new(CAT), "");
-    let mut child = start(&world, &sealed, &[]);
-    for _ in 0..2 {
-        echo(&mut child);
-        world.fault("unplug");
-        world.fault("plug");
-        world.wait_for_seats(1);
-    }
-    echo(&mut child);
-    end(child);
-    world.wait_for_seats(0);
-}
-
-/// A parent and two children; tells their process ids, then for each line how many children answer.
-const ANSWERING: &str = "
-import os, sys
-kids = []
-for _ in range(2):
-    (ask, asked), (answer, answered) = os.pipe(), os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(asked)
-        while os.read(ask, 1): os.write(answered, b'x')
-        os._exit(0)
-    os.close(ask), os.close(answered)
-    kids.append((pid, asked, answer))
-print(*[pid for pid, _, _ in kids], flush=True)
-for _ in sys.stdin:
-    answers = [(os.write(asked, b'x'), os.read(answer, 1))[1] for _, asked, answer in kids]
-    print(len(b''.join(answers)), flush=True)
-";
-
-/// All of them hold one seat, and take up one again, whoever of them asks first.
-#[test]
-fn a_power_cut_of_the_dongle_is_survived_by_a_program_with_its_children() {
-    let world = World::licensed_to_nobody("quick", "--quantity 1");
-    let sealed = world.protect(Path::new(PYTHON), "");
-    let mut child = start(&world, &sealed, &["-c", ANSWERING]);
-    let pids = line(&mut child);
-    let kids = pids.split_whitespace().map(|pid| Pid::from_raw(pid.parse().expect("a number")));
-    let family: Vec<Pid> = kids.flatten().chain([Pid::from_child(&child)]).collect();
-    assert_eq!(family.len(), 3);
-    let all_answer = |child: &mut Child| {
-        child.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("the parent reads");
-        assert_eq!(line(child), "2\n");
-        assert_eq!(world.seats(), 1);
-    };
-    all_answer(&mut child);
-    for _ in 0..3 {
-        world.fault("unplug");
-        world.fault("plug");
-        world.wait_for_seats(1);
-        // Each goes on only when it has asked for its license.
-        for sent in [Signal::STOP, Signal::CONT] {
-            for pid in &family {
-                kill_process(*pid, sent).expect("the family lives");
-            }
-        }
-        all_answer(&mut child);
-    }
     end(child);
     world.wait_for_seats(0);
 }

@@ -1,9 +1,14 @@
 //! Soft licenses: a machine with a TPM is certified, gets a license and runs programs by it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 
 use crate::central::{protected, selling, states, ticket};
-use crate::world::World;
+use crate::homes::{Home, SOFT};
+use crate::seats::{echo, end, start};
+use crate::world::{NOBODY, Outcome, World, built, run};
 
 /// A world whose machine has a TPM, and a Central that sells.
 fn machine() -> World {
@@ -95,4 +100,66 @@ fn the_tpm_is_tested_and_nothing_of_that_stays() {
     let seen = world.cli("tpm selftest --json").ok().data();
     assert!(seen["commit_ms"][1].is_u64(), "{seen}");
     assert_eq!(indices(), before);
+}
+
+#[test]
+fn a_soft_license_has_nothing_that_shows_itself() {
+    let world = World::at(Home::Tpm);
+    let refused = world.cli("container identify").refused(2, &["nothing that shows itself"]);
+    assert!(refused.stderr.contains("strongroom tpm status"), "{}", refused.stderr);
+}
+
+/// A program that another user of the machine runs.
+fn run_by_another(world: &World, program: &Path) -> Outcome {
+    run(world.command(program, &[] as &[&str]).uid(NOBODY).gid(NOBODY), "text")
+}
+
+fn mode(world: &World, name: &str) -> u32 {
+    let file = fs::metadata(world.path(SOFT).join(name)).expect("a file");
+    file.permissions().mode() & 0o7777
+}
+
+#[test]
+fn other_users_get_to_a_container_that_is_shared_and_to_no_other() {
+    let world = World::licensed_at(Home::Tpm, "--quantity 1");
+    let cat = world.protect("/bin/cat".as_ref(), "");
+    run_by_another(&world, &cat).refused(125, &["S0"]);
+    assert_eq!((mode(&world, ""), mode(&world, "socket")), (0o700, 0o600));
+    // A folder that lets them through is not enough.
+    let passable = fs::Permissions::from_mode(0o711);
+    fs::set_permissions(world.path(SOFT), passable).expect("own folder");
+    let mut why = world.command(&built("strongroom"), &["license", "why", "7"]);
+    run(why.uid(NOBODY).gid(NOBODY), "").refused(4, &["S0C42", "--shared"]);
+    run_by_another(&world, &cat).refused(125, &["Permission denied"]);
+    fs::set_permissions(world.path(SOFT), fs::Permissions::from_mode(0o700)).expect("own folder");
+    world.cli("tpm stop --dir port/soft").ok();
+    world.start_soft("--shared");
+    assert_eq!(run_by_another(&world, &cat).ok().stdout, "text");
+    assert_eq!((mode(&world, ""), mode(&world, "socket")), (0o711, 0o666));
+    for (path, _) in world.files(SOFT) {
+        let mode = fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+    // Who may connect has no more to say than that.
+    world.cli("tpm stop --dir port/soft").ok();
+    let alone = run_by_another(&world, &cat);
+    assert_eq!(alone.code, 125, "nobody but the owner starts a helper: {alone:?}");
+}
+
+#[test]
+fn a_machine_that_moves_with_its_tpm_keeps_its_license() {
+    let mut world = World::licensed_at(Home::Tpm, "--quantity 1");
+    let cat = world.protect("/bin/cat".as_ref(), "");
+    assert_eq!(world.run(&cat, &[], "here").ok().stdout, "here");
+    world.cli("tpm stop --dir port/soft").ok();
+    let moved = world.tpm.as_ref().expect("a TPM").clone_elsewhere();
+    world.tpm = Some(moved);
+    world.start_soft("");
+    let mut first = start(&world, &cat, &[]);
+    echo(&mut first);
+    world.run(&cat, &[], "").refused(125, &["S03E0", "1 in use"]);
+    end(first);
+    world.wait_for_seats(0);
+    world.license("--quantity 2");
+    assert_eq!(world.run(&cat, &[], "there").ok().stdout, "there");
 }

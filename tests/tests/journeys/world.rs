@@ -18,6 +18,8 @@ use strongroom_tests::folders;
 use strongroom_tests::swtpm::{Model, Swtpm};
 use tempfile::TempDir;
 
+use crate::homes::{Home, SOFT};
+
 /// The ordinary user of these tests.
 pub(crate) const NOBODY: u32 = 65534;
 
@@ -31,9 +33,10 @@ pub(crate) struct World {
     dir: TempDir,
     dongles: Vec<(String, Child)>,
     user: Option<u32>,
-    tpm: Option<Swtpm>,
+    pub(crate) tpm: Option<Swtpm>,
     /// Name of the folder in which the machine keeps its settings and containers.
-    home: String,
+    kept_in: String,
+    pub(crate) home: Home,
     central: Option<Central>,
     /// URL of the database that its License Central uses; none for the embedded one.
     pub(crate) database: Option<String>,
@@ -41,7 +44,7 @@ pub(crate) struct World {
 
 /// A machine with a TPM at which nobody sits.
 pub(crate) struct Machine {
-    home: String,
+    kept_in: String,
     tpm: Swtpm,
 }
 
@@ -92,7 +95,7 @@ impl World {
         Self::of(None)
     }
 
-    fn of(user: Option<u32>) -> Self {
+    pub(crate) fn of(user: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
         let world = World {
@@ -100,7 +103,8 @@ impl World {
             dongles: Vec::new(),
             user,
             tpm: None,
-            home: "home".into(),
+            kept_in: "home".into(),
+            home: Home::Dongle,
             central: None,
             database: None,
         };
@@ -395,14 +399,14 @@ impl World {
 
     /// A copy of the machine, with its TPM and all that its folder has.
     pub(crate) fn copy_machine(&self) -> Machine {
-        let home = format!("{}-copy", self.home);
-        folders::copy(&self.path(&self.home), &self.path(&home));
-        Machine { home, tpm: self.tpm.as_ref().expect("a TPM").clone_elsewhere() }
+        let kept_in = format!("{}-copy", self.kept_in);
+        folders::copy(&self.path(&self.kept_in), &self.path(&kept_in));
+        Machine { kept_in, tpm: self.tpm.as_ref().expect("a TPM").clone_elsewhere() }
     }
 
     /// Goes over to another machine; the one of before takes its place.
     pub(crate) fn go_to(&mut self, machine: &mut Machine) {
-        std::mem::swap(&mut self.home, &mut machine.home);
+        std::mem::swap(&mut self.kept_in, &mut machine.kept_in);
         std::mem::swap(self.tpm.as_mut().expect("a TPM"), &mut machine.tpm);
     }
 
@@ -425,10 +429,13 @@ impl World {
     fn environment(&self, command: &mut Command) {
         let ports = self.dongles.iter().map(|(name, _)| self.socket(name));
         let mut sources: Vec<_> = ports.map(|port| format!("sim:{}", port.display())).collect();
-        sources.extend(self.tpm.as_ref().map(|_| "tpm".to_owned()));
+        sources.extend(self.tpm.as_ref().map(|_| match self.home {
+            Home::Dongle => "tpm".to_owned(),
+            Home::Tpm => format!("tpm:{}", self.path(SOFT).display()),
+        }));
         let sources = if sources.is_empty() { "sim:/nowhere".into() } else { sources.join(",") };
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
-        command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path(&self.home));
+        command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path(&self.kept_in));
         command.env("HOME", self.path("work")).env("TZ", "UTC");
         command.env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
         if let Some(tpm) = &self.tpm {
@@ -502,7 +509,8 @@ impl Drop for World {
             let _ = central.child.wait();
         }
         if self.tpm.is_some() && !thread::panicking() {
-            self.cli("tpm stop");
+            let folder = if self.home == Home::Tpm { SOFT } else { "home/tpm" };
+            self.cli(&format!("tpm stop --dir {folder}"));
         }
     }
 }
@@ -544,6 +552,15 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
     let outcome = outcome(child);
     feeder.join().expect("no panic");
     outcome
+}
+
+/// Runs a command that must succeed, with these bytes on its standard input.
+#[track_caller]
+pub(crate) fn run_bytes(command: &mut Command, input: &[u8]) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = start(command);
+    child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
+    outcome(child).ok();
 }
 
 /// Starts a command. A program that was written a moment ago may still be open for writing in a

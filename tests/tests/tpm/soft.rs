@@ -206,7 +206,7 @@ impl Soft {
     }
 
     /// A command of the helper, about its folder.
-    fn command(&self, verb: &str) -> Command {
+    pub(crate) fn command(&self, verb: &str) -> Command {
         let this = std::env::current_exe().expect("a running test");
         let folder = this.parent().and_then(Path::parent).expect("target/debug/deps");
         let mut command = Command::new(folder.join("strongroom-tpm"));

@@ -113,6 +113,10 @@ macro_rules! soft_rows {
         "the helper for soft licenses did not start",
         "the container's folder is not this user's, or the disk is full",
         "Start it by hand to see why: strongroom-tpm serve --dir FOLDER.";
+    HelperPrivate = 0x0C42, Machine, Permission,
+        "the container is another user's, who does not share it",
+        "its helper serves the user who owns its folder, and root",
+        "Have the owner serve it to all: strongroom-tpm serve --dir FOLDER --shared.";
         }
     };
 }
