@@ -13,7 +13,7 @@ use protocol::codec::{self, Bytes, Fixed};
 use protocol::crypto::hash::Hash32;
 use protocol::errors::{ErrorCode, Failure, Shown};
 use protocol::ids::{ContainerKind, hex, parse_hex};
-use protocol::limits::{DEVICE_BODY_LEN_MAX, ENROLLMENT_BODY_LEN_MAX, ENROLLMENT_PROOF_LEN_MAX};
+use protocol::limits::{ENROLLMENT_BODY_LEN_MAX, ENROLLMENT_PROOF_LEN_MAX};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::enrollment::{
     Challenge, Credential, Enrollment, EnrollmentBody, EnrollmentProofBody, TpmIdentity, qualifying,
@@ -24,7 +24,7 @@ use super::central::Central;
 use super::env::Env;
 use super::firm::Firm;
 use super::orders::unhex;
-use super::records::{Container, Enrolled, MachineClass};
+use super::records::{Container, Enrolled, MachineClass, identity_in};
 use super::refusal::{Outcome, Refusal};
 use super::work::{Record, Stored, Work};
 use super::{soft, takeover};
@@ -172,19 +172,10 @@ pub fn forget(store: &dyn Store, tenant: &str, now_ms: i64) -> Result<usize, Sto
 
 /// A known container, if it shows itself with the key that it is known by.
 pub fn of_same_key(known: Stored<Container>, shown: &DeviceBody) -> Outcome<Stored<Container>> {
-    match identity(&known.record.certificate) {
+    match identity_in(&known.record.certificate) {
         Some(key) if key != shown.identity_key => Err(ErrorCode::EnrollmentTaken.into()),
         _ => Ok(known),
     }
-}
-
-/// The identity key in a certificate that was verified when it came: the key that made it may be
-/// gone by now. None where there is no certificate yet.
-fn identity(certificate: &str) -> Option<Fixed<33>> {
-    let bytes = unhex(certificate)?;
-    let (object, _) = file::next_object(&bytes, DEVICE_BODY_LEN_MAX).ok()?;
-    let body: DeviceBody = codec::decode(object.body_if_intact()?, DEVICE_BODY_LEN_MAX).ok()?;
-    Some(body.identity_key)
 }
 
 impl Tpm {
@@ -225,10 +216,10 @@ fn read_request<'a>(firm: &Firm, bytes: &'a [u8]) -> Outcome<(Enrollment, &'a [u
 /// what it said, would be somebody else's.
 fn check_own(work: &mut Work<'_>, request: &Enrollment) -> Outcome<()> {
     let id = hex(request.container.bytes());
-    let enrolled = work.find::<Enrolled>(&id)?.and_then(|known| known.record.certificate);
-    let met = work.find::<Container>(&id)?.map(|known| known.record.certificate);
-    let known = enrolled.iter().chain(&met).filter_map(|known| identity(known));
-    let is_own = known.into_iter().all(|known| known == request.body.identity_key);
+    let enrolled = work.find::<Enrolled>(&id)?.and_then(|known| known.record.identity());
+    let met = work.find::<Container>(&id)?;
+    let met = met.and_then(|known| identity_in(&known.record.certificate));
+    let is_own = [enrolled, met].into_iter().flatten().all(|k| k == request.body.identity_key);
     if is_own { Ok(()) } else { Err(ErrorCode::EnrollmentTaken.into()) }
 }
 

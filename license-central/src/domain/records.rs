@@ -20,6 +20,7 @@ use crate::store::{Table, Value, tables};
 pub use grant::{Grant, Place, Standing};
 pub use soft::{
     Authority, Enrolled, MachineClass, Maker, Proved, SoftRules, TakeOver, TakeOverClaim, WhyWaits,
+    identity_in,
 };
 
 /// A firm that Central issues for: a tenant.

@@ -55,7 +55,11 @@ pub fn ask(
     };
     // A container that was never certified here held nothing.
     let old = work.find::<Enrolled>(&lost_id)?.map(|old| old.record);
-    let Some(old) = old.filter(|old| old.certificate.is_some()) else { return Ok(()) };
+    let is_other = |old: &Enrolled| match (old.identity(), new.identity()) {
+        (Some(old), Some(own)) => old != own,
+        _ => false,
+    };
+    let Some(old) = old.filter(is_other) else { return Ok(()) };
     let was_asked = claims(work, &lost_id)?.iter().any(|(_, claim)| claim.successor == new.id);
     if was_asked || work.find::<TakeOver>(&lost_id)?.is_some() {
         return Ok(());

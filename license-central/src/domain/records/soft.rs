@@ -1,8 +1,14 @@
 //! Records of soft licenses: who asked for a certificate, what was proved, what a vendor allows.
 
+use protocol::codec::{self, Fixed};
 use protocol::errors::{ErrorCode, Failure};
+use protocol::limits::DEVICE_BODY_LEN_MAX;
+use protocol::objects::device::DeviceBody;
+use protocol::objects::file;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::super::orders::unhex;
 
 /// A container that asked to be certified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +150,13 @@ pub enum WhyWaits {
     Stopped,
 }
 
+impl Enrolled {
+    /// The key that it was certified with.
+    pub fn identity(&self) -> Option<Fixed<33>> {
+        self.certificate.as_deref().and_then(identity_in)
+    }
+}
+
 impl SoftRules {
     /// The id of the one row.
     pub const ID: &'static str = "rules";
@@ -170,4 +183,13 @@ impl TakeOverClaim {
         };
         code.with(self.times.into(), self.allowed.into())
     }
+}
+
+/// The identity key in a certificate, hexadecimal, that was verified when it came: the key that
+/// made it may be gone by now. None where there is no certificate yet.
+pub fn identity_in(certificate: &str) -> Option<Fixed<33>> {
+    let bytes = unhex(certificate)?;
+    let (object, _) = file::next_object(&bytes, DEVICE_BODY_LEN_MAX).ok()?;
+    let body: DeviceBody = codec::decode(object.body_if_intact()?, DEVICE_BODY_LEN_MAX).ok()?;
+    Some(body.identity_key)
 }

@@ -206,7 +206,8 @@ fn what_the_vendor_allows_elsewhere_is_counted_for_the_whole_line() {
     fourth.waits(ErrorCode::TakeOverElsewhere, ["1 of 1", "a year"]);
     let [case] = &cases(&stage)[..] else { panic!("one case") };
     decide(&stage, case, "block").ok(200);
-    is(&third.asks("collections", json!({})), ErrorCode::ContainerBlocked);
+    let shown = admin(&stage, "GET", &format!("/v1/containers/{}", third.id()), &json!({})).ok(200);
+    assert_eq!(shown.body["container"]["state"], "blocked");
     assert_eq!(fourth.collects(), 0);
 }
 
@@ -218,6 +219,16 @@ fn sec_a_container_that_the_vendor_stopped_is_not_made_good_by_a_new_one() {
     let block = format!("/v1/containers/{}/block", old.id());
     admin(&stage, "POST", &block, &json!({})).ok(200);
     old.again(10).waits(ErrorCode::TakeOverStopped, ["blocked", "question"]);
+}
+
+#[test]
+fn sec_a_container_does_not_take_its_own_place_under_another_id() {
+    let stage = Stage::new();
+    let tpm = Tpm::new(1);
+    let old = Soft::new(&stage, Some(&tpm), 9).licensed("1");
+    let copy = Applicant::with_key(10, 9, stage.root_fp()).replacing(old.applicant.id);
+    let copy = Soft::enrolled(&stage, Some(&tpm), copy);
+    assert_eq!((copy.collects(), old.collects()), (0, 1));
 }
 
 #[test]
