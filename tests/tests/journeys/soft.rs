@@ -98,7 +98,8 @@ fn a_machine_whose_tpm_was_cleared_is_known_again_and_has_its_license_again() {
     let old = serial(&world);
     world.cli("tpm stop").ok();
     world.tools("tpm2_clear -c p");
-    assert_eq!(state(&world), "S0C03");
+    // With its memory went the seed of its storage key.
+    assert!(["S0C02", "S0C03"].contains(&&*state(&world)));
     world.cli("central soft set --same-machine 1").ok();
     let done = world.cli("tpm init --again --yes --json").ok().data();
     assert_eq!((&done["certified"], &done["waits"]), (&Value::Bool(true), &Value::Null));
