@@ -6,6 +6,7 @@ mod online;
 mod people;
 mod retire;
 mod served;
+mod soft;
 mod tpm;
 mod upkeep;
 mod uses;
@@ -33,6 +34,7 @@ pub(crate) use online::{
 pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
 pub(crate) use served::{CredentialVerb, SeatVerb, ServeArgs};
+pub(crate) use soft::{AuthorityVerb, SoftSetArgs, SoftVerb};
 pub(crate) use tpm::{FolderArgs, InitArgs, TpmCommand};
 pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
 pub(crate) use uses::{

@@ -20,7 +20,7 @@ use crate::args::ServeArgs;
 use crate::carrier::Reach;
 use crate::domain::anchors::{self, Head};
 use crate::domain::central::Central;
-use crate::domain::webhooks;
+use crate::domain::{enrollment, webhooks};
 use crate::listen::{Bounds, Face, Gate};
 use crate::place::Directories;
 use crate::tls;
@@ -135,7 +135,8 @@ async fn carry(app: &App) {
     }
 }
 
-/// Deletes old messages to webhooks, now and then.
+/// Deletes old messages to webhooks, and requests for certificates that nobody proved anything for,
+/// now and then.
 async fn forget(central: &Arc<Central>, days: u16) {
     let mut hours = tokio::time::interval(FORGET_MESSAGES_EVERY);
     loop {
@@ -143,10 +144,14 @@ async fn forget(central: &Arc<Central>, days: u16) {
         let central = central.clone();
         let kept_ms = i64::from(days) * 24 * 3_600_000;
         let forgotten = tokio::task::spawn_blocking(move || {
-            webhooks::forget(central.store(), central.now_ms(), kept_ms)
+            let (store, now_ms) = (central.store(), central.now_ms());
+            webhooks::forget(store, now_ms, kept_ms)?;
+            central
+                .tenants()
+                .try_for_each(|tenant| enrollment::forget(store, tenant, now_ms).map(drop))
         });
         if let Ok(Err(error)) = forgotten.await {
-            tracing::warn!(%error, "old messages to webhooks stay");
+            tracing::warn!(%error, "old messages to webhooks, or requests, stay");
         }
     }
 }

@@ -63,28 +63,39 @@ impl Device {
 
     /// Its context file, after the update of this number led to this state.
     pub fn context(&self, seq: u64, state: [u8; 32]) -> Vec<u8> {
-        let time = TimeInfo { floor_s: 0, now_s: 0, class: ClockClass::Rtc, certified_s: 0 };
-        let body = codec::encode(&ContextBody {
-            nonce: Fixed([9; 32]),
-            config_hash: Fixed([0; 32]),
-            root_version: u32::from(seq > 0),
-            revocation_epoch: 0,
-            time,
-            commits: seq,
-            entries: 1,
-            firmware: 1 << 16,
-            request: None,
-        });
-        let header = Header {
-            root_fp: self.firm,
-            key_id: self.identity.verifying_key().id(),
-            target: *self.id.bytes(),
-            seq,
-            state,
-            ..Header::new(Kind::Context, &body)
-        };
-        let proof = Proof::Direct(Fixed(self.identity.sign(&header.preimage(), &[0; 32])));
-        let object = write_object(&header, &proof, &body);
-        file::write(FileKind::Context, &[&self.certificate, &object])
+        context((self.firm, self.id), &self.identity, &self.certificate, (seq, state))
     }
+}
+
+/// The context file of a container with this key and certificate, after the update of a number led
+/// to a state.
+pub fn context(
+    (firm, id): (RootFp, ContainerId),
+    key: &SigningKey,
+    certificate: &[u8],
+    (seq, state): (u64, [u8; 32]),
+) -> Vec<u8> {
+    let time = TimeInfo { floor_s: 0, now_s: 0, class: ClockClass::Rtc, certified_s: 0 };
+    let body = codec::encode(&ContextBody {
+        nonce: Fixed([9; 32]),
+        config_hash: Fixed([0; 32]),
+        root_version: u32::from(seq > 0),
+        revocation_epoch: 0,
+        time,
+        commits: seq,
+        entries: 1,
+        firmware: 1 << 16,
+        request: None,
+    });
+    let header = Header {
+        root_fp: firm,
+        key_id: key.verifying_key().id(),
+        target: *id.bytes(),
+        seq,
+        state,
+        ..Header::new(Kind::Context, &body)
+    };
+    let proof = Proof::Direct(Fixed(key.sign(&header.preimage(), &[0; 32])));
+    let object = write_object(&header, &proof, &body);
+    file::write(FileKind::Context, &[certificate, &object])
 }

@@ -3,14 +3,17 @@
 use protocol::codec::{self, Fixed};
 use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
 use protocol::crypto::ecdsa::SigningKey;
-use protocol::ids::{ContainerId, RootFp};
+use protocol::ids::{ContainerId, ContainerKind, RootFp};
 use protocol::limits::ENROLLMENT_BODY_LEN_MAX;
-use protocol::objects::device::AnchorClass;
+use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::enrollment::{
     Challenge, EnrollmentBody, EnrollmentProofBody, TpmEvidence, TpmIdentity, sign,
 };
 use protocol::objects::file::{self, FileKind};
+use protocol::objects::statement::genesis_hash;
 use protocol::signed::Kind;
+
+use crate::device;
 
 /// A container without a TPM, or one that says to be in one.
 pub struct Applicant {
@@ -57,6 +60,51 @@ impl Applicant {
     pub fn in_tpm(mut self, tpm: TpmIdentity) -> Self {
         (self.body.tpm, self.body.anchor) = (Some(tpm), AnchorClass::Tpm);
         self
+    }
+
+    /// Says to take the place of a container that was lost.
+    pub fn replacing(mut self, lost: ContainerId) -> Self {
+        self.body.replaces = Some(lost);
+        self
+    }
+
+    /// Says to be in a virtual machine.
+    pub fn in_virtual_machine(mut self) -> Self {
+        self.body.is_virtual = true;
+        self
+    }
+
+    /// Asks anew, in a request of this number.
+    pub fn again(mut self, number: u8) -> Self {
+        self.body.nonce = Fixed([number; 16]);
+        self
+    }
+
+    /// Its context file before its first update, with a certificate.
+    pub fn context(&self, certificate: &[u8]) -> Vec<u8> {
+        let first = (0, genesis_hash(self.firm, self.id));
+        device::context((self.firm, self.id), &self.key, certificate, first)
+    }
+
+    /// What a certificate says of it.
+    pub fn device(&self) -> DeviceBody {
+        DeviceBody {
+            kind: ContainerKind::Tpm,
+            clock: ClockClass::Host,
+            anchor: self.body.anchor,
+            identity_key: self.body.identity_key,
+            channel_key: self.body.channel_key,
+            sealing_key: self.body.sealing_key,
+            batch: 0,
+        }
+    }
+
+    /// What names its request.
+    pub fn request_hash(&self) -> [u8; 32] {
+        let request = self.request();
+        let object = file::expect(&request, FileKind::Enrollment).expect("a request");
+        let object = file::next_object(object, ENROLLMENT_BODY_LEN_MAX).expect("an object");
+        object.0.header().hash()
     }
 
     /// Its request: a file.

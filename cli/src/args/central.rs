@@ -8,6 +8,7 @@ use vendor::OptionArgs;
 
 use super::online::TrustArgs;
 use super::served::{CredentialVerb, SeatVerb};
+use super::soft::{AuthorityVerb, OnOff, SoftVerb};
 
 /// How a decision of the vendor is made.
 #[derive(Debug, Clone, ClapArgs)]
@@ -77,9 +78,15 @@ pub(crate) enum CentralCommand {
     /// Devices: the containers that licenses are in
     #[command(subcommand)]
     Device(DeviceVerb),
-    /// Cases: containers that showed what nothing that was issued leads to
+    /// Cases: containers that showed what nothing that was issued leads to, or that were lost
     #[command(subcommand)]
     Case(CaseVerb),
+    /// Rules for soft licenses: licenses of lost containers, machines without a physical TPM
+    #[command(subcommand)]
+    Soft(SoftVerb),
+    /// Authorities: makers of TPMs that are believed
+    #[command(subcommand)]
+    Authority(AuthorityVerb),
     /// People who administer, each with any number of keys
     #[command(subcommand)]
     User(UserVerb),
@@ -299,6 +306,9 @@ pub(crate) struct ProductArgs {
     /// How long they wait for it
     #[arg(long, value_name = "SPAN", default_value = "7d", requires = "restore")]
     pub(crate) restore_wait: String,
+    /// Whether licenses of it without an end need a physical TPM; without, as `central soft` says
+    #[arg(long, value_enum)]
+    pub(crate) physical_tpm: Option<OnOff>,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -650,14 +660,16 @@ pub(crate) enum CaseVerb {
     },
 }
 
-/// What becomes of a container that showed something unknown.
+/// What becomes of a container that showed something unknown, or of what a lost one held.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum DecisionArg {
-    /// What it showed counts: it was programmed elsewhere. All its entries are written anew
+    /// What it showed counts: it was programmed elsewhere. All its entries are written anew. Of a
+    /// lost one: the new container gets what it held
     Adopt,
     /// It gets nothing more; what it has cannot be taken out, since no update would fit its state
     Block,
-    /// What it showed is left aside: it goes on from the last number that it had proved
+    /// What it showed is left aside: it goes on from the last number that it had proved. Of a lost
+    /// one: it keeps what it held
     Dismiss,
 }
 

@@ -7,6 +7,7 @@ mod report;
 mod served;
 pub(super) mod server;
 mod shop;
+mod soft;
 mod webhook;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,8 @@ pub(super) fn run(command: &CentralCommand, output: &Output) -> Result<()> {
         CentralCommand::Credential(verb) => served::credential(verb, output),
         CentralCommand::Device(verb) => decide::device(verb, output),
         CentralCommand::Case(verb) => decide::case(verb, output),
+        CentralCommand::Soft(verb) => soft::rules(verb, output),
+        CentralCommand::Authority(verb) => soft::authority(verb, output),
         CentralCommand::User(verb) => people::user(verb, output),
         CentralCommand::Key(verb) => people::key(verb, output),
         CentralCommand::Report(args) => report::run(args, output),
@@ -122,7 +125,7 @@ fn product(verb: &ProductVerb, output: &Output) -> Result<()> {
 }
 
 fn define_product(args: &ProductArgs, output: &Output) -> Result<()> {
-    let ProductArgs { code, name, terms, reclaim, restore, restore_wait, dry_run } = args;
+    let ProductArgs { code, name, terms, reclaim, restore, restore_wait, dry_run, .. } = args;
     let times = Times::here();
     let reclaim = match reclaim.as_str() {
         "soft-only" | "never" => json!(reclaim),
@@ -131,7 +134,7 @@ fn define_product(args: &ProductArgs, output: &Output) -> Result<()> {
     let restore = restore.as_deref().map(|rule| restore_rule(rule, restore_wait, &times));
     let body = json!({
         "code": code, "name": name, "terms": of(terms), "reclaim": reclaim,
-        "restore": restore.transpose()?,
+        "restore": restore.transpose()?, "physical_tpm": args.physical_tpm.map(|own| own.is_on()),
     });
     put(
         "/v1/products",

@@ -62,6 +62,7 @@ pub fn router(app: App) -> Router {
         .merge(super::trust::routes())
         .merge(super::webhooks::routes())
         .merge(super::serving::routes())
+        .merge(super::soft::routes())
         .merge(super::shops::routes());
     let (router, document) = routes.split_for_parts();
     super::wrap("admin", router, document, app)
@@ -398,7 +399,7 @@ async fn set_blocked(
     app.change(caller.asks(&why.bytes, Object::Container)?, block).await
 }
 
-/// Containers that showed what nothing leads to.
+/// Containers that showed what nothing leads to, or whose place another one asks to take.
 #[utoipa::path(get, path = "/v1/cases", params(ListQuery), responses(
     (status = 200, body = Listed<Case>), (status = "4XX", body = Problem)))]
 async fn list_cases(
@@ -421,7 +422,7 @@ struct CaseDecision {
     reason: String,
 }
 
-/// Decides what becomes of a container that showed what nothing leads to.
+/// Decides what becomes of a container that showed what nothing leads to, or of what it held.
 #[utoipa::path(post, path = "/v1/cases/{id}/decide", request_body = CaseDecision, responses(
     (status = 200, body = Case), (status = "4XX", body = Problem)))]
 async fn decide(
@@ -434,8 +435,8 @@ async fn decide(
     let firm = app.central().firm(&caller.who.vendor)?;
     let CaseDecision { decision, reason } = value;
     let why = Reason { reason };
-    let decide = move |work: &mut Work<'_>, _: &Env<'_>| {
-        Ok(reply(StatusCode::OK, &cases::decide(work, &firm, &id, decision, &why)?))
+    let decide = move |work: &mut Work<'_>, env: &Env<'_>| {
+        Ok(reply(StatusCode::OK, &cases::decide(work, env, &firm, (&id, decision, &why))?))
     };
     app.change(asked, decide).await
 }
@@ -453,7 +454,7 @@ async fn list_audit(
 }
 
 /// The version that a change was made for: `If-Match: "3"`.
-fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
     let why = "If-Match is the ETag of the record as it was read";
@@ -461,6 +462,6 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 }
 
 /// A record with its version.
-fn with_version<R: Serialize>(stored: &Stored<R>) -> Reply {
+pub(super) fn with_version<R: Serialize>(stored: &Stored<R>) -> Reply {
     Reply { version: Some(stored.version), ..reply(StatusCode::OK, &stored.record) }
 }

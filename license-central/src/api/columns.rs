@@ -4,7 +4,7 @@ use super::serving::CredentialReply;
 use crate::domain::audit::Entry;
 use crate::domain::keys::KeyView;
 use crate::domain::records::{
-    Case, Container, Customer, Grant, Item, Order, Product, Ticket, User,
+    Authority, Case, Container, Customer, Grant, Item, Order, Product, Ticket, User,
 };
 use crate::domain::webhooks::{Message, WebhookView};
 
@@ -18,7 +18,7 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-columns!(Product, ["code", "name", "terms", "generation", "reclaim", "restore"]);
+columns!(Product, ["code", "name", "terms", "generation", "reclaim", "restore", "physical_tpm"]);
 columns!(Item, ["sku", "name", "counts", "parts"]);
 columns!(Customer, ["id", "name", "reference", "email", "created_ms"]);
 columns!(
@@ -96,8 +96,23 @@ columns!(
 );
 columns!(
     Case,
-    ["id", "container", "shown", "state", "known", "decision", "created_ms", "evidence", "copy"]
+    [
+        "id",
+        "container",
+        "shown",
+        "state",
+        "known",
+        "decision",
+        "claim.successor",
+        "claim.why",
+        "claim.times",
+        "claim.allowed",
+        "created_ms",
+        "evidence",
+        "copy",
+    ]
 );
+columns!(Authority, ["id", "name", "certificate", "created_ms", "removed_ms"]);
 columns!(
     Entry,
     ["writer", "number", "at_ms", "tenant", "actor", "action", "object", "detail", "before",]

@@ -45,6 +45,20 @@ pub struct EnrollmentProved {
 pub struct CertificateReply {
     /// The certificate file, base64.
     pub certificate: String,
+    /// Why what the lost container held, whose place it takes, waits for a person, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+}
+
+/// Why something waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Waits {
+    /// What happened, with the values.
+    pub title: String,
+    /// Number in the error table, such as `S0C64`.
+    pub code: String,
+    /// What to do next.
+    pub hint: String,
 }
 
 /// Routes of the Gateway.
@@ -79,6 +93,11 @@ async fn finish(
 ) -> Result<Reply, Problem> {
     let bytes = decode(&value.proof)?;
     let done = app.run(move |central| enrollment::finish(central, &vendor, ACTOR, &bytes));
-    let certificate = BASE64.encode(done.await?);
-    Ok(reply(StatusCode::OK, &CertificateReply { certificate }))
+    let (certificate, waits) = done.await?;
+    let waits = waits.map(|why| {
+        let Problem { title, code, hint, .. } = why.into();
+        Waits { title, code, hint }
+    });
+    let certificate = BASE64.encode(certificate);
+    Ok(reply(StatusCode::OK, &CertificateReply { certificate, waits }))
 }

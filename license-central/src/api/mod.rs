@@ -18,6 +18,7 @@ pub mod sales;
 pub mod seats;
 pub mod serving;
 mod shops;
+mod soft;
 pub mod strict;
 mod table;
 pub mod time;

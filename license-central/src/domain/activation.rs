@@ -1,7 +1,7 @@
 //! From a ticket to licenses in a container, and back.
 
 use protocol::errors::{ErrorCode, Shown};
-use protocol::ids::{KeyId, hex};
+use protocol::ids::{ContainerKind, KeyId, hex};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::statement::{ContextBody, ReceiptBody};
 use vendor::ledger::{Ledger, Point};
@@ -12,11 +12,11 @@ use super::env::Env;
 use super::firm::{Firm, Leaf};
 use super::plan::{self, May};
 use super::records::{
-    Container, ContainerState, Grant, Home, Order, Place, Standing, Ticket, TicketState,
+    Container, ContainerState, Grant, Home, HomeKind, Order, Place, Standing, Ticket, TicketState,
 };
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
-use super::{lapse, orders, requests, serving, standing};
+use super::{enrollment, lapse, orders, requests, serving, standing, takeover};
 
 /// A context whose certificate and signature held.
 pub struct Context {
@@ -64,8 +64,11 @@ pub fn meet(
 ) -> Outcome<Stored<Container>> {
     let device = &context.statement.device;
     let id = hex(device.id.bytes());
+    if device.body.kind == ContainerKind::Tpm {
+        takeover::refuse_replaced(work, &id)?;
+    }
     let mut container = match work.find::<Container>(&id)? {
-        Some(known) => known,
+        Some(known) => enrollment::of_same_key(known, &device.body)?,
         None => {
             let record = Container {
                 id: id.clone(),
@@ -327,6 +330,20 @@ pub fn collect(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Contex
         let is_blocked = container.record.state == ContainerState::Blocked;
         let blocked = is_blocked.then(|| ErrorCode::ContainerBlocked.into());
         due.refused = admitted.err().map(Refusal::from).or(blocked);
+        if due.refused.is_none() {
+            due.refused = withheld(work, env, &container.record)?;
+        }
     }
     Ok(due)
+}
+
+/// Why a container does not get what waits for it: a person decides, or it is no place for that.
+fn withheld(work: &mut Work<'_>, env: &Env<'_>, container: &Container) -> Outcome<Option<Refusal>> {
+    if container.home.kind != HomeKind::Tpm {
+        return Ok(None);
+    }
+    match takeover::waits(work, &container.id)? {
+        Some(claim) => Ok(Some(claim.failure().into())),
+        None => plan::misplaced(work, env, container),
+    }
 }

@@ -13,7 +13,7 @@ use super::records::{Case, Container, ContainerState, Decision};
 use super::refusal::{Outcome, Refusal};
 use super::standing::Reason;
 use super::work::{Stored, Work};
-use super::{chain, requests};
+use super::{chain, requests, takeover};
 use crate::store::Filter;
 
 /// Keeps what a container showed. It gets nothing until somebody decided.
@@ -35,6 +35,7 @@ pub fn open(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<()
         copy: copy.map(|known| known.context.clone()),
         created_ms: env.now_ms,
         decision: None,
+        claim: None,
     };
     container.record.state = ContainerState::Differs;
     work.update(&container)?;
@@ -46,29 +47,35 @@ pub fn open(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<()
 /// What a person decided.
 pub fn decide(
     work: &mut Work<'_>,
+    env: &Env<'_>,
     firm: &Firm,
-    id: &str,
-    decision: Decision,
-    why: &Reason,
+    (id, decision, why): (&str, Decision, &Reason),
 ) -> Outcome<Case> {
     let mut case = work.get::<Case>(id)?;
     if case.record.decision.is_some() {
         return Err(ErrorCode::RecordTaken.into());
     }
-    let mut container = work.get::<Container>(&case.record.container)?;
+    match case.record.claim.clone() {
+        Some(claim) => takeover::decide(work, env, &case.record, (&claim, decision))?,
+        None => settle(work, firm, &case.record, decision)?,
+    }
+    case.record.decision = Some(decision);
+    work.note("case.decide", id, format!("{decision:?}: {}", why.reason));
+    work.update(&case)?;
+    Ok(case.record)
+}
+
+fn settle(work: &mut Work<'_>, firm: &Firm, case: &Case, decision: Decision) -> Outcome<()> {
+    let mut container = work.get::<Container>(&case.container)?;
     match decision {
         Decision::Adopt => {
-            adopt(work, firm, &case.record, &mut container)?;
+            adopt(work, firm, case, &mut container)?;
             container.record.state = ContainerState::Active;
         }
         Decision::Block => container.record.state = ContainerState::Blocked,
         Decision::Dismiss => container.record.state = ContainerState::Active,
     }
-    case.record.decision = Some(decision);
-    work.note("case.decide", id, format!("{decision:?}: {}", why.reason));
-    work.update(&container)?;
-    work.update(&case)?;
-    Ok(case.record)
+    work.update(&container)
 }
 
 /// Goes on from what the container showed, never back, where it differs from what is known. Which

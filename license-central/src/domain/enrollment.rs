@@ -11,7 +11,7 @@ use attest::nv::{COUNTER_LEN, Index, NvPublic, Purpose, attribute};
 use attest::public::Public;
 use protocol::codec::{self, Bytes, Fixed};
 use protocol::crypto::hash::Hash32;
-use protocol::errors::{ErrorCode, Shown};
+use protocol::errors::{ErrorCode, Failure, Shown};
 use protocol::ids::{ContainerKind, hex, parse_hex};
 use protocol::limits::{ENROLLMENT_BODY_LEN_MAX, ENROLLMENT_PROOF_LEN_MAX};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
@@ -22,11 +22,19 @@ use protocol::objects::file::{self, FileKind};
 
 use super::central::Central;
 use super::env::Env;
-use super::firm::{self, Firm};
+use super::firm::Firm;
 use super::orders::unhex;
-use super::records::{Container, Enrolled, MachineClass};
+use super::records::{Container, Enrolled, MachineClass, identity_in};
 use super::refusal::{Outcome, Refusal};
-use super::work::{Stored, Work};
+use super::work::{Record, Stored, Work};
+use super::{soft, takeover};
+use crate::store::{self, Filter, Page, Store, StoreError};
+
+/// How long a request waits for its proof: 90 days.
+const KEPT_MS: i64 = 90 * 24 * 3_600_000;
+
+/// Requests that are deleted in one step.
+const FORGOTTEN_AT_ONCE: usize = 500;
 
 /// What a TPM says it is, in the forms that the rest relies on.
 pub(super) struct Tpm {
@@ -40,11 +48,13 @@ pub fn begin(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, bytes: &[u8]) -> O
     let (request, object) = read_request(firm, bytes)?;
     let id = hex(request.container.bytes());
     let hash = hex(&request.hash);
+    takeover::refuse_replaced(work, &id)?;
+    soft::admit(work, &request.body)?;
     let known = work.find::<Enrolled>(&id)?;
     if let Some(known) = known.as_ref().filter(|known| known.record.request_hash == hash) {
         return from_hex(&known.record.challenge);
     }
-    check_own(work, firm, &request)?;
+    check_own(work, &request)?;
     let tpm = request.body.tpm.as_ref().map(Tpm::read).transpose()?;
     let is_kept_by_tpm = request.body.anchor == AnchorClass::Tpm;
     if is_kept_by_tpm != tpm.is_some() {
@@ -67,7 +77,7 @@ pub fn begin(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, bytes: &[u8]) -> O
         secret: hex(&secret),
         // What was certified before stays what it is until the new proof is here.
         certificate: known.as_ref().and_then(|known| known.record.certificate.clone()),
-        machine: machine(&request.body),
+        proved: known.as_ref().and_then(|known| known.record.proved.clone()),
         created_ms: env.now_ms,
     };
     match known {
@@ -77,8 +87,14 @@ pub fn begin(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, bytes: &[u8]) -> O
     Ok(challenge)
 }
 
-/// Answers a proof by a certificate: a file with the firm's roots and the object.
-pub fn finish(central: &Central, tenant: &str, actor: &str, bytes: &[u8]) -> Outcome<Vec<u8>> {
+/// Answers a proof by a certificate: a file with the firm's roots and the object; and why what a
+/// lost container held waits for a person, if it does.
+pub fn finish(
+    central: &Central,
+    tenant: &str,
+    actor: &str,
+    bytes: &[u8],
+) -> Outcome<(Vec<u8>, Option<Failure>)> {
     let firm = central.firm(tenant)?;
     let read = |work: &mut Work<'_>| {
         let (record, request) = waiting(work, &firm, bytes)?;
@@ -92,26 +108,74 @@ pub fn finish(central: &Central, tenant: &str, actor: &str, bytes: &[u8]) -> Out
         Some(certificate) if record.secret.is_empty() => from_hex(certificate)?,
         _ => firm.signer.certify(request.container, &device(&request.body))?,
     };
-    central.write(tenant, actor, |work, _env| {
-        let (mut record, request) = waiting(work, &firm, bytes)?;
-        if record.secret.is_empty() {
-            return Ok(());
+    let waits = central.write(tenant, actor, |work, env| {
+        let (record, request) = waiting(work, &firm, bytes)?;
+        if !record.secret.is_empty() {
+            keep(work, env, &firm, (record, &request, &certificate))?;
         }
-        let stored = work.get::<Enrolled>(&record.id)?;
-        record.certificate = Some(hex(&certificate));
-        record.secret.clear();
-        let what = match record.machine {
-            MachineClass::Tpm => "in a TPM",
-            MachineClass::VirtualTpm => "in the TPM of a virtual machine",
-            MachineClass::Traits => "by the machine's traits",
-        };
-        work.note("container.certify", hex(request.container.bytes()), what);
-        work.update(&Stored { version: stored.version, record })
+        let waits = takeover::waits(work, &hex(request.container.bytes()))?;
+        Ok(waits.map(|claim| claim.failure()))
     })?;
     let mut objects: Vec<&[u8]> =
         firm.trust.roots.iter().map(|root| root.bytes.as_slice()).collect();
     objects.push(&certificate);
-    Ok(file::write(FileKind::Certification, &objects))
+    Ok((file::write(FileKind::Certification, &objects), waits))
+}
+
+/// Keeps a certificate with what was proved for it, and looks whose place its container takes.
+fn keep(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    firm: &Firm,
+    (mut record, request, certificate): (Enrolled, &Enrollment, &[u8]),
+) -> Outcome<()> {
+    let body = &request.body;
+    let tpm = body.tpm.as_ref().map(Tpm::read).transpose()?;
+    let mut proved = soft::proved(work, env, (body, tpm.as_ref().map(|tpm| &tpm.endorsement)))?;
+    let before = record.proved.take().and_then(|before| before.replaces);
+    proved.replaces = proved.replaces.or(before);
+    let what = match proved.class {
+        MachineClass::Tpm => "in a TPM",
+        MachineClass::VirtualTpm => "in the TPM of a virtual machine",
+        MachineClass::UnprovenTpm => "in a TPM that nobody on the list vouches for",
+        MachineClass::Traits => "by the machine's traits",
+    };
+    record.proved = Some(proved);
+    record.certificate = Some(hex(certificate));
+    record.secret.clear();
+    let stored = work.get::<Enrolled>(&record.id)?;
+    work.note("container.certify", &record.id, what);
+    work.update(&Stored { version: stored.version, record: record.clone() })?;
+    takeover::ask(work, env, firm, (&record, &record.request))
+}
+
+/// Deletes requests that nobody proved anything for for 90 days; how many. No audit: nothing
+/// came of them.
+pub fn forget(store: &dyn Store, tenant: &str, now_ms: i64) -> Result<usize, StoreError> {
+    let old = Filter::Below("waits_ms", now_ms.saturating_sub(KEPT_MS));
+    let mut count = 0;
+    loop {
+        let mut gone = 0;
+        store.transact(store::Purpose::Write, &mut |open| {
+            let page = Page { after: None, limit: FORGOTTEN_AT_ONCE };
+            let rows = open.find(tenant, Enrolled::TABLE, &old, &page)?;
+            gone = rows.len();
+            let ids: Vec<String> = rows.into_iter().map(|row| row.id).collect();
+            if ids.is_empty() { Ok(()) } else { open.remove(tenant, Enrolled::TABLE, &ids) }
+        })?;
+        count += gone;
+        if gone < FORGOTTEN_AT_ONCE {
+            return Ok(count);
+        }
+    }
+}
+
+/// A known container, if it shows itself with the key that it is known by.
+pub fn of_same_key(known: Stored<Container>, shown: &DeviceBody) -> Outcome<Stored<Container>> {
+    match identity_in(&known.record.certificate) {
+        Some(key) if key != shown.identity_key => Err(ErrorCode::EnrollmentTaken.into()),
+        _ => Ok(known),
+    }
 }
 
 impl Tpm {
@@ -150,17 +214,13 @@ pub(super) fn read_request<'a>(firm: &Firm, bytes: &'a [u8]) -> Outcome<(Enrollm
 
 /// Refuses a request in the name of a container that is known with another key: its licenses, and
 /// what it said, would be somebody else's.
-fn check_own(work: &mut Work<'_>, firm: &Firm, request: &Enrollment) -> Outcome<()> {
+fn check_own(work: &mut Work<'_>, request: &Enrollment) -> Outcome<()> {
     let id = hex(request.container.bytes());
-    let enrolled = work.find::<Enrolled>(&id)?.and_then(|known| known.record.certificate);
-    let met = work.find::<Container>(&id)?.map(|known| known.record.certificate);
-    for certificate in enrolled.into_iter().chain(met) {
-        let device = firm::device(&from_hex(&certificate)?, firm.certifiers()?)?;
-        if device.body.identity_key != request.body.identity_key {
-            return Err(ErrorCode::EnrollmentTaken.into());
-        }
-    }
-    Ok(())
+    let enrolled = work.find::<Enrolled>(&id)?.and_then(|known| known.record.identity());
+    let met = work.find::<Container>(&id)?;
+    let met = met.and_then(|known| identity_in(&known.record.certificate));
+    let is_own = [enrolled, met].into_iter().flatten().all(|k| k == request.body.identity_key);
+    if is_own { Ok(()) } else { Err(ErrorCode::EnrollmentTaken.into()) }
 }
 
 /// The request that a proof answers, as it waits.
@@ -172,6 +232,7 @@ fn waiting(work: &mut Work<'_>, firm: &Firm, bytes: &[u8]) -> Outcome<(Enrolled,
     let record = record.ok_or(ErrorCode::EnrollmentUnknown)?.record;
     let request = file::write(FileKind::Enrollment, &[&from_hex(&record.request)?]);
     let (request, _) = read_request(firm, &request)?;
+    takeover::refuse_replaced(work, &record.id)?;
     Ok((record, request))
 }
 
@@ -214,14 +275,6 @@ fn device(body: &EnrollmentBody) -> DeviceBody {
         channel_key: body.channel_key,
         sealing_key: body.sealing_key,
         batch: 0,
-    }
-}
-
-fn machine(body: &EnrollmentBody) -> MachineClass {
-    match (&body.tpm, body.is_virtual) {
-        (None, _) => MachineClass::Traits,
-        (Some(_), true) => MachineClass::VirtualTpm,
-        (Some(_), false) => MachineClass::Tpm,
     }
 }
 

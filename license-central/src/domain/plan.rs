@@ -15,6 +15,7 @@ use super::records::{
     Container, ContainerState, Effect, EffectKind, Grant, Place, Product, Standing,
 };
 use super::refusal::{Outcome, Refusal};
+use super::soft;
 use super::terms::Options;
 use super::work::{Stored, Work};
 use crate::store::Filter;
@@ -51,12 +52,11 @@ pub fn waiting(
             || container.state == ContainerState::Blocked
             || is_orphan(work, container, &grant.record)?;
         if goes {
-            let follower = grant.record.followed_by.clone().filter(|_| may == May::Get);
-            let (ticket, device) = (grant.record.ticket.clone(), grant.record.device);
-            // Its modules come later, and have no parent then.
-            planned.push(remove(work, container, (grant, entry))?);
-            if let Some(follower) = follower {
-                planned.extend(successors(work, env, container, (&ticket, &follower, device))?);
+            let mark = grant.record.followed_by.is_some().then(|| work.mark());
+            match (leaving(work, env, container, (may, grant, entry)), mark) {
+                // What takes its place has none here: it stays until an order says otherwise.
+                (Err(refused), Some(mark)) if soft::is_misplaced(&refused) => work.back_to(mark),
+                (left, _) => planned.extend(left?),
             }
         } else if may == May::Get
             && let Some(options) = wanted_options(env, &grant.record)?
@@ -68,9 +68,50 @@ pub fn waiting(
         let assigned = Filter::Is("assigned", container.serial.as_str().into());
         for grant in parents_first(work.all::<Grant>(&assigned)?)? {
             if grant.record.is_free_for(&container.serial) && planned.len() < CHANGES_MAX {
-                planned.extend(install(work, env, container, grant)?);
+                match install(work, env, container, grant) {
+                    // The others come all the same.
+                    Err(refused) if soft::is_misplaced(&refused) => {}
+                    installed => planned.extend(installed?),
+                }
             }
         }
+    }
+    Ok(planned)
+}
+
+/// Why one of the licenses that wait for a container has no place in it, if that is so.
+pub fn misplaced(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    container: &Container,
+) -> Outcome<Option<Refusal>> {
+    let assigned = Filter::Is("assigned", container.serial.as_str().into());
+    for grant in work.all::<Grant>(&assigned)? {
+        if grant.record.is_free_for(&container.serial) {
+            let options = fresh_options(env, &grant.record)?;
+            let placed = soft::check_place(work, container, (grant.record.product, &options));
+            match placed {
+                Err(refused) if soft::is_misplaced(&refused) => return Ok(Some(refused)),
+                placed => placed?,
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// An entry that leaves for good, and what takes its place in the same update.
+fn leaving(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    container: &Container,
+    (may, grant, entry): (May, Stored<Grant>, u16),
+) -> Outcome<Vec<Planned>> {
+    let follower = grant.record.followed_by.clone().filter(|_| may == May::Get);
+    let (ticket, device) = (grant.record.ticket.clone(), grant.record.device);
+    // Its modules come later, and have no parent then.
+    let mut planned = vec![remove(work, container, (grant, entry))?];
+    if let Some(follower) = follower {
+        planned.extend(successors(work, env, container, (&ticket, &follower, device))?);
     }
     Ok(planned)
 }
@@ -193,16 +234,8 @@ fn install(
     mut grant: Stored<Grant>,
 ) -> Outcome<Option<Planned>> {
     let entry = free_entry(work, &container.id, &grant.record)?;
-    let options = match &grant.record.options {
-        // It was in a container before: what was fixed then stays so.
-        Some(options) => match grant.record.until_s {
-            Some(until_s) => options.expiring(until_s)?,
-            None => options.clone(),
-        }
-        .suspended(false)?
-        .renewed(env.now_s())?,
-        None => grant.record.terms.fix(env, grant.record.periods)?,
-    };
+    let options = fresh_options(env, &grant.record)?;
+    soft::check_place(work, container, (grant.record.product, &options))?;
     let Some(options) = placed(work, container, &grant.record, options)? else { return Ok(None) };
     grant.record.place = Place::Held { container: container.id.clone(), entry };
     grant.record.epoch += 1;
@@ -210,6 +243,20 @@ fn install(
     grant.record.assigned = None;
     grant.record.entry = None;
     set(work, (grant, entry), options, EffectKind::Install).map(Some)
+}
+
+/// The options that a grant has in the next container.
+fn fresh_options(env: &Env<'_>, grant: &Grant) -> Outcome<Options> {
+    match &grant.options {
+        // It was in a container before: what was fixed then stays so.
+        Some(options) => match grant.until_s {
+            Some(until_s) => options.expiring(until_s)?,
+            None => options.clone(),
+        }
+        .suspended(false)?
+        .renewed(env.now_s()),
+        None => grant.terms.fix(env, grant.periods),
+    }
 }
 
 /// An entry that is written anew.

@@ -1,6 +1,7 @@
 //! The records that Central keeps, one type for each table.
 
 mod grant;
+mod soft;
 
 use protocol::ids::ContainerKind;
 use protocol::objects::device::{ClockClass, DeviceBody};
@@ -18,6 +19,10 @@ use super::work::Record;
 use crate::store::{Table, Value, tables};
 
 pub use grant::{Grant, Place, Standing};
+pub use soft::{
+    Authority, Enrolled, MachineClass, Maker, Proved, SoftRules, TakeOver, TakeOverClaim, WhyWaits,
+    identity_in,
+};
 
 /// A firm that Central issues for: a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -113,6 +118,10 @@ pub struct Product {
     /// Whether customers get it back by themselves when they lost its container.
     #[serde(default, deserialize_with = "objects::maybe")]
     pub restore: Option<RestoreRule>,
+    /// Whether licenses of it that do not end need a physical TPM, where they go into a soft
+    /// license's container; without, as the vendor's rules say.
+    #[serde(default)]
+    pub physical_tpm: Option<bool>,
 }
 
 /// How customers get a license back whose container they lost.
@@ -380,17 +389,23 @@ pub struct Case {
     pub created_ms: i64,
     /// What a person decided, once somebody did.
     pub decision: Option<Decision>,
+    /// The container that asks for what this one held, where that is the question.
+    #[serde(default)]
+    pub claim: Option<TakeOverClaim>,
 }
 
-/// What becomes of a container that showed something unknown.
+/// What becomes of a container that showed something unknown, or whose place another one takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
-    /// What it showed counts: it was programmed elsewhere. All its entries are written anew.
+    /// What it showed counts: it was programmed elsewhere. All its entries are written anew. Of a
+    /// claim: the other container gets what it held.
     Adopt,
-    /// It gets nothing more. What it has cannot be taken out: no update would fit its state.
+    /// It gets nothing more. What it has cannot be taken out: no update would fit its state. Of a
+    /// claim: neither gets anything.
     Block,
-    /// What it showed is left aside: it goes on from the last number that it had proved.
+    /// What it showed is left aside: it goes on from the last number that it had proved. Of a
+    /// claim: it keeps what it has.
     Dismiss,
 }
 
@@ -491,39 +506,6 @@ pub struct SeatRevocation {
     pub credential: String,
 }
 
-/// A container that asked to be certified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Enrolled {
-    /// The container's id, 32 hexadecimal digits.
-    pub id: String,
-    /// Its request, hexadecimal.
-    pub request: String,
-    /// What names the request, hexadecimal.
-    pub request_hash: String,
-    /// The challenge file that answered it, hexadecimal.
-    pub challenge: String,
-    /// What only its TPM could read, hexadecimal; empty once it did.
-    pub secret: String,
-    /// Its certificate, hexadecimal, once there is one.
-    pub certificate: Option<String>,
-    /// On what it is.
-    pub machine: MachineClass,
-    /// When it asked, milliseconds since 1970 UTC.
-    pub created_ms: i64,
-}
-
-/// What binds a soft license to its machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum MachineClass {
-    /// A TPM.
-    Tpm,
-    /// A TPM in a machine that says to be a virtual one: whoever owns the host can copy both.
-    VirtualTpm,
-    /// The machine's traits alone.
-    Traits,
-}
-
 /// Ties a type to its table.
 macro_rules! record {
     ($type:ident, $table:ident, $own:ident => $id:expr, [$($column:expr),* $(,)?]) => {
@@ -532,6 +514,7 @@ macro_rules! record {
 
             fn id(&self) -> String {
                 let $own = self;
+                let _ = $own;
                 $id
             }
 
@@ -575,7 +558,15 @@ record!(Case, CASE, own => own.id.clone(), [
 ]);
 record!(SeatCredential, SEAT_CREDENTIAL, own => own.id.clone(), [own.grant.as_str()]);
 record!(SeatRevocation, SEAT_REVOCATION, own => own.id.clone(), []);
-record!(Enrolled, ENROLLED, own => own.id.clone(), []);
+record!(Enrolled, ENROLLED, own => own.id.clone(), [
+    own.certificate.is_none().then_some(own.created_ms),
+]);
+record!(SoftRules, SOFT_RULES, own => SoftRules::ID.to_owned(), []);
+record!(Authority, TPM_AUTHORITY, own => own.id.clone(), []);
+record!(TakeOver, TAKE_OVER, own => own.id.clone(), [
+    own.successor.as_str(),
+    own.counted.clone(),
+]);
 record!(Answer, ANSWER, own => own.key.clone(), [own.until_ms]);
 
 impl Product {

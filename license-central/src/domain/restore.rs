@@ -57,7 +57,7 @@ pub fn restore(
     }
     let mut restored = Vec::new();
     let mut tickets: Vec<String> = Vec::new();
-    for mut grant in grants {
+    for grant in grants {
         if let Some(free_ms) = grant.record.lost_until_ms {
             // Said before: nothing of it changes.
             restored.push(told(&grant.record, free_ms));
@@ -69,11 +69,8 @@ pub fn restore(
             tickets.push(grant.record.ticket.clone());
         }
         let free_ms = env.now_ms.saturating_add(i64::from(rule.wait_s) * 1000);
-        grant.record.lost_until_ms = Some(free_ms);
-        grant.record.assigned = to.clone();
-        work.update(&grant)?;
         restored.push(told(&grant.record, free_ms));
-        lapse::reclaim(work, env, grant)?;
+        lose(work, env, grant, (free_ms, to.as_deref()))?;
     }
     if restored.is_empty() {
         return Err(Refusal::missing("license of yours in that container"));
@@ -82,6 +79,22 @@ pub fn restore(
     work.note("container.lost", &container.record.id, format!("{} licenses", restored.len()));
     work.update(&container)?;
     Ok(restored)
+}
+
+/// Books a license as lost with its container: free at a time, for the container of a serial alone
+/// if one is named.
+pub(super) fn lose(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    mut grant: Stored<Grant>,
+    (free_ms, to): (i64, Option<&str>),
+) -> Outcome<()> {
+    grant.record.assigned = to.map(str::to_owned);
+    if grant.record.place.container().is_some() {
+        grant.record.lost_until_ms = Some(free_ms);
+    }
+    work.update(&grant)?;
+    lapse::reclaim(work, env, grant)
 }
 
 fn told(grant: &Grant, free_ms: i64) -> Restored {

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::records::{
-    Case, Container, ContainerState, Grant, Place, Standing, Ticket, TicketState,
+    Case, Container, ContainerState, Enrolled, Grant, Place, Proved, Standing, TakeOver, Ticket,
+    TicketState,
 };
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
-use super::{cases, chain, orders, serving};
+use super::{cases, chain, orders, serving, takeover};
 use crate::store::Filter;
 
 /// What an audit calls a license that was written off.
@@ -76,6 +77,10 @@ pub struct ContainerView {
     pub licenses: Vec<Decided>,
     /// What it showed and nobody has decided yet.
     pub cases: Vec<Case>,
+    /// What it proved of its machine: of soft licenses.
+    pub machine: Option<Proved>,
+    /// The container that took its place, if one did.
+    pub replaced_by: Option<TakeOver>,
 }
 
 /// A grant, and when what was decided of it is so.
@@ -89,7 +94,9 @@ pub fn show_container(work: &mut Work<'_>, id: &str) -> Outcome<ContainerView> {
     let licenses = chain::entries(work, &container.id)?;
     let licenses = licenses.into_iter().map(|grant| Decided::of(grant.record)).collect();
     let cases = cases::of(work, &container.id)?.into_iter().map(|case| case.record).collect();
-    Ok(ContainerView { container, licenses, cases })
+    let machine = work.find::<Enrolled>(&container.id)?.and_then(|known| known.record.proved);
+    let replaced_by = work.find::<TakeOver>(&container.id)?.map(|known| known.record);
+    Ok(ContainerView { container, licenses, cases, machine, replaced_by })
 }
 
 /// A container by its id or its serial.
@@ -214,6 +221,9 @@ pub fn block(
     let mut container = find_container(work, id)?;
     let state = if blocked { ContainerState::Blocked } else { ContainerState::Active };
     if container.record.state != state {
+        if !blocked {
+            takeover::refuse_replaced(work, &container.record.id)?;
+        }
         container.record.state = state;
         work.update(&container)?;
         let action = if blocked { "container.block" } else { "container.unblock" };

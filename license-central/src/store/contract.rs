@@ -229,7 +229,7 @@ fn sqlite_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("central.db");
     let store = SqlStore::sqlite(&path).unwrap();
-    assert_eq!((store.migrate(), store.migrate()), (Ok(2), Ok(0)));
+    assert_eq!((store.migrate(), store.migrate()), (Ok(3), Ok(0)));
     has_all_tables(&store);
     contract(Arc::new(store));
     let again = SqlStore::sqlite(&path).unwrap();
@@ -240,7 +240,7 @@ fn sqlite_keeps_the_contract() {
 fn postgresql_keeps_the_contract() {
     let postgres = Postgres::start();
     let store = SqlStore::postgres(&postgres.url()).unwrap();
-    assert_eq!((store.migrate(), store.migrate()), (Ok(2), Ok(0)));
+    assert_eq!((store.migrate(), store.migrate()), (Ok(3), Ok(0)));
     has_all_tables(&store);
     contract(Arc::new(store));
     let again = SqlStore::postgres(&postgres.url()).unwrap();
@@ -282,7 +282,7 @@ fn a_postgresql_elsewhere_proves_itself() {
         )
     };
     assert_eq!(SqlStore::is_guarded(&url(&cert)), Ok(true));
-    assert_eq!(SqlStore::postgres(&url(&cert)).unwrap().migrate(), Ok(2));
+    assert_eq!(SqlStore::postgres(&url(&cert)).unwrap().migrate(), Ok(3));
     let dir = tempfile::tempdir().unwrap();
     let other = dir.path().join("other.pem");
     let stranger = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

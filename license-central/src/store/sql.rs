@@ -13,6 +13,7 @@ use super::{postgres, sqlite};
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_first.sql")),
     (2, include_str!("../../migrations/0002_soft.sql")),
+    (3, include_str!("../../migrations/0003_take_over.sql")),
 ];
 
 /// A store behind a database.

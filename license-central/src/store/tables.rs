@@ -66,7 +66,17 @@ pub static CASE: Table =
     Table { name: "container_case", columns: &[text("container"), text("state")] };
 
 /// Containers that asked to be certified.
-pub static ENROLLED: Table = Table { name: "enrolled", columns: &[] };
+pub static ENROLLED: Table = Table { name: "enrolled", columns: &[number("waits_ms")] };
+
+/// What a vendor allows of soft licenses: one row.
+pub static SOFT_RULES: Table = Table { name: "soft_rules", columns: &[] };
+
+/// Makers of TPMs that a vendor believes.
+pub static TPM_AUTHORITY: Table = Table { name: "tpm_authority", columns: &[] };
+
+/// Lost containers whose place another one took.
+pub static TAKE_OVER: Table =
+    Table { name: "take_over", columns: &[text("successor"), text("counted")] };
 
 /// Requests that were answered, by the key that the client drew.
 pub static ANSWER: Table = Table { name: "answer", columns: &[number("until_ms")] };
@@ -121,6 +131,9 @@ pub static ALL: &[&Table] = &[
     &UPDATE,
     &CASE,
     &ENROLLED,
+    &SOFT_RULES,
+    &TPM_AUTHORITY,
+    &TAKE_OVER,
     &ANSWER,
     &AUDIT,
     &JOURNAL_MARK,

@@ -1,5 +1,10 @@
 //! Certificates for soft licenses: who gets one, who does not, and that repeating changes nothing.
 
+mod renewal;
+mod rules;
+mod takeover;
+pub(crate) mod tpm;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use protocol::errors::ErrorCode;
@@ -7,11 +12,12 @@ use protocol::ids::RootFp;
 use protocol::limits::ROOT_BODY_LEN_MAX;
 use protocol::objects::file::{self, FileKind};
 use protocol::signed::Kind;
-use serde_json::json;
+use serde_json::{Value, json};
 use strongroom_tests::enrollment::Applicant;
 
 use crate::server::Got;
 use crate::stage::Stage;
+use tpm::Tpm;
 
 fn post(stage: &Stage, what: &str, field: &str, bytes: &[u8]) -> Got {
     stage.post(&format!("/v1/acme/{what}"), &json!({ field: BASE64.encode(bytes) }))
@@ -38,7 +44,45 @@ fn bytes(got: &Got, field: &str) -> Vec<u8> {
 /// The certificate of an applicant that proves all that it is asked for.
 fn certified(stage: &Stage, applicant: &Applicant) -> Vec<u8> {
     let challenge = bytes(&begin(stage, applicant).ok(200), "challenge");
-    bytes(&finish(stage, &applicant.proof(&challenge, None)).ok(200), "certificate")
+    own(&bytes(&finish(stage, &applicant.proof(&challenge, None)).ok(200), "certificate"))
+}
+
+/// The answer to the proof of an applicant in a TPM.
+fn proved(stage: &Stage, applicant: &Applicant, tpm: &Tpm) -> Got {
+    let challenge = bytes(&begin(stage, applicant).ok(200), "challenge");
+    let evidence = tpm.evidence(stage, applicant, &challenge);
+    finish(stage, &applicant.proof(&challenge, Some(evidence))).ok(200)
+}
+
+/// A container in a TPM, and its certificate.
+fn in_tpm(stage: &Stage, number: u8, tpm: &Tpm) -> (Applicant, Vec<u8>) {
+    let applicant = Applicant::new(number, stage.root_fp()).in_tpm(tpm.identity());
+    let certificate = own(&bytes(&proved(stage, &applicant, tpm), "certificate"));
+    (applicant, certificate)
+}
+
+/// The certificate alone, of a file that has the roots in front of it.
+fn own(file: &[u8]) -> Vec<u8> {
+    let mut rest = file::expect(file, FileKind::Certification).expect("a certificate");
+    while let Ok((object, behind)) = file::next_object(rest, ROOT_BODY_LEN_MAX) {
+        if object.header().kind == Kind::Device {
+            assert!(behind.is_empty());
+            return rest.to_vec();
+        }
+        rest = behind;
+    }
+    panic!("roots, and no certificate");
+}
+
+/// Asks the Gateway for updates of a container.
+fn gateway(stage: &Stage, what: &str, context: &[u8], mut body: Value) -> Got {
+    body["context"] = BASE64.encode(context).into();
+    stage.post(&format!("/v1/acme/{what}"), &body)
+}
+
+/// Asks the owner's interface.
+fn admin(stage: &Stage, method: &str, path: &str, body: &Value) -> Got {
+    stage.owner(("admin", method, path), body)
 }
 
 #[test]
@@ -50,15 +94,9 @@ fn a_container_is_certified_once_however_often_it_asks() {
     let proof = applicant.proof(&challenge, None);
     let first = bytes(&finish(&stage, &proof).ok(200), "certificate");
     assert_eq!(bytes(&finish(&stage, &proof).ok(200), "certificate"), first, "byte for byte");
-    let mut rest = file::expect(&first, FileKind::Certification).expect("a certificate");
-    while let Ok((object, behind)) = file::next_object(rest, ROOT_BODY_LEN_MAX) {
-        if object.header().kind == Kind::Device {
-            assert_eq!(&object.header().target, applicant.id.bytes());
-            return assert!(behind.is_empty());
-        }
-        rest = behind;
-    }
-    panic!("roots, and no certificate");
+    let certificate = own(&first);
+    let (object, _) = file::next_object(&certificate, ROOT_BODY_LEN_MAX).expect("an object");
+    assert_eq!(&object.header().target, applicant.id.bytes());
 }
 
 #[test]

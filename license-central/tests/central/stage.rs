@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use license_central::domain::central::Central;
+use license_central::domain::central::{Central, Clock};
 use license_central::domain::env::SystemRandom;
 use license_central::domain::firm::{Firm, Leaf, LocalSigner, Signer, Wanted};
 use license_central::domain::journal::{Entry, Head, Part};
@@ -14,6 +14,7 @@ use license_central::domain::keys::Secret;
 use license_central::domain::records::{Grant, Place, RoleName};
 use license_central::domain::refusal::Refusal;
 use license_central::domain::trusted::TrustMark;
+use license_central::domain::work::Record;
 use license_central::recovery::Source;
 use license_central::recovery::check::{self, Kind, Report};
 use license_central::recovery::repair::{self, Repaired};
@@ -249,6 +250,13 @@ impl Stage {
         running.server.with(&running.owner, route, &body.to_string())
     }
 
+    /// The same as a change of the version that a tag names.
+    pub(crate) fn changed(&self, path: &str, tag: &str, body: &Value) -> Got {
+        let bearer = format!("Bearer {}", self.running().owner);
+        let headers = [("authorization", bearer.as_str()), ("if-match", tag)];
+        self.running().server.ask(("admin", "POST", path), &headers, &body.to_string())
+    }
+
     /// A ticket for so many devices.
     pub(crate) fn ticket(&self, number: &str, devices: u32) -> String {
         let order = json!({ "number": number, "sku": "ED-1", "quantity": devices });
@@ -339,6 +347,23 @@ impl Stage {
     pub(crate) fn accept(&self) -> Head {
         let central = self.central_with(BTreeMap::new());
         repair::accept(&central, "acme", &self.source()).expect("a journal that is known")
+    }
+
+    /// The signer certifies a container, whoever asks.
+    pub(crate) fn certify(&self, id: ContainerId, body: &DeviceBody) -> Vec<u8> {
+        self.keeper().certify(id, body).expect("a certificate")
+    }
+
+    /// The time of both, milliseconds since 1970 UTC.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// A record that is there.
+    pub(crate) fn record<R: Record>(&self, id: &str) -> R {
+        let central = self.central_with(BTreeMap::new());
+        let found = central.read("acme", |work| work.get::<R>(id)).expect("a record");
+        found.record
     }
 
     pub(crate) fn grants(&self) -> Vec<Grant> {

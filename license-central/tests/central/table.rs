@@ -8,6 +8,7 @@ use vendor::Ledger;
 use vendor::ledger::Point;
 
 use crate::api::{ORDERS, order, selling_on};
+use crate::enrollment::tpm::Maker;
 use crate::server::Server;
 
 const TABLE: &str = include_str!("routes.txt");
@@ -22,7 +23,8 @@ const ROLES: [RoleName; 7] = [
     RoleName::Integration,
 ];
 
-const LISTS: [&str; 12] = [
+const LISTS: [&str; 13] = [
+    "tpm-authorities",
     "shops",
     "shop-lines",
     "containers",
@@ -113,7 +115,11 @@ impl World {
         let user = json!({ "name": "Ada", "role": "support" }).to_string();
         let user = server.with(&owner, ("admin", "POST", "/v1/users"), &user).ok(201).body;
         let user = user["id"].as_str().expect("an id").to_owned();
+        let new = json!({ "name": "A maker", "certificate": Maker::new().pem }).to_string();
+        let made = server.with(&owner, ("admin", "POST", "/v1/tpm-authorities"), &new).ok(201);
+        let authority = made.body["id"].as_str().expect("an id").to_owned();
         let ids = vec![
+            ("{authority}", authority),
             ("{user}", user),
             ("{shop}", shop),
             ("{second-shop}", second_shop),
@@ -182,6 +188,7 @@ fn container(server: &Server) -> (String, String) {
             copy: None,
             created_ms: env.now_ms,
             decision: None,
+            claim: None,
         };
         work.insert(&container)?;
         work.insert(&case)?;

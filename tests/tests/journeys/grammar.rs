@@ -21,7 +21,8 @@ use crate::world::{Outcome, World, built, until};
 const NAMED_BY_VENDOR: [(&str, &str); 2] = [("LISTED", "lists"), ("ENDED", "final")];
 
 /// What a License Central drew, as it stands in the lines, and the file that it is kept in.
-const DRAWN: [(&str, &str); 13] = [
+const DRAWN: [(&str, &str); 14] = [
+    ("AUTHORITY", "authority.id"),
     ("SHOP", "shop.id"),
     ("HOOK", "hook.id"),
     ("MESSAGE", "message.id"),
@@ -94,6 +95,9 @@ fn world() -> World {
     for (file, field) in [("ticket", "code"), ("ticket.id", "ticket")] {
         fs::write(world.path(file), order[field].as_str().expect("a text")).expect("room");
     }
+    fs::write(world.path("maker"), world.tpm_makers().remove(0)).expect("room");
+    let maker = "central authority add --name Maker maker --json";
+    kept("authority.id", &world.cli(maker).ok().data());
     let user = "central user add --name Eve --role support --json";
     kept("user.id", &world.cli(user).ok().data());
     let other = "central key add --name Other --role support --out other.key --json";
@@ -376,6 +380,11 @@ const DRY: &[(&str, Dry)] = &[
     ("central device block", Run("SERIAL --yes")),
     ("central case list", Without("reads")),
     ("central case decide", Run("CASE block --yes")),
+    ("central soft show", Without("reads")),
+    ("central soft set", Run("--allow-vm on")),
+    ("central authority list", Without("reads")),
+    ("central authority remove", Run("AUTHORITY --yes")),
+    ("central authority add", Run("--name Maker maker")),
     ("central user list", Without("reads")),
     ("central user add", Run("--name Ada --role admin")),
     ("central user role", Run("USERID auditor")),

@@ -5,14 +5,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::central::{protected, selling, states, ticket};
 use crate::homes::{Home, SOFT};
 use crate::seats::{echo, end, start};
 use crate::world::{NOBODY, Outcome, World, built, run};
 
-/// A world whose machine has a TPM, and a Central that sells.
+/// A world whose machine has a TPM, and a Central that sells what has to be renewed.
 fn machine() -> World {
-    let mut world = selling("--quantity 1");
+    let mut world = selling("--quantity 1 --checkpoint 30d");
     world.bring_tpm();
     world
 }
@@ -89,6 +91,80 @@ fn a_folder_that_was_copied_to_another_machine_is_of_no_use_there() {
     // The old one is kept, and a new one takes its place.
     world.cli("tpm init --again --yes").ok();
     assert_eq!(state(&world), "active");
+}
+
+#[test]
+fn a_machine_whose_tpm_was_cleared_is_known_again_and_has_its_license_again() {
+    let world = machine();
+    world.cli("tpm init --yes").ok();
+    let program = protected(&world);
+    let ticket = ticket(&world, 1);
+    world.cli(&format!("activate {ticket} --yes")).ok();
+    let old = serial(&world);
+    world.cli("tpm stop").ok();
+    world.tools("tpm2_clear -c p");
+    // With its memory went the seed of its storage key.
+    assert!(["S0C02", "S0C03"].contains(&&*state(&world)));
+    world.cli("central soft set --same-machine 1").ok();
+    let done = world.cli("tpm init --again --yes --json").ok().data();
+    assert_eq!((&done["certified"], &done["waits"]), (&Value::Bool(true), &Value::Null));
+    world.cli("collect --yes").ok();
+    world.run(&program, &[], "").ok();
+    assert_eq!(states(&world), ["held"]);
+    let shown = world.cli(&format!("central device show {old}")).ok().stdout;
+    assert!(shown.contains("blocked") && shown.contains("took its place"), "{shown}");
+    // A second time within a year a person decides.
+    let said = world.cli("tpm init --again --yes").ok().stdout;
+    assert!(said.contains("S0C64") && said.contains("1 times"), "{said}");
+    world.cli("collect --yes").refused(7, &["S0C64", "1 are allowed"]);
+    assert_eq!(world.run(&program, &[], "").code, 125);
+    let cases = world.cli("central case list --json").ok().data();
+    let case = cases["rows"][0]["id"].as_str().expect("an id").to_owned();
+    world.cli(&format!("central case decide {case} adopt --yes")).ok();
+    world.cli("collect --yes").ok();
+    world.run(&program, &[], "").ok();
+}
+
+#[test]
+fn a_container_in_use_is_certified_anew() {
+    let world = machine();
+    world.cli("tpm init --yes").ok();
+    let ticket = ticket(&world, 1);
+    world.cli(&format!("activate {ticket} --yes")).ok();
+    world.cli("license list").ok();
+    world.cli("tpm init --yes").ok();
+    assert_eq!(state(&world), "active");
+    let listed = world.cli("license list").ok().stdout;
+    assert!(listed.contains("product 7"), "{listed}");
+    world.cli("collect --yes").ok();
+}
+
+#[test]
+fn a_license_without_an_end_does_not_go_into_a_tpm_that_nobody_vouches_for() {
+    let mut world = selling("--quantity 1");
+    world.bring_tpm();
+    world.cli("tpm init --yes").ok();
+    let ticket = ticket(&world, 1);
+    world.cli(&format!("activate {ticket} --yes")).refused(5, &["S0C68", "checkpoint"]);
+    world.cli("central soft set --physical-tpm off").ok();
+    world.cli(&format!("activate {ticket} --yes")).ok();
+    let shown =
+        |world: &World| world.cli(&format!("central device show {}", serial(world))).ok().stdout;
+    assert!(shown(&world).contains("not proved"), "{}", shown(&world));
+    // The TPM does not keep what stands between its maker and its certificate.
+    for (number, maker) in world.tpm_makers().into_iter().enumerate() {
+        fs::write(world.path("maker"), maker).expect("room");
+        world.cli(&format!("central authority add --name m{number} maker")).ok();
+    }
+    world.cli("tpm init --yes").ok();
+    assert!(shown(&world).contains("in a TPM") || shown(&world).contains("in the TPM"));
+    assert!(!shown(&world).contains("not proved"), "{}", shown(&world));
+}
+
+/// The serial of the one container.
+fn serial(world: &World) -> String {
+    let listed = world.cli("container list --json").ok().data();
+    listed["containers"][0]["serial"].as_str().expect("a serial").to_owned()
 }
 
 #[test]

@@ -415,6 +415,12 @@ impl World {
         self.tpm.as_ref().expect("a TPM").tools().ok(line)
     }
 
+    /// Certificates of those who certified it, DER: roots, then those below.
+    pub(crate) fn tpm_makers(&self) -> Vec<Vec<u8>> {
+        let made = self.tpm.as_ref().expect("a TPM").ca_certificates();
+        [&made.roots[..], &made.intermediates].concat()
+    }
+
     /// Another one in its place.
     pub(crate) fn bring_another_tpm(&mut self) {
         self.tpm = Some(Swtpm::of(Model { serial: 1, has_p256: true }));

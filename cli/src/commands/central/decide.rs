@@ -66,6 +66,12 @@ pub(super) fn device(verb: &DeviceVerb, output: &Output) -> Result<()> {
             for license in rows("licenses") {
                 text.push_str(&format!("\n  {}", decided_line(&license)));
             }
+            if let Some(machine) = shown["machine"].as_object() {
+                text.push_str(&format!("\n  {}", machine_line(&machine.clone().into())));
+            }
+            if let Some(next) = shown["replaced_by"]["successor"].as_str() {
+                text.push_str(&format!("\n  it was lost, and {next} took its place"));
+            }
             for case in rows("cases") {
                 text.push_str(&format!("\n  {}", case_line(&case)));
             }
@@ -89,7 +95,10 @@ pub(super) fn case(verb: &CaseVerb, output: &Output) -> Result<()> {
         CaseVerb::List(args) => list(("cases", "case-list"), args, output, &case_line),
         CaseVerb::Decide { id, decision, decide } => {
             let (word, question) = match decision {
-                DecisionArg::Adopt => ("adopt", "what it showed counts, and is written anew"),
+                DecisionArg::Adopt => (
+                    "adopt",
+                    "what it showed counts, and is written anew; or another takes its place",
+                ),
                 DecisionArg::Block => ("block", "it gets nothing more"),
                 DecisionArg::Dismiss => ("dismiss", "what it showed is left aside"),
             };
@@ -156,8 +165,25 @@ fn decided_line(shown: &Value) -> String {
     format!("{}: {when}", grant_line(&shown["grant"]).trim_end())
 }
 
+/// What binds a soft license's container.
+fn machine_line(machine: &Value) -> String {
+    let model = word(&machine["maker"], "model");
+    match (word(machine, "class"), word(machine, "unproven")) {
+        ("tpm", _) => format!("in a TPM {model}").trim_end().to_owned(),
+        ("virtual-tpm", _) => format!("in the TPM {model} of a virtual machine"),
+        ("unproven-tpm", why) => format!("in a TPM that is not proved: {why}"),
+        _ => "bound to traits of its machine".to_owned(),
+    }
+}
+
 fn case_line(row: &Value) -> String {
     let decision = row["decision"].as_str().unwrap_or("not decided");
     let (id, container) = (word(row, "id"), word(row, "container"));
+    if let Some(successor) = row["claim"]["successor"].as_str() {
+        let (why, claim) = (word(&row["claim"], "why"), &row["claim"]);
+        let (times, allowed) = (&claim["times"], &claim["allowed"]);
+        let count = format!("{why}, {times} of {allowed} a year");
+        return format!("{id}  {successor} asks for what {container} held ({count}): {decision}");
+    }
     format!("{id}  {container} showed number {}, known {}: {decision}", row["shown"], row["known"])
 }

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use protocol::errors::{ErrorCode, Shown};
 use protocol::ids::{ContainerId, RootFp};
 use protocol::objects::file::{self, FileKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vendor::{Result, files};
 
@@ -26,6 +26,15 @@ struct Challenge {
 #[derive(Deserialize)]
 struct Certificate {
     certificate: String,
+    /// Why what the lost container held does not come by itself.
+    waits: Option<Waits>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Waits {
+    title: String,
+    code: String,
+    hint: String,
 }
 
 pub(super) fn run(command: &InitArgs, output: &Output) -> Result<()> {
@@ -61,6 +70,8 @@ fn online(command: &InitArgs, gateway: &str, output: &Output) -> Result<()> {
     output.confirm(&format!("make it in {}?", folder.display()), command.yes)?;
     let replaces = set_aside(command, &folder, output)?;
     output.say("asking the TPM who it is; this takes some seconds");
+    // A container that is in use is certified anew: whoever has a seat goes on.
+    status::end_helper(&folder)?;
     let request = helper::request(&folder, root_fp, replaces)?;
     output.say("asking the vendor what is to be proven");
     let challenge = client.post::<Challenge>(
@@ -69,6 +80,7 @@ fn online(command: &InitArgs, gateway: &str, output: &Output) -> Result<()> {
         &json!({ "request": BASE64.encode(request) }),
     )?;
     output.say("proving it by the TPM");
+    status::end_helper(&folder)?;
     let proof = helper::prove(&folder, &decoded(&challenge.challenge)?)?;
     output.say("asking the vendor for the certificate");
     let answer = client.post::<Certificate>(
@@ -76,8 +88,8 @@ fn online(command: &InitArgs, gateway: &str, output: &Output) -> Result<()> {
         None,
         &json!({ "proof": BASE64.encode(proof) }),
     )?;
-    helper::certify(&folder, &decoded(&answer.certificate)?)?;
-    done(&folder, Some(&firm.name), output)
+    certify(&folder, &decoded(&answer.certificate)?)?;
+    done(&folder, (Some(&firm.name), answer.waits), output)
 }
 
 /// Sends what another machine wrote, and writes what comes back.
@@ -97,14 +109,16 @@ fn relay(
         output.data("tpm-init", json!({ "vendor": firm.name, "dry_run": true }), text);
         return Ok(());
     }
-    let came = match kind {
+    let (came, waits) = match kind {
         FileKind::Enrollment => {
             let body = json!({ "request": BASE64.encode(sent) });
-            decoded(&client.post::<Challenge>("/enrollments", None, &body)?.challenge)?
+            let answer = client.post::<Challenge>("/enrollments", None, &body)?;
+            (decoded(&answer.challenge)?, None)
         }
         FileKind::EnrollmentProof => {
             let body = json!({ "proof": BASE64.encode(sent) });
-            decoded(&client.post::<Certificate>("/enrollments/proofs", None, &body)?.certificate)?
+            let answer = client.post::<Certificate>("/enrollments/proofs", None, &body)?;
+            (decoded(&answer.certificate)?, answer.waits)
         }
         other => {
             let refused = ErrorCode::OtherFileKind.with(other as u64, FileKind::Enrollment as u64);
@@ -112,12 +126,14 @@ fn relay(
         }
     };
     files::write_new(response, &came)?;
-    let text = format!(
+    let mut text = format!(
         "written to {0}: on the container's machine run\n  strongroom tpm init --response {0}{1}",
         response.display(),
         if kind == FileKind::Enrollment { " --request FILE" } else { "" },
     );
-    output.data("tpm-init", json!({ "vendor": firm.name, "response": response }), text);
+    text.push_str(&waits.as_ref().map(told).unwrap_or_default());
+    let data = json!({ "vendor": firm.name, "response": response, "waits": waits });
+    output.data("tpm-init", data, text);
     Ok(())
 }
 
@@ -132,6 +148,7 @@ fn ask(command: &InitArgs, request: &Path, output: &Output) -> Result<()> {
     if !command.dry_run {
         output.confirm(&format!("make a container in {}?", folder.display()), command.yes)?;
         let replaces = set_aside(command, &folder, output)?;
+        status::end_helper(&folder)?;
         files::write_new(request, &helper::request(&folder, root_fp, replaces)?)?;
     }
     let text = format!(
@@ -159,13 +176,14 @@ fn take(
     match (kind, request) {
         (FileKind::Certification, _) => {
             if !command.dry_run {
-                helper::certify(&folder, &came)?;
+                certify(&folder, &came)?;
             }
-            done(&folder, None, output)
+            done(&folder, (None, None), output)
         }
         (FileKind::EnrollmentChallenge, Some(request)) => {
             files::check_new(request)?;
             if !command.dry_run {
+                status::end_helper(&folder)?;
                 files::write_new(request, &helper::prove(&folder, &came)?)?;
             }
             let text = format!(
@@ -189,38 +207,65 @@ fn take(
     }
 }
 
-fn done(folder: &Path, vendor: Option<&str>, output: &Output) -> Result<()> {
-    let text = format!(
+/// Takes the certificate in; the helper shows it from its next start on.
+fn certify(folder: &Path, certificate: &[u8]) -> Result<()> {
+    helper::certify(folder, certificate)?;
+    status::end_helper(folder)
+}
+
+fn done(
+    folder: &Path,
+    (vendor, waits): (Option<&str>, Option<Waits>),
+    output: &Output,
+) -> Result<()> {
+    let mut text = format!(
         "the container in {} is certified\nput a license into it: strongroom activate TICKET",
         folder.display()
     );
-    output.data("tpm-init", json!({ "vendor": vendor, "folder": folder, "certified": true }), text);
+    text.push_str(&waits.as_ref().map(told).unwrap_or_default());
+    let data = json!({ "vendor": vendor, "folder": folder, "certified": true, "waits": waits });
+    output.data("tpm-init", data, text);
     Ok(())
 }
 
+/// What is said of licenses that do not come by themselves.
+fn told(waits: &Waits) -> String {
+    format!("\n{}: {}\n{}", waits.code, waits.title, waits.hint)
+}
+
 /// With `--again`: moves a container that is of no use any more aside. Its id, which the vendor is
-/// told.
+/// told; also where it was moved before, and what came after did not succeed.
 fn set_aside(command: &InitArgs, folder: &Path, output: &Output) -> Result<Option<ContainerId>> {
+    if !command.again {
+        return Ok(None);
+    }
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    // A folder below is not looked into for containers.
+    let old = folder.parent().unwrap_or(Path::new(".")).join("old");
+    let aside = |number: u32| old.join(format!("{name}-{number}"));
+    let free = (1..).find(|number| !aside(*number).exists()).unwrap_or(u32::MAX);
+    if !folder.join("container").is_file() {
+        return container_in(&aside(free - 1));
+    }
+    let id = container_in(folder)?;
+    status::end_helper(folder)?;
+    std::fs::create_dir_all(&old).map_err(|error| Shown::io(&old, &error))?;
+    let beside = aside(free);
+    std::fs::rename(folder, &beside).map_err(|error| Shown::io(folder, &error))?;
+    output.say(format!("the old container is kept in {}", beside.display()));
+    Ok(id)
+}
+
+/// The id of the container in a folder, if there is one.
+fn container_in(folder: &Path) -> Result<Option<ContainerId>> {
     let file = folder.join("container");
-    if !command.again || !file.is_file() {
+    if !file.is_file() {
         return Ok(None);
     }
     let bytes = files::read(&file)?;
     let body = file::expect(&bytes, FileKind::SoftContainer)?;
     // Its id comes first.
-    let id = body.first_chunk::<16>().map(|id| ContainerId::new(*id));
-    status::end_helper(folder)?;
-    // A folder below is not looked into for containers.
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let old = folder.parent().unwrap_or(Path::new(".")).join("old");
-    std::fs::create_dir_all(&old).map_err(|error| Shown::io(&old, &error))?;
-    let beside = (1..)
-        .map(|number| old.join(format!("{name}-{number}")))
-        .find(|beside| !beside.exists())
-        .unwrap_or_default();
-    std::fs::rename(folder, &beside).map_err(|error| Shown::io(folder, &error))?;
-    output.say(format!("the old container is kept in {}", beside.display()));
-    Ok(id)
+    Ok(body.first_chunk::<16>().map(|id| ContainerId::new(*id)))
 }
 
 fn client(command: &InitArgs, gateway: &str) -> Result<Client> {

@@ -18,12 +18,16 @@ use vendor::{Passphrase, Vendor, files};
 
 use super::Fixed;
 use crate::dongle::Dongle;
+use crate::enrollment::tpm::Maker;
 use crate::seats;
 use crate::server::{Got, Server};
 use crate::shops::WOO_ORDER;
 use crate::stage::NoSecrets;
 use crate::table::{self, World};
 use crate::time;
+
+/// Where makers of TPMs are added.
+const AUTHORITIES: &str = "/v1/tpm-authorities";
 
 /// One request, and what it is answered if nothing fails.
 pub(crate) struct Scene {
@@ -112,7 +116,8 @@ pub(crate) fn all(server: Server, root_fp: RootFp) -> Vec<Scene> {
             Some((_, path, headers, body)) => {
                 let path =
                     if path.is_empty() { table::fill(row.path, &ids, 0) } else { path.clone() };
-                let status = if row.path.ends_with("/served") { 201 } else { 200 };
+                let makes = row.path.ends_with("/served") || row.path == AUTHORITIES;
+                let status = if makes { 201 } else { 200 };
                 (path, headers.clone(), body.clone(), status)
             }
             None => (path, Vec::new(), body, row.statuses[1]),
@@ -206,6 +211,11 @@ impl Play {
         let enable = format!("{user}/enable");
         all.push(by_hand("admin POST /v1/users/{user}/enable", enable, Value::Null));
         let (_, _, written_off) = self.held();
+        all.push(by_hand(
+            &format!("admin POST {AUTHORITIES}"),
+            String::new(),
+            json!({ "name": "Another", "certificate": Maker::new().pem }),
+        ));
         all.push(by_hand(
             "admin POST /v1/grants/{grant}/write-off",
             format!("/v1/grants/{written_off}/write-off"),

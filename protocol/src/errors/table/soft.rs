@@ -42,7 +42,7 @@ macro_rules! soft_rows {
         "the container holds licenses of one vendor, and this is another",
         "soft licenses of two vendors are on this machine",
         "Name the container that is meant: --container SERIAL.";
-    AnswerOther = 0x0C0D, Message, Conflict,
+    AnswerOther = 0x0C72, Message, Conflict,
         "the update answers a request that this container did not make",
         "a copy of this container asked, or this one was set back since it asked",
         "Collect what is for this one: strongroom activate. A copy is told apart there.";
@@ -104,6 +104,37 @@ macro_rules! soft_rows {
         "a copy of a container does not take its place",
         "what was issued to the first is in its chain of updates, which goes one way",
         "Dismiss the case, or block both. The copy becomes its own: strongroom tpm init --again.";
+    TakeOverTooOften = 0x0C64, License, Conflict,
+        "licenses of lost containers came to this machine {a} times within a year, and {b} are \
+         allowed",
+        "the container is certified; what the lost one held waits until the vendor decides",
+        "Ask the vendor to decide the case. Then: strongroom collect.";
+    TakeOverElsewhere = 0x0C65, License, Conflict,
+        "the lost container was not proved to be of this machine, and such moves in a year are {a} \
+         of {b}",
+        "its TPM was another one, or there was none; the container is certified all the same",
+        "Ask the vendor to decide the case. Then: strongroom collect.";
+    TakeOverStopped = 0x0C66, License, Conflict,
+        "the container that was lost is blocked, revoked, or under question",
+        "the vendor stopped it before; the new container is certified all the same",
+        "Ask the vendor to decide the case. Then: strongroom collect.";
+    SoftReplaced = 0x0C67, Container, Denied,
+        "another container took the place of this one",
+        "it was said to be lost: strongroom tpm init --again",
+        "Use the new one. Where nobody of yours asked for that, tell the vendor.";
+    PhysicalTpmNeeded = 0x0C68, License, Denied,
+        "product {a} has no end and no checkpoint, and this container's TPM is not proved to be a \
+         physical one",
+        "the TPM is of a virtual machine, or no maker on the vendor's list vouches for it",
+        "Order it with a checkpoint or an end, or use a dongle or another machine.";
+    EndNeeded = 0x0C69, License, Denied,
+        "product {a} has no end and no checkpoint, and no TPM keeps this container",
+        "an old copy of its folder would be as good as the folder",
+        "Order it with a checkpoint or an end, or use a dongle or a machine with a TPM.";
+    VirtualRefused = 0x0C6A, Machine, Denied,
+        "the vendor certifies no virtual machine without a TPM",
+        "whoever owns the host can copy it, with all that it is known by",
+        "Give the virtual machine a TPM, or ask the vendor to allow it.";
     // the helper
     HelperMissing = 0x0C40, Machine, NotFound,
         "the helper for soft licenses is not installed",

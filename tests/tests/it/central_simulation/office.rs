@@ -64,8 +64,15 @@ impl World<'_> {
                     for (code, terms, reclaim) in products() {
                         let terms = serde_json::from_value(terms).expect("terms");
                         let name = format!("Product {code}");
-                        let product =
-                            Product { code, name, terms, generation: 0, reclaim, restore: None };
+                        let product = Product {
+                            code,
+                            name,
+                            terms,
+                            generation: 0,
+                            reclaim,
+                            restore: None,
+                            physical_tpm: None,
+                        };
                         catalog::put_product(work, env, &product, None)?;
                     }
                     for (sku, parts, is_counted) in ITEMS {
@@ -337,8 +344,8 @@ impl World<'_> {
         let (decision, why) = (decision.unwrap_or(drawn), Reason::default());
         let done = self.call(tenant, |central| {
             let firm = central.firm(tenant)?;
-            central.write(tenant, "admin", |work, _| {
-                cases::decide(work, &firm, &case.id, decision, &why)
+            central.write(tenant, "admin", |work, env| {
+                cases::decide(work, env, &firm, (&case.id, decision, &why))
             })
         });
         self.line(&format!("{tenant}: a case: {decision:?}: {}", done.is_ok()));
