@@ -11,6 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::binding::PublicKeys;
 use crate::state_file::STATE_LEN_MAX;
+use crate::watch::Watch;
 
 /// A state, in memory. Wiped on drop, but for the engine's records, whose secrets are sealed.
 #[derive(Serialize, Deserialize)]
@@ -21,6 +22,10 @@ pub struct State {
     pub counter: u64,
     /// The latest that the machine's clock showed, Unix seconds UTC.
     pub seen_s: u64,
+    /// What is remembered of the machine.
+    pub watch: Watch,
+    /// Certified time of the last checkpoint that was passed online, Unix seconds UTC.
+    pub checkpoint_s: Option<u64>,
     /// Records of the engine.
     pub records: BTreeMap<RecordKey, Vec<u8>>,
 }
@@ -75,8 +80,9 @@ impl Secrets {
 
 impl State {
     /// Of a new container.
-    pub fn new(secrets: Secrets) -> Self {
-        State { secrets, counter: 0, seen_s: 0, records: BTreeMap::new() }
+    pub fn new(secrets: Secrets, watch: Watch) -> Self {
+        let (counter, seen_s, checkpoint_s) = (0, watch.bound_s, None);
+        State { secrets, counter, seen_s, watch, checkpoint_s, records: BTreeMap::new() }
     }
 
     /// Reads a state.
