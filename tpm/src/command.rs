@@ -20,6 +20,7 @@ use crate::chip::{Passwords, Tcti, Trouble};
 use crate::directory::Directory;
 use crate::enroll::{self, Wanted};
 use crate::helper::{Helper, Settings};
+use crate::look::look;
 use crate::machine_key::{Asked, Machine};
 use crate::probe::probe;
 use crate::rebind::rebind;
@@ -72,6 +73,8 @@ enum Verb {
     Prove(FolderArgs),
     /// Takes a certificate in, from stdin.
     Certify(FolderArgs),
+    /// Says how a container that nobody serves stands, as JSON; nothing is changed.
+    Look(FolderArgs),
     /// Binds a container that nobody serves anew to this machine as it is.
     Rebind(RebindArgs),
 }
@@ -169,6 +172,7 @@ pub fn run() -> ExitCode {
             Verb::Certify(args) => told(input().map_err(Refusal::from).and_then(|certification| {
                 enroll::certify(&args.dir, &certification).map(|_| Vec::new())
             })),
+            Verb::Look(args) => told(look(&args.dir, access, &Machine::this())),
             Verb::Rebind(args) => {
                 let bound = rebind(&args.dir, args.tolerance, access, &Machine::this());
                 told(bound.and_then(|asked| as_json(&asked)))

@@ -39,16 +39,13 @@ impl Guard {
         self.seen
     }
 
-    /// Takes what the machine shows into a state that is to be committed. Whether a grace began or
-    /// ended.
-    pub(crate) fn look(&mut self, state: &mut State) -> bool {
-        let before = state.watch.graces();
+    /// Takes what the machine shows into a state that is to be committed.
+    pub(crate) fn look(&mut self, state: &mut State) {
         state.seen_s = self.clock.seen_s();
         let now = Now { clock_s: state.seen_s, checkpoint_s: state.checkpoint_s };
         let key = &state.secrets.storage;
         self.seen = state.watch.take_generation(key, &self.generation.now(), now);
         state.watch.take_weight(self.same(), now);
-        state.watch.graces() != before
     }
 
     /// Whether the container may be used, and whether for a while only.

@@ -172,18 +172,9 @@ fn file_id(folder: &Path) -> Option<FileId> {
 }
 
 fn open(folder: &Path, settings: &Settings) -> Result<Engine<Home>, Refusal> {
-    let binding = opening::read(&Directory::open(folder)?, binding::NAME)?;
-    if binding.ok_or(ErrorCode::SoftDamaged)?.certificate.is_empty() {
-        return Err(ErrorCode::SoftUncertified.into());
-    }
-    let mut opened = opening::open(folder, settings.access, &settings.machine)?;
-    let is_changed = opened.guard.look(&mut opened.state);
+    let mut opened = opening::certified(folder, settings.access, &settings.machine)?;
+    opened.guard.look(&mut opened.state);
     opened.guard.standing(&opened.state)?;
-    if is_changed {
-        // First of all, so that whoever kills it does not get another grace.
-        let kept = opened.vault.commit(&opened.state.write());
-        kept.map_err(|_| ErrorCode::StoreFailed)?;
-    }
     let home = Home::new(opened).map_err(|_| ErrorCode::SoftDamaged)?;
     Ok(home.start(settings.seats).map_err(|_| ErrorCode::StoreFailed)?)
 }

@@ -51,12 +51,20 @@ impl Home {
         let (keys, anchor) = (HomeKeys::new(&binding, &state.secrets)?, binding.anchor());
         let counter = Rc::new(Cell::new(state.counter));
         let clock = guard.clock().clone();
-        let store =
-            VaultStore { vault, state, changes: None, counter: counter.clone(), guard, lost: None };
+        let store = VaultStore {
+            vault,
+            state,
+            changes: None,
+            counter: counter.clone(),
+            guard,
+            is_kept: false,
+            lost: None,
+        };
         Ok(Home { store, keys, counter: SealedCounter(counter), clock, random: System, anchor })
     }
 
-    /// Starts the engine on it.
+    /// Starts the engine on it. What the machine showed is kept by then, its time too, so that
+    /// nobody gets another grace by killing the helper.
     ///
     /// # Errors
     /// What the engine says.
@@ -68,7 +76,12 @@ impl Home {
             seats,
             pace: Pace::Process,
         };
-        Engine::start(self, profile)
+        let mut engine = Engine::start(self, profile)?;
+        let store = &mut engine.platform().store;
+        if !store.is_kept {
+            store.keep()?;
+        }
+        Ok(engine)
     }
 
     /// Why the vault is to be opened again, if it is.
@@ -118,6 +131,8 @@ pub struct VaultStore {
     changes: Option<Changes>,
     counter: Rc<Cell<u64>>,
     guard: Guard,
+    /// Whether there was a commit since it was opened.
+    is_kept: bool,
     lost: Option<NotCommitted>,
 }
 
@@ -143,7 +158,10 @@ impl VaultStore {
         self.state.counter = self.counter.get();
         self.guard.look(&mut self.state);
         match self.vault.commit(&self.state.write()) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.is_kept = true;
+                Ok(())
+            }
             Err(NotCommitted::Kept(_)) => Err(StoreError::Medium),
             Err(lost) => {
                 self.lost = Some(lost);

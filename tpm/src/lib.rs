@@ -10,7 +10,7 @@ pub mod enroll;
 mod guard;
 pub mod helper;
 pub mod home;
-mod look;
+pub mod look;
 pub mod machine_key;
 mod opening;
 pub mod probe;

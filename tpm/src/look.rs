@@ -1,16 +1,22 @@
 //! What the helper tells its own user of a container: how it stands, and what of the machine
 //! drifted. No value of a trait is in it.
 
+use std::path::Path;
+
 use machine::generation::Seen;
 use machine::record::TraitState;
-use protocol::errors::Failure;
+use protocol::errors::{ErrorCode, Failure};
 use serde::Serialize;
 
+use crate::binding::Seal;
+use crate::directory::Directory;
 use crate::guard::Guard;
-use crate::machine_key::Asked;
+use crate::machine_key::{Asked, Machine};
+use crate::opening;
 use crate::rebind::allowed;
 use crate::refusal::Refusal;
 use crate::state::State;
+use crate::vault::AccessOf;
 use crate::watch::{Grace, Why};
 
 /// What asks for it, in clear: the first byte is of no version of the channel.
@@ -68,6 +74,24 @@ struct Refused {
     code: u16,
     a: u64,
     b: u64,
+}
+
+/// Looks at the container in a folder that nobody serves, and changes nothing.
+///
+/// # Errors
+/// Those of the folder. A container that does not open is no error: it says why.
+pub fn look(folder: &Path, access: AccessOf, machine: &Machine) -> Result<Vec<u8>, Refusal> {
+    let directory = Directory::open(folder)?;
+    let _lock = directory.lock()?.ok_or(ErrorCode::AlreadyThere)?;
+    let look = match opening::certified(folder, access, machine) {
+        Err(refusal) => Look::shut(&refusal),
+        Ok(mut opened) => {
+            opened.guard.look(&mut opened.state);
+            let has_tpm = matches!(opened.binding.seal, Seal::Tpm(_));
+            Look::of(&opened.state, &opened.guard, has_tpm)
+        }
+    };
+    Ok(look.answer())
 }
 
 impl Look {

@@ -46,6 +46,19 @@ pub(crate) fn open(folder: &Path, access: AccessOf, machine: &Machine) -> Result
     Ok(opened)
 }
 
+/// The same for a container that its vendor certified.
+pub(crate) fn certified(
+    folder: &Path,
+    access: AccessOf,
+    machine: &Machine,
+) -> Result<Opened, Refusal> {
+    let binding = read(&Directory::open(folder)?, binding::NAME)?;
+    if binding.ok_or(ErrorCode::SoftDamaged)?.certificate.is_empty() {
+        return Err(ErrorCode::SoftUncertified.into());
+    }
+    open(folder, access, machine)
+}
+
 /// Makes a binding the container's, and keeps the one of before where a TPM in software may need it
 /// that loses its last write.
 pub(crate) fn put_in_place(

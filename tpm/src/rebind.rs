@@ -10,7 +10,7 @@ use protocol::errors::{ErrorCode, Failure};
 use crate::binding::{self, Binding};
 use crate::directory::Directory;
 use crate::machine_key::{Asked, Machine};
-use crate::opening::{Opened, open, put_in_place, read};
+use crate::opening::{Opened, certified, put_in_place};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::vault::{AccessOf, NotCommitted};
@@ -28,11 +28,7 @@ pub fn rebind(
 ) -> Result<Asked, Refusal> {
     let directory = Directory::open(folder)?;
     let _lock = directory.lock()?.ok_or(ErrorCode::AlreadyThere)?;
-    let before = read(&directory, binding::NAME)?.ok_or(ErrorCode::SoftDamaged)?;
-    if before.certificate.is_empty() {
-        return Err(ErrorCode::SoftUncertified.into());
-    }
-    let Opened { mut vault, mut state, mut guard, binding } = open(folder, access, machine)?;
+    let Opened { mut vault, mut state, mut guard, binding } = certified(folder, access, machine)?;
     guard.look(&mut state);
     guard.clock().check()?;
     // What a copy of the machine is owed is no matter of its parts.
@@ -85,4 +81,64 @@ fn uncommitted(error: NotCommitted) -> Refusal {
         NotCommitted::Lost(_) => ErrorCode::TpmFailed,
     };
     Refusal { failure: code.failure(), detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use machine::Tolerance;
+
+    use super::*;
+    use crate::home::System;
+    use crate::state::Secrets;
+    use crate::watch::Watch;
+
+    const DAY_S: u64 = 24 * 60 * 60;
+    const STRICT: Asked = Asked(Some(Tolerance::Strict));
+    const MEDIUM: Asked = Asked(Some(Tolerance::Medium));
+
+    /// A container that was bound on day 100, and passed its last checkpoint on another.
+    fn state(bound: Asked, checkpoint: Option<u64>) -> State {
+        let secrets = Secrets::draw(&mut System).unwrap();
+        let mut state = State::new(secrets, Watch::new(bound, 100 * DAY_S));
+        state.checkpoint_s = checkpoint.map(|day| day * DAY_S);
+        state
+    }
+
+    #[test]
+    fn what_becomes_weaker_needs_a_checkpoint_that_is_late_enough() {
+        let unchecked = Err(ErrorCode::SoftRebindUnchecked.with(100 * DAY_S, 0));
+        let soon = |day| Err(ErrorCode::SoftRebindSoon.with(130 * DAY_S, day * DAY_S));
+        let table = [
+            (None, unchecked),
+            (Some(99), unchecked),
+            (Some(100), unchecked),
+            (Some(101), soon(101)),
+            (Some(129), soon(129)),
+            (Some(130), Ok(Some(130 * DAY_S))),
+        ];
+        for (checkpoint, expected) in table {
+            for weaker in [MEDIUM, Asked::OFF] {
+                assert_eq!(allowed(&state(STRICT, checkpoint), None, weaker), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_becomes_no_weaker_needs_none_where_nothing_drifted() {
+        for (bound, asked) in [(Asked::OFF, MEDIUM), (MEDIUM, STRICT), (STRICT, STRICT)] {
+            assert_eq!(allowed(&state(bound, None), None, asked), Ok(None));
+        }
+    }
+
+    /// The slow walk: with each checkpoint one rebinding, and none twice.
+    #[test]
+    fn a_checkpoint_serves_one_rebinding() {
+        let mut state = state(STRICT, Some(140));
+        let by = allowed(&state, None, MEDIUM).unwrap();
+        state.watch.rebind(MEDIUM, by);
+        let unchecked = ErrorCode::SoftRebindUnchecked.with(140 * DAY_S, 0);
+        assert_eq!(allowed(&state, None, Asked::OFF), Err(unchecked));
+        state.checkpoint_s = Some(170 * DAY_S);
+        assert_eq!(allowed(&state, None, Asked::OFF), Ok(Some(170 * DAY_S)));
+    }
 }

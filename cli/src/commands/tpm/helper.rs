@@ -55,6 +55,11 @@ pub(super) fn certify(folder: &Path, certificate: &[u8]) -> Result<()> {
     call(on(&mut command("certify")?, folder), certificate).map(drop)
 }
 
+/// How the container in a folder stands that nobody serves.
+pub(super) fn look(folder: &Path) -> Result<Vec<u8>> {
+    call(on(&mut command("look")?, folder), &[])
+}
+
 /// Binds the container in a folder anew; with which tolerance.
 pub(super) fn rebind(folder: &Path, tolerance: Option<&str>) -> Result<String> {
     let mut command = command("rebind")?;

@@ -98,6 +98,11 @@ pub(super) fn stop(command: &FolderArgs, output: &Output) -> Result<()> {
     Ok(())
 }
 
+/// Whether a helper runs in a folder.
+pub(super) fn is_served(folder: &Path) -> bool {
+    serving(&folder.join("socket")).is_some()
+}
+
 /// Ends the helper of one folder, if one runs.
 pub(super) fn end_helper(folder: &Path) -> Result<()> {
     let socket = folder.join("socket");
