@@ -17,6 +17,7 @@ pub mod samples;
 pub mod seen;
 pub mod swtpm;
 pub mod trace;
+pub mod tree;
 pub mod trust;
 pub mod vendor;
 pub mod wire;

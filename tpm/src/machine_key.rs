@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use machine::generation::{Generation, Local, Named};
-use machine::record::{self, BindError, Drift, Record, Refused, RuleBroken, TraitState};
+use machine::record::{self, BindError, Drift, Record, RuleBroken, TraitState};
 use machine::{Tolerance, collect};
 use protocol::codec::Bytes;
 use protocol::crypto::kdf::{self, Prk};
+use protocol::errors::ErrorCode;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::binding::{Seal, TRAITS_LEN_MAX};
 use crate::home::System;
+use crate::refusal::Refusal;
 
 /// A tree that stands for `/`, for tests: builds without debug assertions do not read it.
 const ROOT_VARIABLE: &str = "STRONGROOM_MACHINE_ROOT";
@@ -83,7 +85,7 @@ impl Machine {
             let rule = RuleBroken::TooLight { weight, needed };
             return Err(BindError::Machine { rule, report: traits.report() });
         }
-        let record = Bytes::new(record.to_bytes()).unwrap_or_default();
+        let record = Bytes::new(record.to_bytes()).expect("RECORD_LEN_MAX is less");
         Ok(MachineKey { key: derived(&key), record, drift: None })
     }
 
@@ -91,11 +93,11 @@ impl Machine {
     ///
     /// # Errors
     /// The machine is another one, or the record is none.
-    pub fn open(&self, bytes: &Bytes<TRAITS_LEN_MAX>) -> Result<MachineKey, Refused> {
+    pub fn open(&self, bytes: &Bytes<TRAITS_LEN_MAX>) -> Result<MachineKey, Refusal> {
         if bytes.is_empty() {
             return Ok(MachineKey::none());
         }
-        let record = Record::from_bytes(bytes).map_err(|_| Refused::Record(RuleBroken::Order))?;
+        let record = Record::from_bytes(bytes).map_err(|_| ErrorCode::SoftDamaged)?;
         let opened = record::open(&record, &collect::traits(&self.root))?;
         let record = bytes.clone();
         Ok(MachineKey { key: derived(&opened.key), record, drift: Some(opened.drift) })

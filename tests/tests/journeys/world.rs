@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 use strongroom_tests::swtpm::{Model, Swtpm};
+use strongroom_tests::tree::Tree;
 use tempfile::TempDir;
 
 /// The ordinary user of these tests.
@@ -31,6 +32,7 @@ pub(crate) struct World {
     dongles: Vec<(String, Child)>,
     user: Option<u32>,
     tpm: Option<Swtpm>,
+    machine: Option<Tree>,
     central: Option<Central>,
     /// URL of the database that its License Central uses; none for the embedded one.
     pub(crate) database: Option<String>,
@@ -86,8 +88,15 @@ impl World {
     fn of(user: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
-        let world =
-            World { dir, dongles: Vec::new(), user, tpm: None, central: None, database: None };
+        let world = World {
+            dir,
+            dongles: Vec::new(),
+            user,
+            tpm: None,
+            machine: None,
+            central: None,
+            database: None,
+        };
         for sub in ["work", "sealed", "port"] {
             fs::create_dir(world.path(sub)).expect("a folder");
             chown(world.path(sub), user, user).expect("root");
@@ -377,6 +386,16 @@ impl World {
         self.tpm = Some(Swtpm::manufactured());
     }
 
+    /// Gives the machine traits that can be replaced.
+    pub(crate) fn bring_machine(&mut self) -> &Tree {
+        self.machine.insert(Tree::new())
+    }
+
+    /// The machine, as it was brought.
+    pub(crate) fn machine(&self) -> &Tree {
+        self.machine.as_ref().expect("a machine")
+    }
+
     /// What a tool of the TPM says.
     pub(crate) fn tools(&self, line: &str) -> Vec<u8> {
         self.tpm.as_ref().expect("a TPM").tools().ok(line)
@@ -396,7 +415,8 @@ impl World {
     fn environment(&self, command: &mut Command) {
         let ports = self.dongles.iter().map(|(name, _)| self.socket(name));
         let mut sources: Vec<_> = ports.map(|port| format!("sim:{}", port.display())).collect();
-        sources.extend(self.tpm.as_ref().map(|_| "tpm".to_owned()));
+        let is_soft = self.tpm.is_some() || self.machine.is_some();
+        sources.extend(is_soft.then(|| "tpm".to_owned()));
         let sources = if sources.is_empty() { "sim:/nowhere".into() } else { sources.join(",") };
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
         command.env("STRONGROOM_SOURCES", sources).env("STRONGROOM_HOME", self.path("home"));
@@ -405,6 +425,10 @@ impl World {
         if let Some(tpm) = &self.tpm {
             // What a test that failed leaves behind goes soon.
             command.env("STRONGROOM_TCTI", tpm.tcti()).env("STRONGROOM_TPM_IDLE_S", "60");
+        }
+        if let Some(machine) = &self.machine {
+            command.env("STRONGROOM_MACHINE_ROOT", machine.root());
+            command.env("STRONGROOM_TPM_IDLE_S", "60");
         }
         if self.central.is_some() {
             command.env("STRONGROOM_GATEWAY", format!("{}/v1/acme", self.face("gateway")));

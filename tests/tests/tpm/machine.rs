@@ -8,12 +8,12 @@ use std::process::Command;
 use protocol::errors::ErrorCode;
 use serde_json::Value;
 use strongroom_tests::swtpm::Swtpm;
+use strongroom_tests::tree::{Part, Tree};
 use tempfile::TempDir;
 use tpm::binding;
 
 use crate::files;
 use crate::soft::Soft;
-use crate::tree::{Part, Tree};
 
 /// Where no TPM is.
 pub(crate) const NOWHERE: &str = "swtpm:host=127.0.0.1,port=9";

@@ -24,6 +24,5 @@ mod sniffer;
 mod soft;
 mod steps;
 mod swtpm;
-mod tree;
 mod trouble;
 mod writers;

@@ -7,12 +7,12 @@ use std::process::Stdio;
 use protocol::errors::ErrorCode;
 use strongroom_tests::dice::Dice;
 use strongroom_tests::swtpm::{Act, Proxy, Swtpm};
+use strongroom_tests::tree::{Part, Tree};
 use tpm::binding;
 
 use crate::files;
 use crate::machine::{NOWHERE, look, on, seen};
 use crate::soft::Soft;
-use crate::tree::{Part, Tree};
 
 /// A container that holds 1.
 fn holding(tree: &Tree, tcti: &str, tolerance: &str) -> Soft {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A machine with a value of each class of traits.
-pub(crate) struct Tree(TempDir);
+pub struct Tree(TempDir);
 
 /// A part that can be replaced, with what it takes along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
     /// A network card; weight 2.
     Card,
     /// A disk and all that is on it; weight 6.
@@ -28,7 +28,9 @@ const CARD: &str = "sys/devices/pci0000:00/0000:00:1f.6";
 const DISK: &str = "sys/devices/pci0000:00/0000:00:17.0/ata1/block/sda";
 
 impl Tree {
-    pub(crate) fn new() -> Self {
+    /// One with all of them.
+    #[expect(clippy::new_without_default, reason = "makes a folder")]
+    pub fn new() -> Self {
         let tree = Tree(tempfile::tempdir().expect("a folder"));
         for part in [Part::Card, Part::Disk, Part::Board, Part::Processor, Part::Memory] {
             tree.replace(part, 1);
@@ -45,7 +47,7 @@ impl Tree {
     }
 
     /// What is not there at all: a machine of whom nothing is known but a machine id.
-    pub(crate) fn bare() -> Self {
+    pub fn bare() -> Self {
         let tree = Tree(tempfile::tempdir().expect("a folder"));
         tree.file("etc/machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4\n");
         tree.file("sys/class/dmi/id/product_uuid", "Default string\n");
@@ -53,7 +55,7 @@ impl Tree {
     }
 
     /// Puts another one in, or with number 1 the first one again.
-    pub(crate) fn replace(&self, part: Part, number: u8) {
+    pub fn replace(&self, part: Part, number: u8) {
         for (path, value) in self.values(part, number) {
             match path.split_once("by-uuid/") {
                 Some((links, _)) => {
@@ -68,14 +70,15 @@ impl Tree {
     }
 
     /// The values of all traits, as they are written.
-    pub(crate) fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self) -> Vec<String> {
         let parts = [Part::Card, Part::Disk, Part::Board, Part::Memory];
         let values = parts.into_iter().flat_map(|part| self.values(part, 1));
         let texts = values.map(|(_, value)| String::from_utf8_lossy(&value).trim().to_owned());
         texts.map(|text| text.trim_matches('\0').rsplit('\0').next().unwrap_or("").into()).collect()
     }
 
-    pub(crate) fn root(&self) -> &Path {
+    /// What stands for `/`.
+    pub fn root(&self) -> &Path {
         self.0.path()
     }
 
