@@ -104,6 +104,8 @@ fn a_machine_without_a_tpm_is_bound_by_its_traits_and_says_what_was_replaced() {
     let replace = |part, number| {
         world.cli("tpm stop").ok();
         world.machine().replace(part, number);
+        // A program finds the helper where it runs.
+        world.cli("tpm status").ok();
     };
     replace(Part::Card, 2);
     world.run(&program, &[], "").ok();
@@ -114,6 +116,7 @@ fn a_machine_without_a_tpm_is_bound_by_its_traits_and_says_what_was_replaced() {
     world.cli("tpm rebind --yes").refused(5, &["S0C0E", "strongroom renew"]);
     replace(Part::Card, 1);
     world.cli("tpm rebind --yes --tolerance strict").ok();
+    assert_eq!(state(&world), "active");
     world.run(&program, &[], "").ok();
     replace(Part::Disk, 2);
     assert_eq!(state(&world), "S0C07");

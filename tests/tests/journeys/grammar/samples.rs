@@ -435,11 +435,11 @@ pub(super) const SAMPLES: &[(&str, &str)] = &[
     ("tpm init", "--yes --dry-run"),
     ("tpm init", "!"),
     ("tpm init", "--yes --dir soft"),
-    ("tpm status", "--dir soft"),
-    ("tpm status", "!more"),
     ("tpm rebind", "--dir soft --dry-run"),
     ("tpm rebind", "!--dir soft --tolerance most"),
     ("tpm rebind", "--dir soft --yes"),
+    ("tpm status", "--dir soft"),
+    ("tpm status", "!more"),
     ("tpm stop", "!more"),
     ("tpm stop", "--dir soft"),
 ];
