@@ -35,7 +35,7 @@ pub(crate) use people::{CompletionsArgs, DoctorArgs, ManArgs};
 pub(crate) use retire::{DecommissionArgs, InventoryArgs, VendorInventoryArgs};
 pub(crate) use served::{CredentialVerb, SeatVerb, ServeArgs};
 pub(crate) use soft::{AuthorityVerb, SoftSetArgs, SoftVerb};
-pub(crate) use tpm::{FolderArgs, InitArgs, TpmCommand};
+pub(crate) use tpm::{FolderArgs, InitArgs, RebindArgs, Tolerance, TpmCommand};
 pub(crate) use upkeep::{LogArgs, NewPinArgs, PinCommand, TimeArgs, VendorLogArgs, VendorTimeArgs};
 pub(crate) use uses::{
     ConditionArgs, DecryptArgs, EncryptArgs, ProofArgs, ProveArgs, UnlockArgs, UseArgs,

@@ -18,6 +18,7 @@ pub mod seen;
 pub mod soft_tpm;
 pub mod swtpm;
 pub mod trace;
+pub mod tree;
 pub mod trust;
 pub mod vendor;
 pub mod wire;

@@ -13,6 +13,9 @@ use crate::chip::{Blob, IndexRecord, StorageKey};
 
 /// Name of the file.
 pub const NAME: &str = "container";
+/// Name of the file that takes its place when the container is bound anew, and of what was there
+/// before.
+pub const OTHER: &str = "container.other";
 /// Bytes of the file, at most.
 pub const FILE_LEN_MAX: usize = 64 * 1024;
 /// Bytes of a Name of a TPM: its algorithm and a hash of up to 48 bytes.
@@ -20,7 +23,7 @@ const NAME_LEN_MAX: usize = 50;
 /// Bytes of a part of a sealed blob.
 const BLOB_LEN_MAX: usize = 512;
 /// Bytes of a record of the machine's traits.
-const TRAITS_LEN_MAX: usize = 4096;
+pub(crate) const TRAITS_LEN_MAX: usize = 4096;
 
 /// A container and what opens it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +125,13 @@ impl TpmSeal {
         })
     }
 
+    /// The same with another blob; none where that is longer than any TPM's.
+    pub fn with(&self, blob: &Blob) -> Option<Self> {
+        let (public, private) =
+            (Bytes::new(blob.public.clone())?, Bytes::new(blob.private.clone())?);
+        Some(TpmSeal { public, private, ..self.clone() })
+    }
+
     /// The storage key.
     pub fn storage_key(&self) -> StorageKey {
         StorageKey { name: self.storage_key.to_vec(), persistent: self.is_persistent }
@@ -164,6 +174,8 @@ pub struct Intent {
     /// Name of the storage key, and whether it is kept in the TPM.
     storage_key: (Bytes<NAME_LEN_MAX>, bool),
     blob: (Bytes<BLOB_LEN_MAX>, Bytes<BLOB_LEN_MAX>),
+    /// The machine's traits, whose key opens the blob.
+    pub traits: Bytes<TRAITS_LEN_MAX>,
     /// Keeps the type apart from others of its length.
     version: Fixed<1>,
 }
@@ -173,13 +185,19 @@ impl Intent {
     pub const NAME: &str = "intent";
 
     /// None where a TPM gave something longer than any TPM has.
-    pub fn new(container: ContainerId, handle: u32, key: &StorageKey, blob: &Blob) -> Option<Self> {
+    pub fn new(
+        container: ContainerId,
+        handle: u32,
+        key: &StorageKey,
+        (blob, traits): (&Blob, &Bytes<TRAITS_LEN_MAX>),
+    ) -> Option<Self> {
         Some(Intent {
             container,
             handle,
             storage_key: (Bytes::new(key.name.clone())?, key.persistent),
             blob: (Bytes::new(blob.public.clone())?, Bytes::new(blob.private.clone())?),
-            version: Fixed([1]),
+            traits: traits.clone(),
+            version: Fixed([2]),
         })
     }
 

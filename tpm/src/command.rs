@@ -15,13 +15,18 @@ use protocol::errors::{ErrorCode, Failure};
 use protocol::ids::{ContainerId, RootFp};
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use serde::Serialize;
 
 use crate::chip::{Passwords, Tcti, Trouble};
 use crate::clock;
 use crate::directory::Directory;
-use crate::enroll;
-use crate::helper::{Helper, Settings, shut, trouble};
+use crate::enroll::{self, Wanted};
+use crate::helper::{Helper, Settings};
+use crate::look::look;
+use crate::machine_key::{Asked, Machine};
 use crate::probe::probe;
+use crate::rebind::rebind;
+use crate::refusal::Refusal;
 use crate::selftest::selftest;
 use crate::server::{Admits, Ended, SOCKET, Server, Until};
 use crate::signals;
@@ -75,6 +80,10 @@ enum Verb {
     Prove(FolderArgs),
     /// Takes a certificate in, from stdin.
     Certify(FolderArgs),
+    /// Says how a container that nobody serves stands, as JSON; nothing is changed.
+    Look(FolderArgs),
+    /// Binds a container that nobody serves anew to this machine as it is.
+    Rebind(RebindArgs),
 }
 
 #[derive(Args)]
@@ -95,6 +104,22 @@ struct RequestArgs {
     /// The container that was lost, whose place it takes: its id.
     #[arg(long, value_parser = |text: &str| ContainerId::from_hex(text).ok_or("not an id"))]
     replaces: Option<ContainerId>,
+    /// Bind it to the machine by its traits alone.
+    #[arg(long)]
+    without_tpm: bool,
+    /// How much of the machine may change: off, loose, medium or strict.
+    #[arg(long)]
+    tolerance: Option<Asked>,
+}
+
+#[derive(Args)]
+struct RebindArgs {
+    /// The container's folder.
+    #[arg(long)]
+    dir: PathBuf,
+    /// How much of the machine may change from now on; without, as much as before.
+    #[arg(long)]
+    tolerance: Option<Asked>,
 }
 
 #[derive(Args)]
@@ -135,31 +160,32 @@ impl ServeArgs {
 
 /// Carries out the command of this process.
 pub fn run() -> ExitCode {
-    let done = private().and_then(|()| match Cli::parse().command {
-        Verb::Start(args) => start(&args),
-        Verb::Keep(args) => keep(&args),
-        Verb::Serve(args) => serve(&args),
-        Verb::Probe => {
-            let seen = serde_json::to_vec(&probe(access()));
-            told(seen.map_err(|_| ErrorCode::Defect.failure()))
-        }
-        Verb::Selftest(args) => {
-            told(selftest(&args.dir, || Ok(access()?)).map_err(shut).and_then(|seen| {
-                serde_json::to_vec(&seen).map_err(|_| ErrorCode::Defect.failure())
-            }))
-        }
-        Verb::Request(args) => told(
-            access()
-                .map_err(trouble)
-                .and_then(|access| enroll::request(&args.dir, args.firm, args.replaces, access)),
-        ),
-        Verb::Prove(args) => told(input().and_then(|challenge| {
-            enroll::prove(&args.dir, access().map_err(trouble)?, &challenge)
-        })),
-        Verb::Certify(args) => told(input().and_then(|certification| {
-            enroll::certify(&args.dir, &certification).map(|_| Vec::new())
-        })),
-    });
+    let done =
+        private().and_then(|()| match Cli::parse().command {
+            Verb::Start(args) => start(&args),
+            Verb::Keep(args) => keep(&args),
+            Verb::Serve(args) => serve(&args),
+            Verb::Probe => told(as_json(&probe(access(), &Machine::this()))),
+            Verb::Selftest(args) => told(
+                selftest(&args.dir, access).map_err(Refusal::from).and_then(|seen| as_json(&seen)),
+            ),
+            Verb::Request(args) => {
+                let of = (args.firm, args.replaces);
+                let wanted = Wanted { is_without_tpm: args.without_tpm, tolerance: args.tolerance };
+                told(enroll::request(&args.dir, of, wanted, access, &Machine::this()))
+            }
+            Verb::Prove(args) => told(input().map_err(Refusal::from).and_then(|challenge| {
+                enroll::prove(&args.dir, access, &Machine::this(), &challenge)
+            })),
+            Verb::Certify(args) => told(input().map_err(Refusal::from).and_then(|certification| {
+                enroll::certify(&args.dir, &certification).map(|_| Vec::new())
+            })),
+            Verb::Look(args) => told(look(&args.dir, access, &Machine::this())),
+            Verb::Rebind(args) => {
+                let bound = rebind(&args.dir, args.tolerance, access, &Machine::this());
+                told(bound.and_then(|asked| as_json(&asked)))
+            }
+        });
     match done {
         Ok(code) => code,
         Err(error) => {
@@ -222,7 +248,7 @@ fn keep(args: &ServeArgs) -> io::Result<ExitCode> {
 /// Serves until nobody is there for a while, or until it is told to end.
 fn serve(args: &ServeArgs) -> io::Result<ExitCode> {
     let stop = signals::stop()?;
-    let settings = Settings { access, seats: args.seats() };
+    let settings = Settings { access, machine: Machine::this(), seats: args.seats() };
     let Some(mut helper) = Helper::start(&args.dir, settings)? else {
         eprintln!("strongroom-tpm: another helper serves {}", args.dir.display());
         return Ok(ExitCode::from(TAKEN));
@@ -250,14 +276,21 @@ fn serve(args: &ServeArgs) -> io::Result<ExitCode> {
 }
 
 /// Writes what was made to stdout; or why it was not, as the encoded failure, with the exit code
-/// [`REFUSED`].
-fn told(made: Result<Vec<u8>, Failure>) -> io::Result<ExitCode> {
+/// [`REFUSED`], and on stderr what there is to say besides.
+fn told(made: Result<Vec<u8>, Refusal>) -> io::Result<ExitCode> {
     let (bytes, code) = match made {
         Ok(bytes) => (bytes, ExitCode::SUCCESS),
-        Err(failure) => (protocol::codec::encode(&failure), ExitCode::from(REFUSED)),
+        Err(refusal) => {
+            eprint!("{}", refusal.detail);
+            (protocol::codec::encode(&refusal.failure), ExitCode::from(REFUSED))
+        }
     };
     io::stdout().write_all(&bytes)?;
     Ok(code)
+}
+
+fn as_json(seen: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    Ok(serde_json::to_vec(seen).map_err(|_| ErrorCode::Defect)?)
 }
 
 /// What stands on stdin.

@@ -24,23 +24,30 @@ use zeroize::Zeroizing;
 
 use crate::binding::{self, Binding, Intent, PublicKeys, Seal};
 use crate::chip::{Chip, EkKind, Evidence, Passwords, Trouble};
-use crate::directory::{Directory, Lock};
-use crate::helper::{shut, trouble};
+use crate::clock::HostClock;
+use crate::directory::Directory;
+use crate::guard::Guard;
+use crate::helper::trouble;
 use crate::home::{FIRMWARE, System};
+use crate::machine_key::{Asked, Machine};
+use crate::opening::{self, Opened};
+use crate::refusal::Refusal;
 use crate::state::{Secrets, State};
-use crate::vault::{Access, Vault};
+use crate::vault::{AccessOf, Vault};
+use crate::watch::Watch;
 
 /// The request that waits for its certificate, in the container's folder.
 const REQUEST: &str = "enrollment";
 /// Bytes of it, at most.
 const REQUEST_LEN_MAX: usize = ENROLLMENT_BODY_LEN_MAX + 1024;
 
-/// A container that is not served, opened.
-struct Opened {
-    vault: Vault,
-    state: State,
-    binding: Binding,
-    _lock: Lock,
+/// How a new container is to be bound.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// By the machine's traits alone.
+    pub is_without_tpm: bool,
+    /// How much of the machine must be the same, where that is said.
+    pub tolerance: Option<Asked>,
 }
 
 /// Makes the request for a certificate of a firm: for the container in the folder, or for a new one
@@ -48,26 +55,30 @@ struct Opened {
 /// same request comes again.
 ///
 /// # Errors
-/// Those of the folder and the TPM; [`ErrorCode::AlreadyThere`] where a container of another firm
-/// is there, or one that is in use.
+/// Those of the folder, the TPM and the machine; [`ErrorCode::AlreadyThere`] where a container of
+/// another firm is there, or one that is bound otherwise or in use.
 pub fn request(
     folder: &Path,
-    firm: RootFp,
-    replaces: Option<ContainerId>,
-    access: Access,
-) -> Result<Vec<u8>, Failure> {
-    let directory = Directory::create(folder).map_err(failed)?;
-    let lock = directory.lock().map_err(failed)?.ok_or(ErrorCode::AlreadyThere.failure())?;
-    let mut opened = match read_binding(&directory)? {
-        Some(binding) if binding.firm != firm => return Err(ErrorCode::AlreadyThere.failure()),
-        Some(binding) => open(directory, binding, access, lock)?,
-        None => create(directory, firm, access, lock)?,
+    (firm, replaces): (RootFp, Option<ContainerId>),
+    wanted: Wanted,
+    access: AccessOf,
+    machine: &Machine,
+) -> Result<Vec<u8>, Refusal> {
+    let directory = Directory::create(folder)?;
+    let _lock = directory.lock()?.ok_or(ErrorCode::AlreadyThere)?;
+    let mut opened = match opening::read(&directory, binding::NAME)? {
+        Some(binding) if binding.firm != firm => return Err(ErrorCode::AlreadyThere.into()),
+        Some(_) => opening::open(folder, access, machine)?,
+        None => create(directory, firm, wanted, access, machine)?,
     };
+    if !wanted.is_met_by(&opened) {
+        return Err(ErrorCode::AlreadyThere.into());
+    }
     let directory = opened.vault.directory();
-    if let Some(waiting) = directory.read(REQUEST, REQUEST_LEN_MAX).map_err(failed)? {
+    if let Some(waiting) = directory.read(REQUEST, REQUEST_LEN_MAX)? {
         return Ok(waiting);
     }
-    let key = opened.key()?;
+    let key = identity_key(&opened.state)?;
     let Opened { vault, binding, .. } = &mut opened;
     let tpm = match &binding.seal {
         Seal::Tpm(seal) => {
@@ -82,7 +93,7 @@ pub fn request(
         sealing_key: binding.keys.sealing,
         anchor: binding.anchor(),
         tpm,
-        is_virtual: !machine::collect::virtual_hints(Path::new("/")).is_empty(),
+        is_virtual: !machine::collect::virtual_hints(machine.root()).is_empty(),
         replaces,
         home_version: FIRMWARE,
         nonce: Fixed(drawn()?),
@@ -98,24 +109,28 @@ pub fn request(
 /// # Errors
 /// [`ErrorCode::EnrollmentUnknown`] for one of another request; [`ErrorCode::TpmUnproven`] for one
 /// that this TPM cannot open; those of the folder and the TPM.
-pub fn prove(folder: &Path, access: Access, challenge: &[u8]) -> Result<Vec<u8>, Failure> {
+pub fn prove(
+    folder: &Path,
+    access: AccessOf,
+    machine: &Machine,
+    challenge: &[u8],
+) -> Result<Vec<u8>, Refusal> {
     let body = file::expect(challenge, FileKind::EnrollmentChallenge)?;
     let challenge: Challenge = codec::decode(body, ENROLLMENT_PROOF_LEN_MAX)
         .map_err(|_| ErrorCode::EnrollmentRefused.failure())?;
-    let directory = Directory::open(folder).map_err(failed)?;
-    let lock = directory.lock().map_err(failed)?.ok_or(ErrorCode::AlreadyThere.failure())?;
+    let directory = Directory::open(folder)?;
+    let _lock = directory.lock()?.ok_or(ErrorCode::AlreadyThere)?;
     let unknown = ErrorCode::EnrollmentUnknown.failure();
-    let request = directory.read(REQUEST, REQUEST_LEN_MAX).map_err(failed)?.ok_or(unknown)?;
+    let request = directory.read(REQUEST, REQUEST_LEN_MAX)?.ok_or(unknown)?;
     let (object, _) =
         file::next_object(file::expect(&request, FileKind::Enrollment)?, ENROLLMENT_BODY_LEN_MAX)?;
     let request = Enrollment::verify(&object).map_err(|_| unknown)?;
     if challenge.container != request.container || challenge.request.0 != request.hash {
-        return Err(unknown);
+        return Err(unknown.into());
     }
-    let binding = read_binding(&directory)?.ok_or(ErrorCode::SoftDamaged.failure())?;
-    let passwords = access.passwords.copied();
-    let mut opened = open(directory, binding, access, lock)?;
-    let key = opened.key()?;
+    let passwords = access()?.passwords;
+    let mut opened = opening::open(folder, access, machine)?;
+    let key = identity_key(&opened.state)?;
     let tpm = match &request.body.tpm {
         Some(tpm) => {
             let chip = opened.vault.chip().ok_or(trouble(Trouble::Absent))?;
@@ -134,13 +149,13 @@ pub fn prove(folder: &Path, access: Access, challenge: &[u8]) -> Result<Vec<u8>,
 ///
 /// # Errors
 /// [`ErrorCode::CertificateRefused`] for one that does not hold, or is of another container.
-pub fn certify(folder: &Path, certification: &[u8]) -> Result<Binding, Failure> {
+pub fn certify(folder: &Path, certification: &[u8]) -> Result<Binding, Refusal> {
     let refused = ErrorCode::CertificateRefused.failure();
-    let directory = Directory::open(folder).map_err(failed)?;
-    let mut binding = read_binding(&directory)?.ok_or(ErrorCode::SoftDamaged.failure())?;
+    let directory = Directory::open(folder)?;
+    let mut binding = opening::read(&directory, binding::NAME)?.ok_or(ErrorCode::SoftDamaged)?;
     let (roots, newest, certificate) = taken_apart(certification)?;
     if newest.root_fp != binding.firm {
-        return Err(refused);
+        return Err(refused.into());
     }
     let (object, rest) =
         UnverifiedObject::read(certificate, DEVICE_BODY_LEN_MAX).map_err(|_| refused)?;
@@ -156,7 +171,7 @@ pub fn certify(folder: &Path, certification: &[u8]) -> Result<Binding, Failure> 
         && body.clock == ClockClass::Host
         && body.anchor == binding.anchor();
     if !is_ours || !is_soft {
-        return Err(refused);
+        return Err(refused.into());
     }
     binding.certificate = Bytes::new(certificate).ok_or(refused)?;
     let roots: Option<Vec<_>> = roots.into_iter().map(Bytes::new).collect();
@@ -166,10 +181,11 @@ pub fn certify(folder: &Path, certification: &[u8]) -> Result<Binding, Failure> 
     Ok(binding)
 }
 
-impl Opened {
-    fn key(&self) -> Result<SigningKey, Failure> {
-        let key = SigningKey::from_bytes(&self.state.secrets.identity);
-        key.map_err(|_| ErrorCode::SoftDamaged.failure())
+impl Wanted {
+    fn is_met_by(&self, opened: &Opened) -> bool {
+        let is_without_tpm = opened.binding.seal == Seal::Traits;
+        let is_asked = |asked| asked == opened.state.watch.asked();
+        is_without_tpm == self.is_without_tpm && self.tolerance.is_none_or(is_asked)
     }
 }
 
@@ -177,46 +193,41 @@ impl Opened {
 fn create(
     directory: Directory,
     firm: RootFp,
-    access: Access,
-    lock: Lock,
-) -> Result<Opened, Failure> {
-    let auth = [0; 32];
-    Vault::clear(&directory, &access, &auth).map_err(shut)?;
+    wanted: Wanted,
+    access: AccessOf,
+    machine: &Machine,
+) -> Result<Opened, Refusal> {
+    let has_tpm = !wanted.is_without_tpm;
+    let asked = wanted.tolerance.unwrap_or(Asked::default_of(has_tpm));
+    if asked == Asked::OFF && !has_tpm {
+        return Err(ErrorCode::SoftNeedsTraits.into());
+    }
+    Vault::clear(&directory, access, machine)?;
+    let key = machine.bind(asked, has_tpm)?;
     let container = ContainerId::new(drawn()?);
-    let random = |_| ErrorCode::RandomFailed.failure();
-    let secrets = Secrets::draw(&mut System).map_err(random)?;
-    let keys = secrets.public().map_err(|_| ErrorCode::RandomFailed.failure())?;
-    let state = State::new(secrets);
-    let (vault, seal) =
-        Vault::create(directory, container, Some(access), &auth, &state.write()).map_err(shut)?;
+    let secrets = Secrets::draw(&mut System).map_err(|_| ErrorCode::RandomFailed)?;
+    let keys = secrets.public().map_err(|_| ErrorCode::RandomFailed)?;
+    let state = State::new(secrets, Watch::new(asked, HostClock::new(0).seen_s()));
+    let access = if has_tpm { Some(access()?) } else { None };
+    let (vault, seal) = Vault::create(directory, container, access, &key, &state.write())?;
     let binding = Binding {
         container,
         firm,
         keys,
         seal,
-        traits: Bytes::default(),
+        traits: key.record,
         certificate: Bytes::default(),
         roots: List::default(),
     };
     vault.directory().write(binding::NAME, &binding.write()).map_err(unwritten)?;
     vault.directory().remove(Intent::NAME).map_err(unwritten)?;
-    Ok(Opened { vault, state, binding, _lock: lock })
+    let guard = Guard::new(machine, None, &state);
+    Ok(Opened { vault, state, guard, binding })
 }
 
-fn open(
-    directory: Directory,
-    binding: Binding,
-    access: Access,
-    lock: Lock,
-) -> Result<Opened, Failure> {
-    let (vault, state) = Vault::open(directory, &binding, access, &[0; 32]).map_err(shut)?;
-    let state = State::read(&state).map_err(|_| ErrorCode::SoftDamaged.failure())?;
-    Ok(Opened { vault, state, binding, _lock: lock })
-}
-
-fn read_binding(directory: &Directory) -> Result<Option<Binding>, Failure> {
-    let file = directory.read(binding::NAME, binding::FILE_LEN_MAX).map_err(failed)?;
-    file.map(|file| Binding::read(&file)).transpose()
+fn identity_key(state: &State) -> Result<SigningKey, Failure> {
+    let key = SigningKey::from_bytes(&state.secrets.identity);
+    key.map_err(|_| ErrorCode::SoftDamaged.failure())
 }
 
 /// Who the TPM is.
@@ -297,10 +308,6 @@ fn drawn<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| ErrorCode::RandomFailed.failure())?;
     Ok(bytes)
-}
-
-fn failed(_: std::io::Error) -> Failure {
-    ErrorCode::SoftDamaged.failure()
 }
 
 /// A disk that is full, most likely.

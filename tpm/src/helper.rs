@@ -8,19 +8,24 @@ use engine::{Engine, SeatTimes};
 use protocol::codec;
 use protocol::errors::{ErrorCode, Failure};
 
-use crate::binding::{self, Binding};
+use crate::binding;
 use crate::chip::{Hierarchy, Trouble};
 use crate::clock::Stopwatch;
 use crate::directory::{Directory, Lock};
 use crate::home::Home;
+use crate::look::{LOOK, Look};
+use crate::machine_key::Machine;
+use crate::opening;
+use crate::refusal::Refusal;
 use crate::server::{Peer, Service};
-use crate::state::State;
-use crate::vault::{Access, Reason, Shut, Vault};
+use crate::vault::{AccessOf, Reason, Shut};
 
 /// How a container is served.
 pub struct Settings {
     /// The way to the TPM.
-    pub access: fn() -> Result<Access, Trouble>,
+    pub access: AccessOf,
+    /// What the container is bound to.
+    pub machine: Machine,
     /// Heartbeats.
     pub seats: SeatTimes,
 }
@@ -43,7 +48,7 @@ enum Served {
     Open(Box<Engine<Home>>, Lock),
     /// Why it is not, since when that is known, and of which file. Nothing is held, so that it can
     /// be mended.
-    Shut(Failure, Stopwatch, Option<FileId>),
+    Shut(Refusal, Stopwatch, Option<FileId>),
 }
 
 impl Helper {
@@ -62,7 +67,7 @@ impl Helper {
     pub fn refusal(&self) -> Option<Failure> {
         match &self.served {
             Served::Open(..) => None,
-            Served::Shut(failure, ..) => Some(*failure),
+            Served::Shut(refusal, ..) => Some(refusal.failure),
         }
     }
 
@@ -75,19 +80,35 @@ impl Helper {
         }
     }
 
-    /// What has to be read again is read again: as if the container had lost its power.
+    /// What has to be read again is read again: as if the container had lost its power. So is what
+    /// may not be used any more.
     fn follow(&mut self) {
         let Served::Open(engine, _) = &mut self.served else { return };
-        let Some(lost) = engine.platform().lost() else { return };
+        let home = engine.platform();
+        let why = match (home.lost(), home.standing()) {
+            (Some(lost), _) => lost.to_string(),
+            (None, Err(failure)) => failure.shown_code(),
+            (None, Ok(_)) => return,
+        };
         // Its log may be on a full disk.
-        let _ = writeln!(std::io::stderr(), "strongroom-tpm: {lost}");
+        let _ = writeln!(std::io::stderr(), "strongroom-tpm: {why}");
         self.is_over = true;
-        let shut = Served::Shut(ErrorCode::TpmFailed.failure(), Stopwatch::start(), None);
+        let shut = Served::Shut(ErrorCode::TpmFailed.into(), Stopwatch::start(), None);
         if let Served::Open(engine, lock) = std::mem::replace(&mut self.served, shut) {
             // First, since it has the TPM.
             drop(engine);
             self.served = opened(&self.folder, &self.settings, lock);
         }
+    }
+
+    /// What its own user, and root, are told in clear.
+    fn look(&mut self, peer: Peer) -> Option<Vec<u8>> {
+        let is_own = [0, rustix::process::geteuid().as_raw()].contains(&peer.uid);
+        let look = match &mut self.served {
+            Served::Open(engine, _) => engine.platform().look(),
+            Served::Shut(refusal, ..) => Look::shut(refusal),
+        };
+        is_own.then(|| look.answer())
     }
 
     /// What did not open a while ago is tried again: it may be mended.
@@ -106,11 +127,17 @@ impl Helper {
 impl Service for Helper {
     fn message(&mut self, peer: Peer, request: &[u8], response: &mut Vec<u8>) {
         self.retry();
+        // Its time may have come since the last message.
+        self.follow();
+        if request == LOOK {
+            response.extend(self.look(peer).unwrap_or_default());
+            return;
+        }
         match &mut self.served {
             Served::Open(engine, _) => engine.message(peer.channel, request, response),
-            Served::Shut(failure, ..) => {
+            Served::Shut(refusal, ..) => {
                 response.push(engine::REFUSAL);
-                response.extend(codec::encode(failure));
+                response.extend(codec::encode(&refusal.failure));
             }
         }
         self.follow();
@@ -132,7 +159,7 @@ fn opened(folder: &Path, settings: &Settings, lock: Lock) -> Served {
     let tried = file_id(folder);
     match open(folder, settings) {
         Ok(engine) => Served::Open(Box::new(engine), lock),
-        Err(failure) => Served::Shut(failure, Stopwatch::start(), tried),
+        Err(refusal) => Served::Shut(refusal, Stopwatch::start(), tried),
     }
 }
 
@@ -144,20 +171,12 @@ fn file_id(folder: &Path) -> Option<FileId> {
     Some((data.ino(), data.mtime(), data.mtime_nsec()))
 }
 
-fn open(folder: &Path, settings: &Settings) -> Result<Engine<Home>, Failure> {
-    let failed = |_| ErrorCode::SoftDamaged.failure();
-    let directory = Directory::open(folder).map_err(failed)?;
-    let file = directory.read(binding::NAME, binding::FILE_LEN_MAX).map_err(failed)?;
-    let binding = Binding::read(&file.ok_or(ErrorCode::SoftDamaged.failure())?)?;
-    if binding.certificate.is_empty() {
-        return Err(ErrorCode::SoftUncertified.failure());
-    }
-    let access = (settings.access)().map_err(trouble)?;
-    let (vault, state) = Vault::open(directory, &binding, access, &[0; 32]).map_err(shut)?;
-    let damaged = ErrorCode::SoftDamaged.failure();
-    let state = State::read(&state).map_err(|_| damaged)?;
-    let home = Home::new(vault, state, &binding).map_err(|_| damaged)?;
-    home.start(&binding, settings.seats).map_err(|_| ErrorCode::StoreFailed.failure())
+fn open(folder: &Path, settings: &Settings) -> Result<Engine<Home>, Refusal> {
+    let mut opened = opening::certified(folder, settings.access, &settings.machine)?;
+    opened.guard.look(&mut opened.state);
+    opened.guard.standing(&opened.state)?;
+    let home = Home::new(opened).map_err(|_| ErrorCode::SoftDamaged)?;
+    Ok(home.start(settings.seats).map_err(|_| ErrorCode::StoreFailed)?)
 }
 
 /// What a vault that does not open is to the outside.

@@ -13,15 +13,20 @@ use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
 use protocol::crypto::ecdsa::SigningKey;
 use protocol::crypto::hash::Hash32;
 use protocol::crypto::{CryptoError, RandomFailed};
+use protocol::errors::Failure;
 use protocol::ids::{ContainerId, KeyId, RootFp};
-use protocol::objects::device::ClockClass;
+use protocol::objects::device::{AnchorClass, ClockClass};
 use protocol::objects::enrollment::Attested;
 use zeroize::Zeroizing;
 
 use crate::binding::Binding;
 use crate::clock::HostClock;
+use crate::guard::Guard;
+use crate::look::Look;
+use crate::opening::Opened;
 use crate::state::{Secrets, State};
 use crate::vault::{NotCommitted, Vault};
+use crate::watch::{Grace, Why};
 
 /// Version of this home, as the engine tells it.
 pub const FIRMWARE: u32 = 1 << 8;
@@ -35,46 +40,68 @@ pub struct Home {
     counter: SealedCounter,
     clock: HostClock,
     random: System,
+    anchor: AnchorClass,
 }
 
 impl Home {
-    /// A home over an open vault.
+    /// A home over an open container.
     ///
     /// # Errors
     /// A key in the state is none.
-    pub fn new(vault: Vault, state: State, binding: &Binding) -> Result<Self, CryptoError> {
-        let keys = HomeKeys::new(binding, &state.secrets)?;
+    pub(crate) fn new(opened: Opened) -> Result<Self, CryptoError> {
+        let Opened { vault, state, guard, binding } = opened;
+        let (keys, anchor) = (HomeKeys::new(&binding, &state.secrets)?, binding.anchor());
         let counter = Rc::new(Cell::new(state.counter));
-        let clock = HostClock::new(state.seen_s);
+        let clock = guard.clock().clone();
         let store = VaultStore {
             vault,
             state,
             changes: None,
             counter: counter.clone(),
-            clock: clock.clone(),
+            guard,
+            is_kept: false,
             lost: None,
         };
-        Ok(Home { store, keys, counter: SealedCounter(counter), clock, random: System })
+        Ok(Home { store, keys, counter: SealedCounter(counter), clock, random: System, anchor })
     }
 
-    /// Starts the engine on it.
+    /// Starts the engine on it. What the machine showed is kept by then, its time too, so that
+    /// nobody gets another grace by killing the helper.
     ///
     /// # Errors
     /// What the engine says.
-    pub fn start(self, binding: &Binding, seats: SeatTimes) -> Result<Engine<Home>, StoreError> {
+    pub fn start(self, seats: SeatTimes) -> Result<Engine<Home>, StoreError> {
         let profile = Profile {
             clock: ClockClass::Host,
-            anchor: binding.anchor(),
+            anchor: self.anchor,
             firmware: FIRMWARE,
             seats,
             pace: Pace::Process,
         };
-        Engine::start(self, profile)
+        let mut engine = Engine::start(self, profile)?;
+        let store = &mut engine.platform().store;
+        if !store.is_kept {
+            store.keep()?;
+        }
+        Ok(engine)
     }
 
     /// Why the vault is to be opened again, if it is.
     pub fn lost(&self) -> Option<&NotCommitted> {
         self.store.lost.as_ref()
+    }
+
+    /// Whether the container may be used, and whether for a while only.
+    ///
+    /// # Errors
+    /// Why it may not any more.
+    pub fn standing(&self) -> Result<Option<(Why, Grace)>, Failure> {
+        self.store.guard.standing(&self.store.state)
+    }
+
+    /// What is to be told of it to its user.
+    pub(crate) fn look(&self) -> Look {
+        Look::of(&self.store.state, &self.store.guard, self.anchor == AnchorClass::Tpm)
     }
 }
 
@@ -109,7 +136,9 @@ pub struct VaultStore {
     state: State,
     changes: Option<Changes>,
     counter: Rc<Cell<u64>>,
-    clock: HostClock,
+    guard: Guard,
+    /// Whether there was a commit since it was opened.
+    is_kept: bool,
     lost: Option<NotCommitted>,
 }
 
@@ -133,9 +162,13 @@ impl VaultStore {
     /// Makes the state as it is in memory the present one.
     fn keep(&mut self) -> Result<(), StoreError> {
         self.state.counter = self.counter.get();
-        self.state.seen_s = self.clock.seen_s();
+        self.state.answered = engine::answered(self)?;
+        self.guard.look(&mut self.state);
         match self.vault.commit(&self.state.write()) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.is_kept = true;
+                Ok(())
+            }
             Err(NotCommitted::Kept(_)) => Err(StoreError::Medium),
             Err(lost) => {
                 self.lost = Some(lost);

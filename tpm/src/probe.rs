@@ -1,12 +1,11 @@
 //! What this machine has to bind licenses to. Nothing is changed.
 
-use std::path::Path;
-
 use machine::collect;
-use machine::generation::{Generation, Known, Local};
+use machine::generation::Known;
 use serde::Serialize;
 
 use crate::chip::{Chip, EkKind, Properties, Trouble};
+use crate::machine_key::Machine;
 use crate::vault::Access;
 
 /// What was found.
@@ -56,8 +55,8 @@ pub struct TraitSeen {
 }
 
 /// Looks.
-pub fn probe(access: Result<Access, Trouble>) -> Probe {
-    let root = Path::new("/");
+pub fn probe(access: Result<Access, Trouble>, machine: &Machine) -> Probe {
+    let root = machine.root();
     let tpm = access.and_then(|access| look(&access)).map_err(|trouble| Unusable {
         code: crate::helper::trouble(trouble).code,
         detail: trouble.to_string(),
@@ -69,7 +68,7 @@ pub fn probe(access: Result<Access, Trouble>) -> Probe {
         missing: state.err().map(|why| why.to_string()),
     });
     let is_virtual = collect::virtual_hints(root);
-    let generation = Local::new(root).now();
+    let generation = machine.generation().now();
     Probe {
         tpm,
         traits: traits.collect(),

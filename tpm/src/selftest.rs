@@ -8,10 +8,11 @@ use protocol::ids::{ContainerId, RootFp};
 use serde::Serialize;
 
 use crate::binding::{Binding, PublicKeys};
-use crate::chip::Chip;
+use crate::chip::{Chip, Trouble};
 use crate::clock::Stopwatch;
 use crate::directory::Directory;
 use crate::home::System;
+use crate::machine_key::{Machine, MachineKey};
 use crate::state::Secrets;
 use crate::vault::{Access, Shut, Vault};
 
@@ -37,13 +38,13 @@ pub struct Selftest {
 /// What did not work.
 pub fn selftest(
     folder: &Path,
-    access: impl Fn() -> Result<Access, Shut>,
+    access: impl Fn() -> Result<Access, Trouble>,
 ) -> Result<Selftest, Shut> {
     let done = test(folder, &access);
     // Also where it failed in the middle: what is left in the TPM is named there.
     let cleared = Directory::open(folder)
         .map_err(Shut::Files)
-        .and_then(|directory| Vault::clear(&directory, &access()?, &[0; 32]));
+        .and_then(|directory| Vault::clear(&directory, access, &Machine::this()));
     let removed = std::fs::remove_dir_all(folder);
     let done = done?;
     cleared?;
@@ -51,11 +52,13 @@ pub fn selftest(
     Ok(done)
 }
 
-fn test(folder: &Path, access: &impl Fn() -> Result<Access, Shut>) -> Result<Selftest, Shut> {
+fn test(folder: &Path, access: &impl Fn() -> Result<Access, Trouble>) -> Result<Selftest, Shut> {
     let since = Stopwatch::start();
     let directory = Directory::create(folder)?;
     let container = ContainerId::new([0; 16]);
-    let (mut vault, seal) = Vault::create(directory, container, Some(access()?), &[0; 32], b"0")?;
+    let machine = MachineKey::none();
+    let made = Vault::create(directory, container, Some(access()?), &machine, b"0");
+    let (mut vault, seal) = made?;
     let create_ms = since.ms();
     let mut commits = [0; COMMITS];
     for took_ms in &mut commits {
@@ -73,11 +76,11 @@ fn test(folder: &Path, access: &impl Fn() -> Result<Access, Shut>) -> Result<Sel
         firm: RootFp::default(),
         keys,
         seal,
-        traits: Bytes::default(),
+        traits: machine.record,
         certificate: Bytes::default(),
         roots: Default::default(),
     };
-    drop(Vault::open(Directory::open(folder)?, &binding, access()?, &[0; 32])?);
+    drop(Vault::open(Directory::open(folder)?, &binding, access()?, &machine.key)?);
     let open_ms = since.ms();
     let since = Stopwatch::start();
     let Access { tcti, passwords } = access()?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::Answered;
 use engine::platform::{Random, RecordKey};
 use protocol::codec::{self, DecodeError, Fixed};
 use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
@@ -11,6 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::binding::PublicKeys;
 use crate::state_file::STATE_LEN_MAX;
+use crate::watch::Watch;
 
 /// A state, in memory. Wiped on drop, but for the engine's records, whose secrets are sealed.
 #[derive(Serialize, Deserialize)]
@@ -21,6 +23,10 @@ pub struct State {
     pub counter: u64,
     /// The latest that the machine's clock showed, Unix seconds UTC.
     pub seen_s: u64,
+    /// What is remembered of the machine.
+    pub watch: Watch,
+    /// The last answer of the vendor's server: a checkpoint that was passed.
+    pub answered: Answered,
     /// Records of the engine.
     pub records: BTreeMap<RecordKey, Vec<u8>>,
 }
@@ -75,8 +81,14 @@ impl Secrets {
 
 impl State {
     /// Of a new container.
-    pub fn new(secrets: Secrets) -> Self {
-        State { secrets, counter: 0, seen_s: 0, records: BTreeMap::new() }
+    pub fn new(secrets: Secrets, watch: Watch) -> Self {
+        let (counter, seen_s, answered) = (0, watch.bound_s, Answered::default());
+        State { secrets, counter, seen_s, watch, answered, records: BTreeMap::new() }
+    }
+
+    /// Certified time of the last checkpoint that was passed, Unix seconds UTC.
+    pub fn checkpoint_s(&self) -> Option<u64> {
+        Some(self.answered.at_s).filter(|at_s| *at_s != 0)
     }
 
     /// Reads a state.

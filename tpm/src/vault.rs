@@ -19,6 +19,7 @@ use crate::binding::{Binding, Intent, Seal, TpmSeal};
 use crate::chip::{Blob, Chip, HEAD_LEN, Head, Passwords, StorageKey, Tcti, Trouble};
 use crate::clock;
 use crate::directory::Directory;
+use crate::machine_key::{Machine, MachineKey};
 use crate::state_file::{self, EpochKeys, Position, STATE_LEN_MAX};
 
 /// Tries of a commit that somebody else's use of the TPM interrupts: some seconds, for one who does
@@ -41,6 +42,9 @@ pub struct Access {
     /// Passwords of its hierarchies.
     pub passwords: Passwords,
 }
+
+/// The way to a TPM, asked for each time that it is taken.
+pub type AccessOf = fn() -> Result<Access, Trouble>;
 
 /// Why a container cannot be used until the vendor helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -102,6 +106,13 @@ impl From<Trouble> for Shut {
     fn from(trouble: Trouble) -> Self {
         Shut::Tpm(trouble)
     }
+}
+
+/// A root key that is not in use yet, and what will open it.
+pub struct Resealed {
+    root: Key,
+    /// For the container's binding.
+    pub seal: Seal,
 }
 
 /// An open vault.
@@ -177,8 +188,8 @@ impl PartialEq for HeadContent {
 }
 
 impl Vault {
-    /// Opens the vault of a container, and its state. `auth` is what the machine's traits give, or
-    /// zeros where they are not asked for; without a TPM it is all that opens.
+    /// Opens the vault of a container, and its state. `auth` is the key that the machine gives;
+    /// without a TPM it is all that opens.
     ///
     /// # Errors
     /// [`Shut`], with the reason and what to do about it.
@@ -220,16 +231,16 @@ impl Vault {
         directory: Directory,
         container: ContainerId,
         access: Option<Access>,
-        auth: &[u8; 32],
+        machine: &MachineKey,
         state: &[u8],
     ) -> Result<(Self, Seal), Shut> {
         let (anchor, root, seal) = match access {
             Some(access) => {
-                let (tpm, root) = Tpm::create(&directory, container, access, auth)?;
+                let (tpm, root) = Tpm::create(&directory, container, access, machine)?;
                 let seal = Seal::Tpm(tpm.seal.clone());
                 (Anchor::Tpm(Box::new(tpm)), root, seal)
             }
-            None => (Anchor::None, Zeroizing::new(*auth), Seal::Traits),
+            None => (Anchor::None, machine.key.clone(), Seal::Traits),
         };
         let mut vault = Vault { directory, container, root, anchor, epoch: 0, hash: [0; 32] };
         let key = vault.epoch_key();
@@ -241,19 +252,25 @@ impl Vault {
     ///
     /// # Errors
     /// [`Shut`].
-    pub fn clear(directory: &Directory, access: &Access, auth: &[u8; 32]) -> Result<(), Shut> {
+    pub fn clear(
+        directory: &Directory,
+        access: impl FnOnce() -> Result<Access, Trouble>,
+        machine: &Machine,
+    ) -> Result<(), Shut> {
         let Some(bytes) = directory.read(Intent::NAME, crate::binding::FILE_LEN_MAX)? else {
             return Ok(());
         };
         let cleared = Intent::read(&bytes).map_or(Ok(()), |intent| {
-            let mut chip = connected(access, &intent.storage_key())?;
-            let (_, index_auth) = opened(&mut chip, &intent.blob(), auth)?;
+            let key = machine.open(&intent.traits).map_err(|_| Shut::Locked(Reason::Traits))?.key;
+            let mut chip = connected(&access()?, &intent.storage_key())?;
+            let (_, index_auth) = opened(&mut chip, &intent.blob(), &key)?;
             chip.undefine_head(intent.handle, &index_auth)?;
             Ok(())
         });
         match cleared {
-            // Of another TPM, or of this one before it was cleared, which took all of it away.
-            Ok(()) | Err(Shut::Locked(Reason::Foreign | Reason::Gone)) => {}
+            // Of another TPM, or of this one before it was cleared, which took all of it away; or
+            // of another machine, on which nobody knows what opens it.
+            Ok(()) | Err(Shut::Locked(Reason::Foreign | Reason::Gone | Reason::Traits)) => {}
             Err(shut) => return Err(shut),
         }
         Ok(directory.remove(Intent::NAME)?)
@@ -298,6 +315,37 @@ impl Vault {
     /// SHA-256 of the file of the present state.
     pub fn state_hash(&self) -> [u8; 32] {
         self.hash
+    }
+
+    /// What opens the vault once [`Vault::commit_under`] made it so: another root key, sealed so
+    /// that another `auth` opens it. What opened it before opens no state then.
+    ///
+    /// # Errors
+    /// [`Shut`].
+    pub fn reseal(&mut self, auth: &[u8; 32]) -> Result<Resealed, Shut> {
+        let Anchor::Tpm(tpm) = &mut self.anchor else {
+            return Ok(Resealed { root: Zeroizing::new(*auth), seal: Seal::Traits });
+        };
+        let root = mixed(&tpm.random)?;
+        let chip = tpm.chip.as_mut().ok_or(Shut::Tpm(Trouble::Absent))?;
+        let blob = chip.seal(&payload(&root, &tpm.auth)[..], auth)?;
+        let seal = tpm.seal.with(&blob).ok_or(Shut::Tpm(Trouble::Garbled))?;
+        Ok(Resealed { root, seal: Seal::Tpm(seal) })
+    }
+
+    /// Makes a state the present one, durably, which the new root key opens and the old does not.
+    ///
+    /// # Errors
+    /// [`NotCommitted`].
+    pub fn commit_under(&mut self, resealed: Resealed, state: &[u8]) -> Result<(), NotCommitted> {
+        let old = std::mem::replace(&mut self.root, resealed.root);
+        let committed = self.commit(state);
+        match (&committed, &mut self.anchor, resealed.seal) {
+            (Err(NotCommitted::Kept(_)), ..) => self.root = old,
+            (Ok(()), Anchor::Tpm(tpm), Seal::Tpm(seal)) => tpm.seal = seal,
+            _ => {}
+        }
+        committed
     }
 
     /// Makes a state the present one, durably.
@@ -399,7 +447,7 @@ impl Tpm {
         directory: &Directory,
         container: ContainerId,
         access: Access,
-        auth: &[u8; 32],
+        machine: &MachineKey,
     ) -> Result<(Self, Zeroizing<[u8; 32]>), Shut> {
         let mut chip = Chip::open(&access.tcti, None, &access.passwords)?;
         let random = chip.random()?;
@@ -407,17 +455,15 @@ impl Tpm {
         for (secret, other) in [(&mut root, &random), (&mut index_auth, &chip.random()?)] {
             **secret = *mixed(other)?;
         }
-        let mut payload = Zeroizing::new([0; 64]);
-        payload[..32].copy_from_slice(&root[..]);
-        payload[32..].copy_from_slice(&index_auth[..]);
-        let blob = chip.seal(&payload[..], auth)?;
+        let blob = chip.seal(&payload(&root, &index_auth)[..], &machine.key)?;
         let (counter, counter_record) = chip.counter()?;
         let count = chip.count(counter)?;
         let random = chip.random()?;
         let content = HeadContent::new(container, 0, &*mixed(&random)?, count);
         let handle = chip.free_head()?;
         let too_long = || Shut::Tpm(Trouble::Garbled);
-        let intent = Intent::new(container, handle, chip.storage_key(), &blob);
+        let opens = (&blob, &machine.record);
+        let intent = Intent::new(container, handle, chip.storage_key(), opens);
         let intent = intent.ok_or_else(too_long)?.write();
         directory.write(Intent::NAME, &intent).map_err(Shut::Unwritten)?;
         let (head, head_record) = chip.define_head(handle, &index_auth, &content.0)?;
@@ -497,6 +543,14 @@ fn connected(access: &Access, pinned: &StorageKey) -> Result<Chip, Shut> {
         Err(Trouble::Missing) => Err(Shut::Locked(Reason::Gone)),
         opened => Ok(opened?),
     }
+}
+
+/// What is sealed in a blob.
+fn payload(root: &Key, index_auth: &Key) -> Zeroizing<[u8; 64]> {
+    let mut payload = Zeroizing::new([0; 64]);
+    payload[..32].copy_from_slice(&root[..]);
+    payload[32..].copy_from_slice(&index_auth[..]);
+    payload
 }
 
 /// Root key and authorization of the index, from the blob.

@@ -1,8 +1,9 @@
 //! Soft licenses: containers that a TPM of this machine seals.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::online::TrustArgs;
 
@@ -16,6 +17,9 @@ pub(crate) enum TpmCommand {
     Selftest,
     /// Containers of this machine and, where one is locked, why, and the way out
     Status(FolderArgs),
+    /// Bind a container anew to this machine after parts of it were replaced, or bind it more
+    /// tightly
+    Rebind(RebindArgs),
     /// End the helper that serves a container; the next use starts it again
     Stop(FolderArgs),
 }
@@ -36,6 +40,14 @@ pub(crate) struct InitArgs {
     /// Make a new container in place of one that is locked for good; the old folder is kept beside
     #[arg(long)]
     pub(crate) again: bool,
+    /// How much of the machine may change: off, which is the default with a TPM, or loose, medium
+    /// or strict
+    #[arg(long, value_name = "TOLERANCE")]
+    pub(crate) tolerance: Option<Tolerance>,
+    /// Bind it to this machine by its traits alone, medium where nothing is said: what is weaker
+    /// than a TPM
+    #[arg(long)]
+    pub(crate) without_tpm: bool,
     /// By files: with --gateway the file to send to the vendor, from a machine without a way to
     /// him; else where to write it
     #[arg(long, value_name = "FILE")]
@@ -47,6 +59,46 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     pub(crate) yes: bool,
     /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// How much of a machine may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tolerance {
+    /// All: the machine's traits are not asked for
+    Off,
+    /// A board and something small
+    Loose,
+    /// A disk with all that is on it, or a board
+    Medium,
+    /// One part
+    Strict,
+}
+
+impl fmt::Display for Tolerance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tolerance::Off => "off",
+            Tolerance::Loose => "loose",
+            Tolerance::Medium => "medium",
+            Tolerance::Strict => "strict",
+        })
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RebindArgs {
+    /// Folder of the container, where there are several
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// How much of the machine may change from now on; without, as much as before
+    #[arg(long, value_name = "TOLERANCE")]
+    pub(crate) tolerance: Option<Tolerance>,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only say what has changed, and whether it may be bound anew
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -3,6 +3,8 @@
 
 mod helper;
 mod init;
+mod look;
+mod rebind;
 mod status;
 
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ pub(super) fn run(command: &TpmCommand, output: &Output) -> Result<()> {
         TpmCommand::Selftest => selftest(output),
         TpmCommand::Init(command) => init::run(command, output),
         TpmCommand::Status(command) => status::show(command, output),
+        TpmCommand::Rebind(command) => rebind::run(command, output),
         TpmCommand::Stop(command) => status::stop(command, output),
     }
 }

@@ -14,7 +14,7 @@ use container::dongle::{DongleLink, PipeError, ReportPipe};
 use container::{Address, Backend, Channel, Error, Found, Makers, Registry, Who};
 use protocol::errors::ErrorCode;
 
-pub use tpm::{helper, homes};
+pub use tpm::{helper, homes, look};
 
 use tpm::Tpm;
 

@@ -14,6 +14,8 @@ use crate::{Source, absolute, elsewhere};
 const CONTAINER: &str = "container";
 /// What its helper listens on.
 const SOCKET: &str = "socket";
+/// What a helper tells its own user in clear.
+const LOOK: &[u8] = b"\0look";
 /// The helper's program.
 const HELPER: &str = "strongroom-tpm";
 
@@ -94,6 +96,15 @@ fn start(folder: &Path) -> Result<(), Error> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(failed(&said.trim().lines().last().unwrap_or_default()))
+}
+
+/// How the container in a folder stands, as JSON, for the user to whom it belongs.
+///
+/// # Errors
+/// Those of connecting.
+pub fn look(folder: &Path) -> Result<Vec<u8>, Error> {
+    let address = Address::MessageSocket(absolute(folder).join(SOCKET));
+    Tpm(None).open(&Found { address, hindrance: None })?.exchange(LOOK)
 }
 
 /// The helper's program: beside this one, else in a folder of `PATH`.

@@ -7,7 +7,7 @@ use crate::world::World;
 
 /// A machine with a TPM, a license and a program; nobody serves its container.
 fn licensed() -> (World, PathBuf) {
-    let mut world = selling("--quantity 1");
+    let mut world = selling("--quantity 1 --checkpoint 30d");
     world.bring_tpm();
     world.cli("tpm init --yes").ok();
     let program = protected(&world);

@@ -278,6 +278,7 @@ const DRY: &[(&str, Dry)] = &[
     ("tpm probe", Without("reads")),
     ("tpm init", Run("--yes --dir soft")),
     ("tpm selftest", Without("measures, and leaves nothing")),
+    ("tpm rebind", Run("--yes --dir soft")),
     ("tpm status", Without("reads")),
     ("tpm stop", Without("ends a process, and nothing that is kept")),
     ("container list", Without("reads")),

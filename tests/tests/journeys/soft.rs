@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use strongroom_tests::tree::Part;
+
 use crate::central::{protected, selling, states, ticket};
 use crate::homes::{Home, SOFT};
 use crate::seats::{echo, end, start};
@@ -165,6 +167,43 @@ fn a_license_without_an_end_does_not_go_into_a_tpm_that_nobody_vouches_for() {
 fn serial(world: &World) -> String {
     let listed = world.cli("container list --json").ok().data();
     listed["containers"][0]["serial"].as_str().expect("a serial").to_owned()
+}
+
+#[test]
+fn a_machine_without_a_tpm_is_bound_by_its_traits_and_says_what_was_replaced() {
+    let mut world = selling("--quantity 1");
+    world.bring_machine();
+    world.cli("tpm init --yes --without-tpm --tolerance off").refused(5, &["S0C10"]);
+    world.cli("tpm init --yes --without-tpm").ok();
+    let seen = world.cli("tpm status --json").ok().data();
+    let machine = &seen["containers"][0]["machine"];
+    assert_eq!((&machine["tpm"], &machine["tolerance"]), (&false.into(), &"medium".into()));
+    let program = protected(&world);
+    let ticket = ticket(&world, 1);
+    world.cli(&format!("activate {ticket} --yes")).ok();
+    world.run(&program, &[], "").ok();
+    let replace = |part, number| {
+        world.cli("tpm stop").ok();
+        world.machine().replace(part, number);
+        // A program finds the helper where it runs.
+        world.cli("tpm status").ok();
+    };
+    replace(Part::Card, 2);
+    world.run(&program, &[], "").ok();
+    let said = world.cli("tpm status").ok().stdout;
+    assert!(said.contains("address of a network card on the board (counts 2): changed"), "{said}");
+    let would = world.cli("tpm rebind --dry-run").ok().stdout;
+    assert!(would.contains("it is not bound anew: no checkpoint was passed"), "{would}");
+    world.cli("tpm rebind --yes").refused(5, &["S0C0E", "strongroom renew"]);
+    replace(Part::Card, 1);
+    world.cli("tpm rebind --yes --tolerance strict").ok();
+    assert_eq!(state(&world), "active");
+    world.run(&program, &[], "").ok();
+    replace(Part::Disk, 2);
+    assert_eq!(state(&world), "S0C07");
+    assert_eq!(world.run(&program, &[], "").code, 125);
+    replace(Part::Disk, 1);
+    world.run(&program, &[], "").ok();
 }
 
 #[test]

@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 use serde_json::Value;
 use strongroom_tests::folders;
 use strongroom_tests::swtpm::{Model, Swtpm};
+use strongroom_tests::tree::Tree;
 use tempfile::TempDir;
 
 use crate::homes::{Home, SOFT};
@@ -34,6 +35,7 @@ pub(crate) struct World {
     dongles: Vec<(String, Child)>,
     user: Option<u32>,
     pub(crate) tpm: Option<Swtpm>,
+    machine: Option<Tree>,
     /// Name of the folder in which the machine keeps its settings and containers.
     kept_in: String,
     pub(crate) home: Home,
@@ -103,6 +105,7 @@ impl World {
             dongles: Vec::new(),
             user,
             tpm: None,
+            machine: None,
             kept_in: "home".into(),
             home: Home::Dongle,
             central: None,
@@ -410,6 +413,16 @@ impl World {
         std::mem::swap(self.tpm.as_mut().expect("a TPM"), &mut machine.tpm);
     }
 
+    /// Gives the machine traits that can be replaced.
+    pub(crate) fn bring_machine(&mut self) -> &Tree {
+        self.machine.insert(Tree::new())
+    }
+
+    /// The machine, as it was brought.
+    pub(crate) fn machine(&self) -> &Tree {
+        self.machine.as_ref().expect("a machine")
+    }
+
     /// What a tool of the TPM says.
     pub(crate) fn tools(&self, line: &str) -> Vec<u8> {
         self.tpm.as_ref().expect("a TPM").tools().ok(line)
@@ -435,7 +448,8 @@ impl World {
     fn environment(&self, command: &mut Command) {
         let ports = self.dongles.iter().map(|(name, _)| self.socket(name));
         let mut sources: Vec<_> = ports.map(|port| format!("sim:{}", port.display())).collect();
-        sources.extend(self.tpm.as_ref().map(|_| match self.home {
+        let is_soft = self.tpm.is_some() || self.machine.is_some();
+        sources.extend(is_soft.then(|| match self.home {
             Home::Dongle => "tpm".to_owned(),
             Home::Tpm => format!("tpm:{}", self.path(SOFT).display()),
         }));
@@ -447,6 +461,10 @@ impl World {
         if let Some(tpm) = &self.tpm {
             // What a test that failed leaves behind goes soon.
             command.env("STRONGROOM_TCTI", tpm.tcti()).env("STRONGROOM_TPM_IDLE_S", "60");
+        }
+        if let Some(machine) = &self.machine {
+            command.env("STRONGROOM_MACHINE_ROOT", machine.root());
+            command.env("STRONGROOM_TPM_IDLE_S", "60");
         }
         if self.central.is_some() {
             command.env("STRONGROOM_GATEWAY", format!("{}/v1/acme", self.face("gateway")));

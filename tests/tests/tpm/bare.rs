@@ -11,6 +11,7 @@ use tpm::binding::{Binding, PublicKeys, Seal, TpmSeal};
 use tpm::chip::{Blob, Chip, Passwords};
 use tpm::directory::Directory;
 use tpm::helper;
+use tpm::machine_key::MachineKey;
 use tpm::vault::{Access, NotCommitted, Shut, Vault};
 use zeroize::Zeroizing;
 
@@ -55,7 +56,8 @@ impl Bare {
         let folder = dir.path().join("bare");
         let directory = Directory::create(&folder).expect("room");
         let container = ContainerId::new([7; 16]);
-        let made = Vault::create(directory, container, Some(access(tcti)), &AUTH, &bytes(0));
+        let machine = MachineKey::none();
+        let made = Vault::create(directory, container, Some(access(tcti)), &machine, &bytes(0));
         let (vault, seal) = made.expect("a TPM with room");
         let key = Fixed([2; 33]);
         let binding = Binding {
@@ -63,7 +65,7 @@ impl Bare {
             firm: RootFp::new([1; 16]),
             keys: PublicKeys { identity: key, channel: key, sealing: key },
             seal,
-            traits: Bytes::default(),
+            traits: machine.record,
             certificate: Bytes::default(),
             roots: List::default(),
         };

@@ -66,7 +66,8 @@ impl Soft {
 
     /// The same container in another folder, as a copy of its files.
     pub(crate) fn copied(&self) -> Self {
-        let copy = Self::empty(&self.tcti);
+        let mut copy = Self::empty(&self.tcti);
+        copy.environment.clone_from(&self.environment);
         files::put_back(&copy.folder, &files::read(&self.folder));
         copy
     }
@@ -86,14 +87,24 @@ impl Soft {
 
     /// Makes the container, or says why not.
     pub(crate) fn create(&self) -> Result<(), String> {
-        let made = self.creation().output().expect("the helper");
-        match made.status.success() {
-            true => Ok(()),
-            false => match codec::decode::<Failure>(&made.stdout, 64) {
-                Ok(failure) => Err(failure.shown_code()),
-                Err(_) => Err(String::from_utf8_lossy(&made.stderr).trim().into()),
-            },
-        }
+        self.create_with(&[])
+    }
+
+    /// The same, bound as these arguments say.
+    pub(crate) fn create_with(&self, how: &[&str]) -> Result<(), String> {
+        done(self.creation().args(how))
+    }
+
+    /// What binds it anew.
+    pub(crate) fn rebinding(&self, how: &[&str]) -> Command {
+        let mut command = self.command("rebind");
+        command.args(how);
+        command
+    }
+
+    /// Binds it anew, or says why not.
+    pub(crate) fn rebind(&self, how: &[&str]) -> Result<(), String> {
+        done(&mut self.rebinding(how))
     }
 
     /// Its vendor certifies it.
@@ -229,6 +240,18 @@ impl Drop for Soft {
         if std::thread::panicking() {
             eprintln!("the helper said: {}", self.said());
         }
+    }
+}
+
+/// Carries out a command of the helper: the number of the error, or what it said.
+fn done(command: &mut Command) -> Result<(), String> {
+    let made = command.output().expect("the helper");
+    match made.status.success() {
+        true => Ok(()),
+        false => match codec::decode::<Failure>(&made.stdout, 64) {
+            Ok(failure) => Err(failure.shown_code()),
+            Err(_) => Err(String::from_utf8_lossy(&made.stderr).trim().into()),
+        },
     }
 }
 

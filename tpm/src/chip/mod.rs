@@ -72,13 +72,6 @@ pub struct Passwords {
     pub endorsement: Zeroizing<Vec<u8>>,
 }
 
-impl Passwords {
-    /// The same once more.
-    pub(crate) fn copied(&self) -> Self {
-        Passwords { owner: self.owner.clone(), endorsement: self.endorsement.clone() }
-    }
-}
-
 /// A storage key, by its Name: SHA-256, with the two bytes of that algorithm in front.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageKey {

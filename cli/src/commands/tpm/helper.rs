@@ -10,6 +10,8 @@ use protocol::ids::{ContainerId, RootFp};
 use serde_json::Value;
 use vendor::Result;
 
+use crate::args::InitArgs;
+
 /// Exit code of a command whose output is the encoded failure.
 const REFUSED: i32 = 3;
 
@@ -26,14 +28,19 @@ pub(super) fn selftest() -> Result<Value> {
     serde_json::from_slice(&seen).map_err(failed)
 }
 
-/// The request of the container in a folder for a firm's certificate; makes the container.
+/// The request of the container in a folder for a firm's certificate; makes the container, as it is
+/// asked for.
 pub(super) fn request(
     folder: &Path,
     firm: RootFp,
     replaces: Option<ContainerId>,
+    asked: &InitArgs,
 ) -> Result<Vec<u8>> {
     let mut command = command("request")?;
     on(&mut command, folder).args(["--firm", &firm.to_string()]);
+    command.args(asked.without_tpm.then_some("--without-tpm"));
+    let tolerance = asked.tolerance.map(|tolerance| tolerance.to_string());
+    command.args(tolerance.iter().flat_map(|tolerance| ["--tolerance", tolerance]));
     command.args(replaces.iter().flat_map(|id| ["--replaces".to_owned(), id.to_string()]));
     call(&mut command, &[])
 }
@@ -46,6 +53,19 @@ pub(super) fn prove(folder: &Path, challenge: &[u8]) -> Result<Vec<u8>> {
 /// Takes a certificate in.
 pub(super) fn certify(folder: &Path, certificate: &[u8]) -> Result<()> {
     call(on(&mut command("certify")?, folder), certificate).map(drop)
+}
+
+/// How the container in a folder stands that nobody serves.
+pub(super) fn look(folder: &Path) -> Result<Vec<u8>> {
+    call(on(&mut command("look")?, folder), &[])
+}
+
+/// Binds the container in a folder anew; with which tolerance.
+pub(super) fn rebind(folder: &Path, tolerance: Option<&str>) -> Result<String> {
+    let mut command = command("rebind")?;
+    on(&mut command, folder);
+    command.args(tolerance.iter().flat_map(|tolerance| ["--tolerance", tolerance]));
+    serde_json::from_slice(&call(&mut command, &[])?).map_err(failed)
 }
 
 fn command(verb: &str) -> Result<Command> {
@@ -71,7 +91,8 @@ fn call(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
         Some(0) => Ok(output.stdout),
         Some(REFUSED) => {
             let refused: Failure = codec::decode(&output.stdout, 64).map_err(failed)?;
-            Err(refused.into())
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(Shown::from(refused).detailed(said.trim()))
         }
         _ => {
             let said = String::from_utf8_lossy(&output.stderr);

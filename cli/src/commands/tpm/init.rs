@@ -13,7 +13,7 @@ use serde_json::json;
 use vendor::{Result, files};
 
 use super::{helper, status};
-use crate::args::InitArgs;
+use crate::args::{InitArgs, Tolerance};
 use crate::online::{Client, Firm, decoded};
 use crate::output::Output;
 use crate::reach;
@@ -38,6 +38,9 @@ struct Waits {
 }
 
 pub(super) fn run(command: &InitArgs, output: &Output) -> Result<()> {
+    if command.without_tpm && command.tolerance == Some(Tolerance::Off) {
+        return Err(ErrorCode::SoftNeedsTraits.failure().into());
+    }
     match (&command.gateway, &command.request, &command.response) {
         (Some(gateway), None, None) => online(command, gateway, output),
         (Some(gateway), Some(request), Some(response)) => {
@@ -69,17 +72,19 @@ fn online(command: &InitArgs, gateway: &str, output: &Output) -> Result<()> {
     output.say(format!("a container for the licenses of {} ({root_fp})", firm.name));
     output.confirm(&format!("make it in {}?", folder.display()), command.yes)?;
     let replaces = set_aside(command, &folder, output)?;
-    output.say("asking the TPM who it is; this takes some seconds");
+    if !command.without_tpm {
+        output.say("asking the TPM who it is; this takes some seconds");
+    }
     // A container that is in use is certified anew: whoever has a seat goes on.
     status::end_helper(&folder)?;
-    let request = helper::request(&folder, root_fp, replaces)?;
+    let request = helper::request(&folder, root_fp, replaces, command)?;
     output.say("asking the vendor what is to be proven");
     let challenge = client.post::<Challenge>(
         "/enrollments",
         None,
         &json!({ "request": BASE64.encode(request) }),
     )?;
-    output.say("proving it by the TPM");
+    output.say("proving it");
     status::end_helper(&folder)?;
     let proof = helper::prove(&folder, &decoded(&challenge.challenge)?)?;
     output.say("asking the vendor for the certificate");
@@ -149,7 +154,7 @@ fn ask(command: &InitArgs, request: &Path, output: &Output) -> Result<()> {
         output.confirm(&format!("make a container in {}?", folder.display()), command.yes)?;
         let replaces = set_aside(command, &folder, output)?;
         status::end_helper(&folder)?;
-        files::write_new(request, &helper::request(&folder, root_fp, replaces)?)?;
+        files::write_new(request, &helper::request(&folder, root_fp, replaces, command)?)?;
     }
     let text = format!(
         "{0} is written. On a machine that reaches the vendor run\n  strongroom tpm init --gateway \

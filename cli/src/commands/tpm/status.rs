@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::{Value, json};
 use vendor::{Result, times};
 
+use super::look::{Look, Machine};
 use crate::args::FolderArgs;
 use crate::output::Output;
 
@@ -33,15 +34,29 @@ pub(super) fn show(command: &FolderArgs, output: &Output) -> Result<()> {
             .and_then(|container| {
                 Ok((container.info()?, container.serial(), container.device().maker))
             });
+        let look = Look::at(&folder);
         let (row, line) = match opened {
-            Ok((info, serial, firm)) => (
-                json!({
-                    "state": "active", "serial": serial.to_string(), "vendor": firm.to_string(),
+            Ok((info, serial, firm)) => {
+                let standing = look.as_ref().map_or("active".into(), |look| look.standing.text());
+                let grace = look.as_ref().map_or(Value::Null, |look| look.standing.grace());
+                let machine = look.as_ref().and_then(|look| look.machine.as_ref());
+                let row = json!({
+                    "state": if grace.is_null() { "active" } else { "grace" },
+                    "grace": grace, "serial": serial.to_string(), "vendor": firm.to_string(),
                     "seats": info.seats, "folder": folder,
-                }),
-                format!("{serial}: active, licenses of {firm}, {} seats taken", info.seats),
-            ),
-            Err(error) => locked(&folder, Shown::from(error)),
+                    "machine": machine.map(Machine::data),
+                });
+                let mut lines = vec![format!(
+                    "{serial}: {standing}, licenses of {firm}, {} seats taken",
+                    info.seats
+                )];
+                lines.extend(machine.into_iter().flat_map(Machine::lines));
+                (row, lines.join("\n"))
+            }
+            Err(error) => {
+                let told = look.and_then(|look| look.standing.refusal());
+                locked(&folder, told.unwrap_or_else(|| Shown::from(error)))
+            }
         };
         rows.push(row);
         lines.push(line);
@@ -81,6 +96,11 @@ pub(super) fn stop(command: &FolderArgs, output: &Output) -> Result<()> {
     };
     output.data("tpm-stop", json!({ "stopped": stopped }), text);
     Ok(())
+}
+
+/// Whether a helper runs in a folder.
+pub(super) fn is_served(folder: &Path) -> bool {
+    serving(&folder.join("socket")).is_some()
 }
 
 /// Ends the helper of one folder, if one runs.

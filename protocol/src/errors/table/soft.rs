@@ -26,10 +26,18 @@ macro_rules! soft_rows {
         "the counter in the TPM is lower than it was",
         "the TPM of a virtual machine was set back to an earlier state",
         "Ask the vendor to know this machine again: strongroom tpm init --again.";
+    SoftTimeBack = 0x0C06, Container, Denied,
+        "this machine's clock says {a:time}, and it said {b:time} before",
+        "the clock was set back by more than a day, or it was wrong before",
+        "Set the clock right. Where it was wrong before: strongroom tpm init --again.";
     SoftTraits = 0x0C07, Container, Denied,
         "this is not the machine that the container is bound to",
         "it was moved, or too much of the machine was replaced at once",
         "Move it back. Where that cannot be: strongroom tpm init --again.";
+    SoftGraceOver = 0x0C08, Container, Denied,
+        "the machine changed, and the time to put that right ended at {a:time}",
+        "the virtual machine was copied or set back (0), or parts of it were replaced (1): {b}",
+        "After parts were replaced: strongroom tpm rebind. Else: strongroom tpm init --again.";
     SoftDamaged = 0x0C0A, Container, Tamper,
         "the container's folder is damaged, or is none",
         "a file in it was changed, or the folder is another one",
@@ -46,6 +54,24 @@ macro_rules! soft_rows {
         "the update answers a request that this container did not make",
         "a copy of this container asked, or this one was set back since it asked",
         "Collect what is for this one: strongroom activate. A copy is told apart there.";
+    // what binds a container to its machine
+    SoftIndistinct = 0x0C0D, Machine, Denied,
+        "too little tells this machine from others: traits of weight {a}, where {b} is needed",
+        "it is virtual, its firmware names no serial numbers, or this user may not read them",
+        "Look with strongroom tpm probe as root. With a TPM: strongroom tpm init --tolerance off.";
+    SoftRebindUnchecked = 0x0C0E, Container, Denied,
+        "no checkpoint was passed since the container was bound at {a:time}",
+        "each checkpoint with the vendor allows to bind it once",
+        "Pass one first: strongroom renew. Then repeat the command.";
+    SoftRebindSoon = 0x0C0F, Container, Denied,
+        "the container may be bound again by a checkpoint from {a:time} on, and the last was at \
+         {b:time}",
+        "it was bound less than 30 days before that",
+        "Pass a checkpoint then, and repeat the command.";
+    SoftNeedsTraits = 0x0C10, Machine, Denied,
+        "without a TPM the machine's traits are all that binds a container, and cannot be off",
+        "the tolerance off was asked for",
+        "Choose loose, medium or strict: --tolerance.";
     // a TPM that cannot be used
     TpmAbsent = 0x0C20, Machine, NotFound,
         "no TPM 2.0 answers here",
