@@ -7,6 +7,7 @@ use protocol::crypto::ecdsa::SigningKey;
 use protocol::ids::{ContainerId, ContainerKind, RootFp, hex};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::file::{self, FileKind};
+use protocol::objects::request::Request;
 use protocol::objects::statement::{ContextBody, TimeInfo, genesis_hash};
 use protocol::objects::test_root;
 use protocol::signed::{Header, Kind, Proof, sign_batch, write_object};
@@ -63,7 +64,7 @@ impl Device {
 
     /// Its context file, after the update of this number led to this state.
     pub fn context(&self, seq: u64, state: [u8; 32]) -> Vec<u8> {
-        context((self.firm, self.id), &self.identity, &self.certificate, (seq, state))
+        context((self.firm, self.id), (&self.identity, &self.certificate), (seq, state), None)
     }
 }
 
@@ -71,9 +72,9 @@ impl Device {
 /// to a state.
 pub fn context(
     (firm, id): (RootFp, ContainerId),
-    key: &SigningKey,
-    certificate: &[u8],
+    (key, certificate): (&SigningKey, &[u8]),
     (seq, state): (u64, [u8; 32]),
+    request: Option<Request>,
 ) -> Vec<u8> {
     let time = TimeInfo { floor_s: 0, now_s: 0, class: ClockClass::Rtc, certified_s: 0 };
     let body = codec::encode(&ContextBody {
@@ -85,7 +86,7 @@ pub fn context(
         commits: seq,
         entries: 1,
         firmware: 1 << 16,
-        request: None,
+        request,
     });
     let header = Header {
         root_fp: firm,

@@ -4,16 +4,19 @@ use protocol::codec::{self, Fixed};
 use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
 use protocol::crypto::ecdsa::SigningKey;
 use protocol::ids::{ContainerId, ContainerKind, RootFp};
-use protocol::limits::ENROLLMENT_BODY_LEN_MAX;
+use protocol::limits::{ENROLLMENT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX};
 use protocol::objects::device::{AnchorClass, ClockClass, DeviceBody};
 use protocol::objects::enrollment::{
-    Challenge, EnrollmentBody, EnrollmentProofBody, TpmEvidence, TpmIdentity, sign,
+    Challenge, EnrollmentBody, EnrollmentProofBody, TpmEvidence, sign,
 };
 use protocol::objects::file::{self, FileKind};
-use protocol::objects::statement::genesis_hash;
+use protocol::objects::request::Request;
+use protocol::objects::statement::{genesis_hash, next_state_hash};
+use protocol::objects::update::{UpdateOp, read_ops};
 use protocol::signed::Kind;
 
 use crate::device;
+use crate::soft_tpm::SoftTpm;
 
 /// A container without a TPM, or one that says to be in one.
 pub struct Applicant {
@@ -23,6 +26,7 @@ pub struct Applicant {
     pub firm: RootFp,
     key: SigningKey,
     body: EnrollmentBody,
+    tpm: Option<SoftTpm>,
 }
 
 impl Applicant {
@@ -48,7 +52,7 @@ impl Applicant {
             nonce: Fixed([number; 16]),
         };
         let key = SigningKey::from_bytes(&scalar).expect("below the order");
-        Applicant { id: ContainerId::new([number; 16]), firm, key, body }
+        Applicant { id: ContainerId::new([number; 16]), firm, key, body, tpm: None }
     }
 
     /// By another id.
@@ -57,8 +61,9 @@ impl Applicant {
     }
 
     /// Says to be in this TPM.
-    pub fn in_tpm(mut self, tpm: TpmIdentity) -> Self {
-        (self.body.tpm, self.body.anchor) = (Some(tpm), AnchorClass::Tpm);
+    pub fn in_tpm(mut self, tpm: &SoftTpm) -> Self {
+        (self.body.tpm, self.body.anchor) = (Some(tpm.identity()), AnchorClass::Tpm);
+        self.tpm = Some(tpm.clone());
         self
     }
 
@@ -83,7 +88,42 @@ impl Applicant {
     /// Its context file before its first update, with a certificate.
     pub fn context(&self, certificate: &[u8]) -> Vec<u8> {
         let first = (0, genesis_hash(self.firm, self.id));
-        device::context((self.firm, self.id), &self.key, certificate, first)
+        self.asks(certificate, first, (1, Fixed([0; 32])))
+    }
+
+    /// The same once it applied its first update, which answered it: a file.
+    pub fn context_behind(&self, certificate: &[u8], update: &[u8]) -> Vec<u8> {
+        let mut rest = file::expect(update, FileKind::Update).expect("an update file");
+        let header = loop {
+            let (object, behind) =
+                file::next_object(rest, UPDATE_BODY_LEN_MAX).expect("objects of an update file");
+            if behind.is_empty() {
+                break *object.header();
+            }
+            rest = behind;
+        };
+        let body = &rest[rest.len() - header.body_len as usize..];
+        let ops = read_ops(body).expect("operations");
+        let head = ops.iter().find_map(|op| match op {
+            UpdateOp::Answer(answer) => Some(answer.head),
+            _ => None,
+        });
+        let state = next_state_hash(&header.state, &header.hash());
+        self.asks(certificate, (header.seq, state), (2, head.expect("an answer")))
+    }
+
+    fn asks(
+        &self,
+        certificate: &[u8],
+        at: (u64, [u8; 32]),
+        (number, after): (u64, Fixed<32>),
+    ) -> Vec<u8> {
+        let mut draw = [number as u8; 32];
+        draw[1..].copy_from_slice(&self.body.identity_key.0[2..]);
+        let mut request = Request { number, after, draw: Fixed(draw), evidence: None };
+        let over = request.qualifying(self.firm, self.id);
+        request.evidence = self.tpm.as_ref().map(|tpm| tpm.certify(&over));
+        device::context((self.firm, self.id), (&self.key, certificate), at, Some(request))
     }
 
     /// What a certificate says of it.

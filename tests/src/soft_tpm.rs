@@ -1,23 +1,34 @@
-//! What of a TPM a server sees, in software: an attestation key that certifies a counter.
+//! A machine's TPM as far as a server can tell: keys whose private halves are known, which sign as
+//! a TPM does.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use attest::keys::check_ak;
 use attest::nv::{NvPublic, attribute};
 use attest::public::{Curve, Key, Point, Public};
+use attest::wire::Writer;
 use protocol::codec::{Bytes, List};
 use protocol::crypto::ecdh::{SoftwareKey, StaticKey};
 use protocol::crypto::ecdsa::SigningKey;
 use protocol::crypto::hash::Hash32;
-use protocol::objects::enrollment::{Attested, TpmIdentity};
+use protocol::objects::enrollment::{Attested, TpmEvidence, TpmIdentity};
 
+const EK: &[u8] = include_bytes!("../../tpm/attest/tests/vectors/ek-p256.public");
+const AK: &[u8] = include_bytes!("../../tpm/attest/tests/vectors/ak.public");
+const QUOTE: &[u8] = include_bytes!("../../tpm/attest/tests/vectors/quote.attest");
+/// Where in what a TPM signs: its signer, and what it was asked to sign over.
+const SIGNER: std::ops::Range<usize> = 8..42;
+const NONCE: std::ops::Range<usize> = 44..76;
 /// Where the counter lies.
 const COUNTER: u32 = 0x0184_c000;
 
 /// A TPM. Clones are the same one.
 #[derive(Clone)]
 pub struct SoftTpm {
+    endorsement: Public,
+    attestation: Public,
     key: [u8; 32],
+    certificate: Vec<u8>,
     now: Arc<Mutex<Now>>,
 }
 
@@ -33,10 +44,33 @@ pub struct Now {
 }
 
 impl SoftTpm {
-    /// The TPM of this number.
+    /// The one of this number, without a certificate.
     pub fn new(number: u8) -> Self {
+        let key = [number + 100; 32];
+        let public = |template, scalar| {
+            let template = Public::parse_sized(template).expect("a public area");
+            Public { key: point(scalar), ..template }
+        };
+        let (endorsement, attestation) = (public(EK, [number; 32]), public(AK, key));
         let now = Now { resets: 3, clock_ms: 1_000_000, count: 10 };
-        SoftTpm { key: [number; 32], now: Arc::new(Mutex::new(now)) }
+        let (certificate, now) = (Vec::new(), Arc::new(Mutex::new(now)));
+        SoftTpm { endorsement, attestation, key, certificate, now }
+    }
+
+    /// The same with a certificate, X.509 DER.
+    pub fn certified(self, certificate: Vec<u8>) -> Self {
+        SoftTpm { certificate, ..self }
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Its endorsement key, a point of P-256.
+    pub fn endorsement_point(&self) -> Vec<u8> {
+        let Key::Point(point) = &self.endorsement.key else { unreachable!("P-256") };
+        point.to_uncompressed()
     }
 
     /// What it shows.
@@ -51,15 +85,21 @@ impl SoftTpm {
 
     /// Who it says to be.
     pub fn identity(&self) -> TpmIdentity {
-        let sized = include_bytes!("../../tpm/attest/tests/vectors/soft-p256.public");
-        let endorsement = Public::parse_sized(sized).expect("a vector").encode();
         TpmIdentity {
-            endorsement_key: Bytes::new(endorsement).expect("a key's length"),
-            certificate: Bytes::default(),
+            endorsement_key: bytes(self.endorsement.encode()),
+            certificate: bytes(self.certificate.clone()),
             intermediates: List::default(),
-            attestation_key: Bytes::new(self.public().encode()).expect("a key's length"),
+            attestation_key: bytes(self.attestation.encode()),
             counter: COUNTER,
         }
+    }
+
+    /// What it signs for a container that is certified.
+    pub fn signs(&self, over: &Hash32) -> TpmEvidence {
+        let mut quote = QUOTE.to_vec();
+        quote[SIGNER].copy_from_slice(&self.signer());
+        quote[NONCE].copy_from_slice(over);
+        TpmEvidence { quote: self.attested(quote), counter: self.certify(over) }
     }
 
     /// Raises its counter, and certifies it over a hash: `TPMS_ATTEST` of `TPM2_NV_Certify`.
@@ -67,47 +107,41 @@ impl SoftTpm {
         let mut now = self.now();
         (now.count, now.clock_ms) = (now.count + 1, now.clock_ms + 10);
         self.set(now);
-        let signer = check_ak(&self.public()).expect("a fit key");
         let attributes = attribute::AUTH_READ
             | attribute::AUTH_WRITE
             | attribute::NO_DA
             | attribute::COUNTER
             | attribute::WRITTEN;
         let counter = NvPublic { handle: COUNTER, attributes, policy: None, data_len: 8 };
-        let mut attest = Vec::from(0xff54_4347_u32.to_be_bytes());
-        attest.extend(0x8014_u16.to_be_bytes());
-        attest.extend(sized(signer.qualified_name().as_bytes()));
-        attest.extend(sized(over));
-        attest.extend(now.clock_ms.to_be_bytes());
-        attest.extend(now.resets.to_be_bytes());
-        attest.extend([0, 0, 0, 0, 1]);
-        attest.extend([0; 8]);
-        attest.extend(sized(counter.name().as_bytes()));
-        attest.extend([0, 0]);
-        attest.extend(sized(&now.count.to_be_bytes()));
-        let key = SigningKey::from_bytes(&self.key).expect("below the order");
-        let signed = key.sign(&attest, &[1; 32]);
-        let (r, s) = signed.split_at(32);
-        // `TPM_ALG_ECDSA`, `TPM_ALG_SHA256`.
-        let signature = [&[0x00, 0x18, 0x00, 0x0b][..], &sized(r), &sized(s)].concat();
-        let bytes = |bytes: Vec<u8>| Bytes::new(bytes).expect("short");
-        Attested { attest: bytes(attest), signature: bytes(signature) }
+        let signed = Writer::new().u32(0xff54_4347).u16(0x8014).sized(&self.signer()).sized(over);
+        let clock = signed.raw(&now.clock_ms.to_be_bytes()).u32(now.resets).u32(0).raw(&[1]);
+        let index = clock.raw(&[0; 8]).sized(counter.name().as_bytes()).u16(0);
+        self.attested(index.sized(&now.count.to_be_bytes()).finish())
     }
 
-    /// Its attestation key: of a real TPM, but for the point.
-    fn public(&self) -> Public {
-        let sized = include_bytes!("../../tpm/attest/tests/vectors/ak.public");
-        let template = Public::parse_sized(sized).expect("a vector");
-        let point = SoftwareKey::from_bytes(&self.key).expect("below the order").public();
-        let point = point.to_uncompressed();
-        let (x, y) = point[1..].split_at(32);
-        let point = Point { curve: Curve::P256, x: x.to_vec(), y: y.to_vec() };
-        Public { key: Key::Point(point), ..template }
+    /// The name of its attestation key in its place.
+    fn signer(&self) -> Vec<u8> {
+        let key = check_ak(&self.attestation).expect("of the form");
+        key.qualified_name().as_bytes().to_vec()
+    }
+
+    fn attested(&self, attest: Vec<u8>) -> Attested {
+        let key = SigningKey::from_bytes(&self.key).expect("below the order");
+        let signature = key.sign(&attest, &[1; 32]);
+        let (r, s) = signature.split_at(32);
+        // ECDSA with SHA-256.
+        let signature = Writer::new().u16(0x18).u16(0x0b).sized(r).sized(s).finish();
+        Attested { attest: bytes(attest), signature: bytes(signature) }
     }
 }
 
-/// Behind its length of two bytes.
-fn sized(bytes: &[u8]) -> Vec<u8> {
-    let len = bytes.len() as u16;
-    [&len.to_be_bytes()[..], bytes].concat()
+fn bytes<const N: usize>(bytes: Vec<u8>) -> Bytes<N> {
+    Bytes::new(bytes).expect("room")
+}
+
+fn point(scalar: [u8; 32]) -> Key {
+    let public = SoftwareKey::from_bytes(&scalar).expect("below the order").public();
+    let point = public.to_uncompressed();
+    let (x, y) = point[1..].split_at(32);
+    Key::Point(Point { curve: Curve::P256, x: x.to_vec(), y: y.to_vec() })
 }

@@ -29,9 +29,37 @@ pub(crate) struct SoftSetArgs {
     /// Whether virtual machines without a TPM are certified
     #[arg(long, value_enum)]
     pub(crate) allow_vm: Option<OnOff>,
+    /// What is done where a container turns out to have a copy
+    #[arg(long, value_enum)]
+    pub(crate) copies: Option<Copies>,
+    /// For how many days a container may be used after its machine was copied or changed
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) grace: Option<u32>,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// What is done where a container turns out to have a copy; that one gets nothing in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Copies {
+    /// Nobody gets anything until a person decided
+    All,
+    /// The one that asked first goes on, and a person decides
+    Newest,
+    /// The one that asked first goes on, and the evidence is kept
+    Notify,
+}
+
+impl Copies {
+    /// As License Central writes it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Copies::All => "all",
+            Copies::Newest => "newest",
+            Copies::Notify => "notify",
+        }
+    }
 }
 
 /// Whether something is so.

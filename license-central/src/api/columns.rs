@@ -109,7 +109,8 @@ columns!(
         "claim.allowed",
         "created_ms",
         "evidence",
-        "copy",
+        "copy.draw",
+        "copy.answered",
     ]
 );
 columns!(Authority, ["id", "name", "certificate", "created_ms", "removed_ms"]);

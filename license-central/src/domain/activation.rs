@@ -323,22 +323,24 @@ pub fn collect(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, context: &Contex
     if !planned.is_empty() {
         work.note("container.collect", &container.record.id, format!("{} changes", planned.len()));
     }
-    send(work, env, firm, (&mut container, context), planned)?;
-    let mut due = due(work, &container.record, context)?;
-    if due.leaves.is_empty() {
-        // Only now, so that what is to be taken out of it goes out first.
-        let is_blocked = container.record.state == ContainerState::Blocked;
-        let blocked = is_blocked.then(|| ErrorCode::ContainerBlocked.into());
-        due.refused = admitted.err().map(Refusal::from).or(blocked);
-        if due.refused.is_none() {
-            due.refused = withheld(work, env, &container.record)?;
-        }
+    // Only where nothing goes, so that what is to be taken out of it goes out first.
+    let refused = match planned.is_empty() {
+        true => admitted.err().map(Refusal::from).or(withheld(work, env, &container.record)?),
+        false => None,
+    };
+    if refused.is_none() {
+        send(work, env, firm, (&mut container, context), planned)?;
     }
-    Ok(due)
+    let due = due(work, &container.record, context)?;
+    let refused = refused.filter(|_| due.leaves.is_empty());
+    Ok(Due { refused, ..due })
 }
 
 /// Why a container does not get what waits for it: a person decides, or it is no place for that.
 fn withheld(work: &mut Work<'_>, env: &Env<'_>, container: &Container) -> Outcome<Option<Refusal>> {
+    if container.state == ContainerState::Blocked {
+        return Ok(Some(ErrorCode::ContainerBlocked.into()));
+    }
     if container.home.kind != HomeKind::Tpm {
         return Ok(None);
     }

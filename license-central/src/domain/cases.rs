@@ -9,22 +9,34 @@ use super::activation::Context;
 use super::env::Env;
 use super::firm::Firm;
 use super::orders::unhex;
-use super::records::{Case, Container, ContainerState, Decision};
+use super::records::{Case, Container, ContainerState, Copies, CopyShown, Decision};
 use super::refusal::{Outcome, Refusal};
 use super::standing::Reason;
 use super::work::{Stored, Work};
-use super::{chain, requests, takeover};
+use super::{chain, requests, soft, takeover};
 use crate::store::Filter;
 
-/// Keeps what a container showed. It gets nothing until somebody decided.
-pub fn open(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<()> {
+/// Keeps what a container showed that led to this refusal. It gets nothing until somebody decided,
+/// unless the vendor's rules for copies say otherwise.
+pub fn open(
+    work: &mut Work<'_>,
+    env: &Env<'_>,
+    context: &Context,
+    refused: &Refusal,
+) -> Outcome<()> {
     let id = hex(context.statement.device.id.bytes());
     let mut container = work.get::<Container>(&id)?;
     if container.record.state != ContainerState::Active {
         return Ok(());
     }
-    let known = container.record.requests.as_ref();
-    let copy = known.filter(|_| requests::differs(&container.record, context));
+    let copy = refused.is(ErrorCode::ContainerForked).then(|| shown(&container.record, context));
+    let rule = match &copy {
+        Some(_) => soft::rules(work)?.record.copies,
+        None => Copies::All,
+    };
+    if rule != Copies::All && is_known(work, &id, copy.as_ref())? {
+        return Ok(());
+    }
     let case = Case {
         id: env.id("cas"),
         container: id.clone(),
@@ -32,16 +44,37 @@ pub fn open(work: &mut Work<'_>, env: &Env<'_>, context: &Context) -> Outcome<()
         state: hex(&context.statement.point().state),
         known: container.record.chain.base.seq,
         evidence: hex(&context.file),
-        copy: copy.map(|known| known.context.clone()),
+        copy,
         created_ms: env.now_ms,
-        decision: None,
+        decision: (rule == Copies::Notify).then_some(Decision::Dismiss),
         claim: None,
     };
-    container.record.state = ContainerState::Differs;
-    work.update(&container)?;
-    let what = format!("{id} showed number {}, known is {}", case.shown, case.known);
+    if rule == Copies::All {
+        container.record.state = ContainerState::Differs;
+        work.update(&container)?;
+    }
+    let what = match case.copy {
+        Some(_) => format!("{id} has a copy"),
+        None => format!("{id} showed number {}, known is {}", case.shown, case.known),
+    };
     work.note("case.open", &case.id, what);
     work.insert(&case)
+}
+
+fn shown(container: &Container, context: &Context) -> CopyShown {
+    let request = context.statement.body.request.as_ref();
+    let known = container.requests.as_ref();
+    CopyShown {
+        draw: request.map(|request| hex(&request.draw.0)).unwrap_or_default(),
+        answered: known.map(|known| known.context.clone()).unwrap_or_default(),
+    }
+}
+
+/// Whether this copy is in a case already: it asks again and again.
+fn is_known(work: &mut Work<'_>, container: &str, copy: Option<&CopyShown>) -> Outcome<bool> {
+    let cases = work.all::<Case>(&Filter::Is("container", container.into()))?;
+    let draw = copy.map(|copy| &copy.draw);
+    Ok(cases.iter().any(|case| case.record.copy.as_ref().map(|copy| &copy.draw) == draw))
 }
 
 /// What a person decided.

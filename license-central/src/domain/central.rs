@@ -139,9 +139,10 @@ impl Central {
             None => step(work, env, &firm),
         });
         let of_case = [ErrorCode::ContainerDiffers, ErrorCode::ContainerForked];
-        if due.as_ref().is_err_and(|refused| of_case.into_iter().any(|code| refused.is(code))) {
+        let is_case = |refused: &&Refusal| of_case.into_iter().any(|code| refused.is(code));
+        if let Some(refused) = due.as_ref().err().filter(is_case) {
             // The step is refused and leaves nothing; what was shown is kept by one of its own.
-            self.write(tenant, actor, |work, env| cases::open(work, env, context))?;
+            self.write(tenant, actor, |work, env| cases::open(work, env, context, refused))?;
         }
         let due = due?;
         if let Some(refused) = due.refused {

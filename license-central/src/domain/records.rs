@@ -20,8 +20,8 @@ use crate::store::{Table, Value, tables};
 
 pub use grant::{Grant, Place, Standing};
 pub use soft::{
-    Authority, Enrolled, MachineClass, Maker, Proved, SoftRules, TakeOver, TakeOverClaim, WhyWaits,
-    identity_in,
+    Authority, Copies, Enrolled, MachineClass, Maker, Proved, SoftRules, TakeOver, TakeOverClaim,
+    WhyWaits, identity_in,
 };
 
 /// A firm that Central issues for: a tenant.
@@ -381,10 +381,9 @@ pub struct Case {
     pub known: u64,
     /// The context file that it sent, hexadecimal: signed by it, so it can be shown to others.
     pub evidence: String,
-    /// The context by which another copy of the container asked, hexadecimal, if that is what is
-    /// the matter: both are signed by the one key.
+    /// That the container has a copy, if that is what is the matter.
     #[serde(default)]
-    pub copy: Option<String>,
+    pub copy: Option<CopyShown>,
     /// When it came, milliseconds since 1970 UTC.
     pub created_ms: i64,
     /// What a person decided, once somebody did.
@@ -392,6 +391,16 @@ pub struct Case {
     /// The container that asks for what this one held, where that is the question.
     #[serde(default)]
     pub claim: Option<TakeOverClaim>,
+}
+
+/// What shows that a container has a copy: the case's evidence, and this. Both are signed by the
+/// one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CopyShown {
+    /// What the request drew that was not answered, hexadecimal.
+    pub draw: String,
+    /// The context by which the first one asked, hexadecimal; empty where it is lost.
+    pub answered: String,
 }
 
 /// What becomes of a container that showed something unknown, or whose place another one takes.

@@ -5,7 +5,7 @@
 use attest::evidence::{Certified, verify_nv_certify};
 use protocol::codec::Fixed;
 use protocol::errors::ErrorCode;
-use protocol::ids::{hex, parse_hex};
+use protocol::ids::{ContainerKind, hex, parse_hex};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::request::{Answer, Request};
 use protocol::objects::update::{UpdateOp, read_ops};
@@ -15,19 +15,16 @@ use vendor::issue::Change;
 use vendor::ledger::Point;
 
 use super::activation::Context;
-use super::chain;
-use super::enrollment;
 use super::env::Env;
 use super::firm::{Firm, Leaf};
 use super::orders::unhex;
 use super::records::{Container, ContainerState, Enrolled, IssuedUpdate, UpdateState};
 use super::refusal::{Outcome, Refusal};
 use super::work::{Stored, Work};
+use super::{chain, enrollment, soft};
 use crate::store::Filter;
 
-/// Seconds for which a container may be used after its machine was copied or changed, until it
-/// asked again.
-const GRACE_S: u32 = 14 * 24 * 60 * 60;
+const DAY_S: u32 = 24 * 60 * 60;
 
 /// The last request of a container that was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -65,7 +62,11 @@ pub fn check(
     container: &Container,
     context: &Context,
 ) -> Outcome<()> {
-    let Some(request) = &context.statement.body.request else { return Ok(()) };
+    let Some(request) = &context.statement.body.request else {
+        let can_be_copied = context.statement.device.body.kind == ContainerKind::Tpm;
+        let why = || enrollment::unproven("it asks by no request");
+        return if can_be_copied { Err(why()) } else { Ok(()) };
+    };
     let shown = shown(work, firm, container, request)?;
     let Some(known) = &container.requests else { return Ok(()) };
     if request.number > known.number {
@@ -78,15 +79,6 @@ pub fn check(
         return Ok(());
     }
     Err(forked(request, known))
-}
-
-/// Whether a container asks by a request of the number that was answered to another.
-pub fn differs(container: &Container, context: &Context) -> bool {
-    let request = context.statement.body.request.as_ref();
-    let known = container.requests.as_ref();
-    request.zip(known).is_some_and(|(request, known)| {
-        request.number <= known.number && hex(&request.draw.0) != known.draw
-    })
 }
 
 /// What answers the request of a container, where nothing that it can still apply does.
@@ -120,7 +112,8 @@ pub fn answer(
         tpm: shown(work, firm, &container.record, request)?,
         context: hex(&context.file),
     });
-    let answer = Answer { draw: request.draw, head: Fixed(head), grace_s: GRACE_S };
+    let grace_s = soft::rules(work)?.record.grace_days.saturating_mul(DAY_S);
+    let answer = Answer { draw: request.draw, head: Fixed(head), grace_s };
     Ok(Some(Change::Answer(answer)))
 }
 

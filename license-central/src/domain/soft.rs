@@ -17,7 +17,8 @@ use utoipa::ToSchema;
 use super::catalog::check_name;
 use super::env::Env;
 use super::records::{
-    Authority, Container, Enrolled, HomeKind, MachineClass, Maker, Product, Proved, SoftRules,
+    Authority, Container, Copies, Enrolled, HomeKind, MachineClass, Maker, Product, Proved,
+    SoftRules,
 };
 use super::refusal::{Outcome, Refusal};
 use super::terms::Options;
@@ -29,6 +30,9 @@ const AUTHORITIES_MAX: usize = 64;
 
 /// Most take-overs a year that a rule may allow.
 const TIMES_MAX: u32 = 1000;
+
+/// Most days of use after a machine changed that a rule may allow.
+const GRACE_DAYS_MAX: u32 = 366;
 
 /// Rules as they are changed: what is not named stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -46,6 +50,12 @@ pub struct NewRules {
     /// The same.
     #[serde(default)]
     pub allow_vm: Option<bool>,
+    /// The same.
+    #[serde(default)]
+    pub copies: Option<Copies>,
+    /// The same.
+    #[serde(default)]
+    pub grace_days: Option<u32>,
 }
 
 /// An authority as it is added.
@@ -79,11 +89,16 @@ pub fn set_rules(
     if times.into_iter().flatten().any(|times| times > TIMES_MAX) {
         return Err(Refusal::malformed(format!("at most {TIMES_MAX} times a year")));
     }
+    if new.grace_days.is_some_and(|days| days > GRACE_DAYS_MAX) {
+        return Err(Refusal::malformed(format!("at most {GRACE_DAYS_MAX} days")));
+    }
     let own = &mut rules.record;
     own.same_machine_a_year = new.same_machine_a_year.unwrap_or(own.same_machine_a_year);
     own.elsewhere_a_year = new.elsewhere_a_year.unwrap_or(own.elsewhere_a_year);
     own.physical_tpm = new.physical_tpm.unwrap_or(own.physical_tpm);
     own.allow_vm = new.allow_vm.unwrap_or(own.allow_vm);
+    own.copies = new.copies.unwrap_or(own.copies);
+    own.grace_days = new.grace_days.unwrap_or(own.grace_days);
     match rules.version {
         0 => work.insert(&rules.record)?,
         _ => work.update(&rules)?,

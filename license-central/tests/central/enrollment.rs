@@ -14,10 +14,10 @@ use protocol::objects::file::{self, FileKind};
 use protocol::signed::Kind;
 use serde_json::{Value, json};
 use strongroom_tests::enrollment::Applicant;
+use strongroom_tests::soft_tpm::SoftTpm;
 
 use crate::server::Got;
 use crate::stage::Stage;
-use tpm::Tpm;
 
 fn post(stage: &Stage, what: &str, field: &str, bytes: &[u8]) -> Got {
     stage.post(&format!("/v1/acme/{what}"), &json!({ field: BASE64.encode(bytes) }))
@@ -48,15 +48,15 @@ fn certified(stage: &Stage, applicant: &Applicant) -> Vec<u8> {
 }
 
 /// The answer to the proof of an applicant in a TPM.
-fn proved(stage: &Stage, applicant: &Applicant, tpm: &Tpm) -> Got {
+fn proved(stage: &Stage, applicant: &Applicant, tpm: &SoftTpm) -> Got {
     let challenge = bytes(&begin(stage, applicant).ok(200), "challenge");
-    let evidence = tpm.evidence(stage, applicant, &challenge);
+    let evidence = tpm::evidence(tpm, stage, applicant, &challenge);
     finish(stage, &applicant.proof(&challenge, Some(evidence))).ok(200)
 }
 
 /// A container in a TPM, and its certificate.
-fn in_tpm(stage: &Stage, number: u8, tpm: &Tpm) -> (Applicant, Vec<u8>) {
-    let applicant = Applicant::new(number, stage.root_fp()).in_tpm(tpm.identity());
+fn in_tpm(stage: &Stage, number: u8, tpm: &SoftTpm) -> (Applicant, Vec<u8>) {
+    let applicant = Applicant::new(number, stage.root_fp()).in_tpm(tpm);
     let certificate = own(&bytes(&proved(stage, &applicant, tpm), "certificate"));
     (applicant, certificate)
 }
@@ -72,6 +72,12 @@ fn own(file: &[u8]) -> Vec<u8> {
         rest = behind;
     }
     panic!("roots, and no certificate");
+}
+
+/// How many updates came that do more than answer.
+fn changes(got: &Got) -> usize {
+    let updates = got.body["updates"].as_array().expect("updates");
+    updates.iter().filter(|update| update["what"] != "answer").count()
 }
 
 /// Asks the Gateway for updates of a container.

@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use license_central::domain::orders::unhex;
 use license_central::recovery::check::Kind;
 use protocol::codec;
+use protocol::ids::hex;
 use protocol::limits::{STATEMENT_BODY_LEN_MAX, UPDATE_BODY_LEN_MAX};
 use protocol::objects::file::{self, FileKind};
 use protocol::objects::request::Request;
@@ -82,7 +83,8 @@ fn sec_k07_the_second_of_two_copies_to_ask_is_found_with_the_evidence_of_both() 
     pass(&stage, &mut soft);
     collect(&stage, &mut copy).refused(409, "S0C70");
     let [case] = &cases(&stage)[..] else { panic!("one case") };
-    let [shown, answered] = ["evidence", "copy"].map(|name| asked(&case[name]));
+    let [shown, answered] = [&case["evidence"], &case["copy"]["answered"]].map(asked);
+    assert_eq!(case["copy"]["draw"], hex(&shown.draw.0));
     assert_eq!((shown.number, shown.after), (answered.number, answered.after));
     assert_ne!(shown.draw, answered.draw);
     // Nobody gets anything before somebody decided, and nothing is found twice.
@@ -170,6 +172,22 @@ fn what_somebody_decides_is_whether_the_first_goes_on() {
     collect(&stage, &mut copy).refused(409, "S0C70");
 }
 
+#[test]
+fn where_the_vendor_says_so_the_first_goes_on_at_once() {
+    for (rule, open) in [("newest", true), ("notify", false)] {
+        let (stage, mut soft) = licensed();
+        stage.owner(("admin", "POST", "/v1/soft-rules"), &json!({ "copies": rule })).ok(200);
+        let mut copy = soft.copy(2);
+        pass(&stage, &mut soft);
+        for _ in 0..3 {
+            collect(&stage, &mut copy).refused(409, "S0C70");
+        }
+        let [case] = &cases(&stage)[..] else { panic!("one case") };
+        assert_eq!(case["decision"].is_null(), open, "{case}");
+        pass(&stage, &mut soft);
+    }
+}
+
 /// The same in a TPM that License Central knows it by.
 fn in_tpm() -> (Stage, Dongle, SoftTpm) {
     let (stage, tpm) = (Stage::new(), SoftTpm::new(5));
@@ -177,7 +195,7 @@ fn in_tpm() -> (Stage, Dongle, SoftTpm) {
     soft.bench.tpm = Some(tpm.clone());
     soft.bench.power_up().expect("power");
     let applicant = Applicant::new(1, stage.root_fp()).named(soft.bench.id());
-    let request = BASE64.encode(applicant.in_tpm(tpm.identity()).request());
+    let request = BASE64.encode(applicant.in_tpm(&tpm).request());
     stage.post("/v1/acme/enrollments", &json!({ "request": request })).ok(200);
     pass(&stage, &mut soft);
     (stage, soft, tpm)

@@ -28,6 +28,8 @@ fn set(args: &SoftSetArgs, output: &Output) -> Result<()> {
         "elsewhere_a_year": args.elsewhere,
         "physical_tpm": args.physical_tpm.map(|own| own.is_on()),
         "allow_vm": args.allow_vm.map(|own| own.is_on()),
+        "copies": args.copies.map(|rule| rule.word()),
+        "grace_days": args.grace,
     });
     if args.dry_run {
         return told_only(&body, "central-soft-set", "these rules would be changed", output);
@@ -56,6 +58,12 @@ fn rules_text(rules: &Value) -> String {
             "virtual machines without a TPM are certified",
             "virtual machines without a TPM are refused",
         ),
+        match word(rules, "copies") {
+            "newest" => "of two copies the first goes on, and a person decides".to_owned(),
+            "notify" => "of two copies the first goes on".to_owned(),
+            _ => "of two copies neither goes on until a person decided".to_owned(),
+        },
+        format!("a machine that changed is borne for {} days", rules["grace_days"]),
     ]
     .join("\n")
 }

@@ -91,6 +91,24 @@ pub struct SoftRules {
     pub physical_tpm: bool,
     /// Whether virtual machines without a TPM are certified.
     pub allow_vm: bool,
+    /// What is done where a container turns out to have a copy.
+    pub copies: Copies,
+    /// Days for which a container may be used after its machine was copied or changed, until it
+    /// asked again.
+    pub grace_days: u32,
+}
+
+/// What is done where a container turns out to have a copy. The copy that asked later gets nothing
+/// in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Copies {
+    /// Neither gets anything until a person decided.
+    All,
+    /// The one that asked first goes on, and a person decides what becomes of it.
+    Newest,
+    /// The one that asked first goes on, and the evidence is kept for those who look.
+    Notify,
 }
 
 /// A maker of TPMs that a vendor believes.
@@ -169,6 +187,8 @@ impl Default for SoftRules {
             elsewhere_a_year: 0,
             physical_tpm: true,
             allow_vm: false,
+            copies: Copies::All,
+            grace_days: 14,
         }
     }
 }

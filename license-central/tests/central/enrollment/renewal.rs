@@ -7,8 +7,8 @@ use protocol::ids::hex;
 use protocol::signed::Role;
 use serde_json::json;
 use strongroom_tests::enrollment::Applicant;
+use strongroom_tests::soft_tpm::SoftTpm;
 
-use super::tpm::Tpm;
 use super::{begin, bytes, certified, finish, gateway, in_tpm, is, own, proved};
 use crate::stage::Stage;
 use crate::trust::rotated;
@@ -19,7 +19,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 #[test]
 fn a_certified_container_is_certified_anew_under_the_next_key() {
     let mut stage = Stage::new();
-    let tpm = Tpm::new(1);
+    let tpm = SoftTpm::new(1);
     let (applicant, first) = in_tpm(&stage, 9, &tpm);
     gateway(&stage, "collections", &applicant.context(&first), json!({})).ok(200);
     stage.change_vendor(|vendor| rotated(vendor, Role::Device));
@@ -41,9 +41,9 @@ fn a_certified_container_is_certified_anew_under_the_next_key() {
 #[test]
 fn what_was_proved_stays_while_another_request_waits() {
     let stage = Stage::new();
-    let (applicant, certificate) = in_tpm(&stage, 9, &Tpm::new(1));
+    let (applicant, certificate) = in_tpm(&stage, 9, &SoftTpm::new(1));
     let before = stage.record::<Enrolled>(&hex(applicant.id.bytes())).proved;
-    let other = Applicant::new(9, stage.root_fp()).in_tpm(Tpm::new(2).identity()).again(3);
+    let other = Applicant::new(9, stage.root_fp()).in_tpm(&SoftTpm::new(2)).again(3);
     begin(&stage, &other).ok(200);
     let after = stage.record::<Enrolled>(&hex(applicant.id.bytes()));
     assert_eq!((after.proved, after.certificate), (before, Some(hex(&certificate))));

@@ -4,9 +4,10 @@ use protocol::errors::ErrorCode;
 use protocol::ids::hex;
 use serde_json::{Value, json};
 use strongroom_tests::enrollment::Applicant;
+use strongroom_tests::soft_tpm::SoftTpm;
 
-use super::tpm::{Maker, Tpm};
-use super::{admin, begin, bytes, certified, gateway, in_tpm, is, own, proved};
+use super::tpm::Maker;
+use super::{admin, begin, bytes, certified, changes, gateway, in_tpm, is, own, proved};
 use crate::server::Got;
 use crate::stage::Stage;
 
@@ -34,8 +35,8 @@ fn activate(stage: &Stage, (applicant, certificate): &(Applicant, Vec<u8>), term
     gateway(stage, "activations", &context, json!({ "ticket": made.body["code"] }))
 }
 
-fn virtually(stage: &Stage, number: u8, tpm: &Tpm) -> (Applicant, Vec<u8>) {
-    let applicant = Applicant::new(number, stage.root_fp()).in_tpm(tpm.identity());
+fn virtually(stage: &Stage, number: u8, tpm: &SoftTpm) -> (Applicant, Vec<u8>) {
+    let applicant = Applicant::new(number, stage.root_fp()).in_tpm(tpm);
     let applicant = applicant.in_virtual_machine();
     let certificate = own(&bytes(&proved(stage, &applicant, tpm), "certificate"));
     (applicant, certificate)
@@ -47,11 +48,11 @@ fn a_machine_is_what_an_authority_on_the_list_says() {
     let (maker, stranger) = (Maker::new(), Maker::new());
     let id = believe(&stage, &maker);
     let cases = [
-        (maker.certifies(Tpm::new(1), 2999), false, "tpm", None),
-        (maker.certifies(Tpm::new(2), 2999), true, "virtual-tpm", None),
-        (Tpm::new(3), false, "unproven-tpm", Some("no certificate")),
-        (stranger.certifies(Tpm::new(4), 2999), false, "unproven-tpm", Some("no authority")),
-        (maker.certifies(Tpm::new(5), 2021), false, "unproven-tpm", Some("expired")),
+        (maker.certifies(SoftTpm::new(1), 2999), false, "tpm", None),
+        (maker.certifies(SoftTpm::new(2), 2999), true, "virtual-tpm", None),
+        (SoftTpm::new(3), false, "unproven-tpm", Some("no certificate")),
+        (stranger.certifies(SoftTpm::new(4), 2999), false, "unproven-tpm", Some("no authority")),
+        (maker.certifies(SoftTpm::new(5), 2021), false, "unproven-tpm", Some("expired")),
     ];
     for (number, (tpm, is_virtual, class, why)) in (20..).zip(cases) {
         let (applicant, certificate) = match is_virtual {
@@ -72,7 +73,7 @@ fn a_machine_is_what_an_authority_on_the_list_says() {
     admin(&stage, "DELETE", &path, &Value::Null).ok(200);
     let listed = admin(&stage, "GET", "/v1/tpm-authorities", &Value::Null).ok(200).body;
     assert_eq!(listed["rows"], json!([]));
-    let (late, certificate) = in_tpm(&stage, 31, &maker.certifies(Tpm::new(6), 2999));
+    let (late, certificate) = in_tpm(&stage, 31, &maker.certifies(SoftTpm::new(6), 2999));
     assert_eq!(machine(&stage, &late, &certificate)["class"], "unproven-tpm");
 }
 
@@ -81,7 +82,8 @@ fn sec_the_certificate_of_another_tpm_proves_nothing() {
     let stage = Stage::new();
     let maker = Maker::new();
     believe(&stage, &maker);
-    let tpm = Tpm::new(1).with_certificate_of(&maker.certifies(Tpm::new(2), 2999));
+    let tpm =
+        SoftTpm::new(1).certified(maker.certifies(SoftTpm::new(2), 2999).certificate().to_vec());
     let (applicant, certificate) = in_tpm(&stage, 9, &tpm);
     assert_eq!(machine(&stage, &applicant, &certificate)["class"], "unproven-tpm");
 }
@@ -91,9 +93,9 @@ fn sec_a_license_without_an_end_needs_a_physical_tpm() {
     let stage = Stage::new();
     let maker = Maker::new();
     believe(&stage, &maker);
-    let physical = in_tpm(&stage, 20, &maker.certifies(Tpm::new(1), 2999));
-    let in_vm = virtually(&stage, 21, &maker.certifies(Tpm::new(2), 2999));
-    let unproven = in_tpm(&stage, 22, &Tpm::new(3));
+    let physical = in_tpm(&stage, 20, &maker.certifies(SoftTpm::new(1), 2999));
+    let in_vm = virtually(&stage, 21, &maker.certifies(SoftTpm::new(2), 2999));
+    let unproven = in_tpm(&stage, 22, &SoftTpm::new(3));
     let traits = Applicant::new(23, stage.root_fp());
     let traits = (traits.again(1), certified(&stage, &Applicant::new(23, stage.root_fp())));
     let ends = [json!({ "expires": "+1y" }), json!({ "checkpoint": "30d" })];
@@ -126,7 +128,7 @@ fn sec_a_license_without_an_end_needs_a_physical_tpm() {
 #[test]
 fn what_has_no_place_in_a_container_waits_and_the_rest_comes() {
     let stage = Stage::new();
-    let (applicant, certificate) = in_tpm(&stage, 9, &Tpm::new(1));
+    let (applicant, certificate) = in_tpm(&stage, 9, &SoftTpm::new(1));
     let context = applicant.context(&certificate);
     let shown = machine(&stage, &applicant, &certificate);
     assert_eq!(shown["class"], "unproven-tpm");
@@ -142,14 +144,14 @@ fn what_has_no_place_in_a_container_waits_and_the_rest_comes() {
         admin(&stage, "POST", &assign, &to).ok(200);
     }
     let got = gateway(&stage, "collections", &context, json!({})).ok(200);
-    assert_eq!(Stage::updates(&got).len(), 1);
+    assert_eq!(changes(&got), 1);
     assert_eq!(stage.free(), 1, "the one without an end");
 }
 
 #[test]
 fn a_container_is_told_why_it_does_not_get_what_waits() {
     let stage = Stage::new();
-    let (applicant, certificate) = in_tpm(&stage, 9, &Tpm::new(1));
+    let (applicant, certificate) = in_tpm(&stage, 9, &SoftTpm::new(1));
     machine(&stage, &applicant, &certificate);
     let order = json!({ "number": "1", "sku": "ED-1" });
     stage.owner(("sales", "POST", "/v1/orders"), &order).ok(201);
@@ -158,7 +160,9 @@ fn a_container_is_told_why_it_does_not_get_what_waits() {
     let container = admin(&stage, "GET", &path, &json!({})).ok(200).body["container"].clone();
     let to = json!({ "container": container["serial"] });
     admin(&stage, "POST", &format!("/v1/grants/{}/assign", grant.id), &to).ok(200);
-    let context = applicant.context(&certificate);
+    let first = gateway(&stage, "collections", &applicant.context(&certificate), json!({}));
+    let [answer] = &Stage::updates(&first.ok(200))[..] else { panic!("its answer") };
+    let context = applicant.context_behind(&certificate, answer);
     is(&gateway(&stage, "collections", &context, json!({})), ErrorCode::PhysicalTpmNeeded);
 }
 
@@ -179,6 +183,7 @@ fn rules_change_one_by_one_and_by_their_version() {
     let rules = admin(&stage, "GET", "/v1/soft-rules", &Value::Null).ok(200);
     let default = json!({
         "same_machine_a_year": 4, "elsewhere_a_year": 0, "physical_tpm": true, "allow_vm": false,
+        "copies": "all", "grace_days": 14,
     });
     assert_eq!((rules.body, rules.tag.as_deref()), (default, Some("\"0\"")));
     let set = admin(&stage, "POST", "/v1/soft-rules", &json!({ "elsewhere_a_year": 2 })).ok(200);

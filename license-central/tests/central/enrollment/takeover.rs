@@ -6,9 +6,9 @@ use protocol::errors::ErrorCode;
 use protocol::ids::hex;
 use serde_json::{Value, json};
 use strongroom_tests::enrollment::Applicant;
+use strongroom_tests::soft_tpm::SoftTpm;
 
-use super::tpm::Tpm;
-use super::{admin, begin, bytes, certified, finish, gateway, in_tpm, is, own, proved};
+use super::{admin, begin, bytes, certified, changes, finish, gateway, in_tpm, is, own, proved};
 use crate::server::Got;
 use crate::stage::Stage;
 
@@ -18,7 +18,7 @@ const YEAR_S: i64 = 365 * 24 * 3600;
 /// A container that is known, on a machine or without a TPM.
 struct Soft<'a> {
     stage: &'a Stage,
-    tpm: Option<&'a Tpm>,
+    tpm: Option<&'a SoftTpm>,
     applicant: Applicant,
     certificate: Vec<u8>,
     /// What the last proof was answered.
@@ -26,13 +26,13 @@ struct Soft<'a> {
 }
 
 impl<'a> Soft<'a> {
-    fn new(stage: &'a Stage, tpm: Option<&'a Tpm>, number: u8) -> Self {
+    fn new(stage: &'a Stage, tpm: Option<&'a SoftTpm>, number: u8) -> Self {
         Self::enrolled(stage, tpm, Applicant::new(number, stage.root_fp()))
     }
 
-    fn enrolled(stage: &'a Stage, tpm: Option<&'a Tpm>, applicant: Applicant) -> Self {
+    fn enrolled(stage: &'a Stage, tpm: Option<&'a SoftTpm>, applicant: Applicant) -> Self {
         let applicant = match tpm {
-            Some(tpm) => applicant.in_tpm(tpm.identity()),
+            Some(tpm) => applicant.in_tpm(tpm),
             None => applicant,
         };
         let answer = match tpm {
@@ -47,7 +47,7 @@ impl<'a> Soft<'a> {
     }
 
     /// The next one, in the place of this one: on this machine or another.
-    fn lost(&self, number: u8, tpm: Option<&'a Tpm>) -> Soft<'a> {
+    fn lost(&self, number: u8, tpm: Option<&'a SoftTpm>) -> Soft<'a> {
         let next = Applicant::new(number, self.stage.root_fp()).replacing(self.applicant.id);
         Soft::enrolled(self.stage, tpm, next)
     }
@@ -75,9 +75,9 @@ impl<'a> Soft<'a> {
         self
     }
 
-    /// How many updates wait for it.
+    /// How many updates wait for it that do more than answer.
     fn collects(&self) -> usize {
-        Stage::updates(&self.asks("collections", json!({})).ok(200)).len()
+        changes(&self.asks("collections", json!({})).ok(200))
     }
 
     /// Why it gets nothing.
@@ -113,7 +113,7 @@ fn decide(stage: &Stage, case: &Value, decision: &str) -> Got {
 #[test]
 fn on_the_same_machine_what_was_lost_goes_to_the_new_container_once() {
     let stage = Stage::new();
-    let tpm = Tpm::new(1);
+    let tpm = SoftTpm::new(1);
     let old = Soft::new(&stage, Some(&tpm), 9).licensed("1");
     let new = old.again(10);
     assert_eq!(new.answer.body["waits"], Value::Null);
@@ -148,7 +148,7 @@ fn on_the_same_machine_what_was_lost_goes_to_the_new_container_once() {
 fn sec_beyond_so_many_times_a_year_a_person_decides() {
     let stage = Stage::new();
     set(&stage, json!({ "same_machine_a_year": 2 }));
-    let tpm = Tpm::new(1);
+    let tpm = SoftTpm::new(1);
     let mut last = Soft::new(&stage, Some(&tpm), 9).licensed("1");
     for number in [10, 11] {
         last = last.again(number);
@@ -176,7 +176,7 @@ fn sec_beyond_so_many_times_a_year_a_person_decides() {
 #[test]
 fn sec_to_another_machine_nothing_goes_by_itself() {
     let stage = Stage::new();
-    let (tpm, other) = (Tpm::new(1), Tpm::new(2));
+    let (tpm, other) = (SoftTpm::new(1), SoftTpm::new(2));
     let old = Soft::new(&stage, Some(&tpm), 9).licensed("1");
     for (number, machine) in [(10, Some(&other)), (11, None)] {
         let next = old.lost(number, machine);
@@ -196,7 +196,7 @@ fn sec_to_another_machine_nothing_goes_by_itself() {
 fn what_the_vendor_allows_elsewhere_is_counted_for_the_whole_line() {
     let stage = Stage::new();
     set(&stage, json!({ "elsewhere_a_year": 1 }));
-    let (one, two, three) = (Tpm::new(1), Tpm::new(2), Tpm::new(3));
+    let (one, two, three) = (SoftTpm::new(1), SoftTpm::new(2), SoftTpm::new(3));
     let first = Soft::new(&stage, Some(&one), 9).licensed("1");
     let second = first.lost(10, Some(&two));
     assert_eq!(second.collects(), 1);
@@ -214,7 +214,7 @@ fn what_the_vendor_allows_elsewhere_is_counted_for_the_whole_line() {
 #[test]
 fn sec_a_container_that_the_vendor_stopped_is_not_made_good_by_a_new_one() {
     let stage = Stage::new();
-    let tpm = Tpm::new(1);
+    let tpm = SoftTpm::new(1);
     let old = Soft::new(&stage, Some(&tpm), 9).licensed("1");
     let block = format!("/v1/containers/{}/block", old.id());
     admin(&stage, "POST", &block, &json!({})).ok(200);
@@ -224,7 +224,7 @@ fn sec_a_container_that_the_vendor_stopped_is_not_made_good_by_a_new_one() {
 #[test]
 fn sec_a_container_does_not_take_its_own_place_under_another_id() {
     let stage = Stage::new();
-    let tpm = Tpm::new(1);
+    let tpm = SoftTpm::new(1);
     let old = Soft::new(&stage, Some(&tpm), 9).licensed("1");
     let copy = Applicant::with_key(10, 9, stage.root_fp()).replacing(old.applicant.id);
     let copy = Soft::enrolled(&stage, Some(&tpm), copy);
@@ -234,7 +234,7 @@ fn sec_a_container_does_not_take_its_own_place_under_another_id() {
 #[test]
 fn who_is_nobody_to_a_container_does_not_end_it() {
     let stage = Stage::new();
-    let (tpm, other) = (Tpm::new(1), Tpm::new(2));
+    let (tpm, other) = (SoftTpm::new(1), SoftTpm::new(2));
     let empty = Soft::new(&stage, Some(&tpm), 9);
     assert_eq!(empty.collects(), 0);
     let stranger = empty.lost(10, Some(&other));
@@ -250,7 +250,7 @@ fn who_is_nobody_to_a_container_does_not_end_it() {
 #[test]
 fn what_waited_for_the_lost_container_waits_for_the_new_one() {
     let stage = Stage::new();
-    let tpm = Tpm::new(1);
+    let tpm = SoftTpm::new(1);
     let old = Soft::new(&stage, Some(&tpm), 9);
     assert_eq!(old.collects(), 0);
     let order = json!({ "number": "1", "sku": "ED-1", "terms": { "expires": "+1y" } });
