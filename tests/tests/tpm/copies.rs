@@ -6,40 +6,34 @@ use strongroom_tests::swtpm::Swtpm;
 
 use crate::soft::Soft;
 
-/// A container and a copy of its disk, both served, so that no lock keeps them apart. The copy was
-/// made while the container was in use.
-fn twins(tpm: &Swtpm) -> (Soft, Soft) {
-    let original = Soft::served(tpm);
-    original.set(1).expect("nothing is in its way");
-    let mut copy = original.copied();
-    copy.serve();
-    (original, copy)
-}
-
-/// The first to write wins. The other is refused at its next write, and locked from then on.
-fn wins(first: &Soft, late: &mut Soft) {
-    first.set(2).expect("nobody wrote since it read");
-    assert_eq!(late.value(), 1, "what it has in memory is of before");
-    let refused = late.set(3).expect_err("the first has written");
-    assert!(refused.is(ErrorCode::StoreFailed), "{refused}");
-    assert_eq!(late.refusal(), ErrorCode::SoftStale);
-    late.kill();
-    late.serve();
-    assert_eq!(late.refusal(), ErrorCode::SoftStale);
-    assert_eq!(first.value(), 2);
-    first.set(4).expect("it goes on");
-}
-
 #[test]
 fn sec_k07_a_copy_of_a_disk_that_is_used_first_locks_the_original() {
     let tpm = Swtpm::blank();
-    let (mut original, copy) = twins(&tpm);
-    wins(&copy, &mut original);
+    let mut original = Soft::served(&tpm);
+    original.set(1).expect("nothing is in its way");
+    let mut copy = original.copied();
+    // It begins with a commit.
+    copy.serve();
+    copy.set(2).expect("nobody wrote since it read");
+    assert_eq!(original.value(), 1, "what it has in memory is of before");
+    let refused = original.set(3).expect_err("the other has written");
+    assert!(refused.is(ErrorCode::StoreFailed), "{refused}");
+    assert_eq!(original.refusal(), ErrorCode::SoftStale);
+    original.kill();
+    original.serve();
+    assert_eq!(original.refusal(), ErrorCode::SoftStale);
+    assert_eq!(copy.value(), 2);
+    copy.set(4).expect("it goes on");
 }
 
 #[test]
-fn sec_k07_a_copy_of_a_disk_is_refused_at_its_next_write_and_locked_at_its_next_open() {
+fn sec_k07_a_copy_of_a_disk_is_locked_once_the_original_has_written() {
     let tpm = Swtpm::blank();
-    let (original, mut copy) = twins(&tpm);
-    wins(&original, &mut copy);
+    let original = Soft::served(&tpm);
+    original.set(1).expect("nothing is in its way");
+    let mut copy = original.copied();
+    original.set(2).expect("nobody wrote since it read");
+    copy.serve();
+    assert_eq!(copy.refusal(), ErrorCode::SoftStale);
+    original.set(3).expect("it goes on");
 }
