@@ -55,6 +55,7 @@ pub fn begin(work: &mut Work<'_>, env: &Env<'_>, firm: &Firm, bytes: &[u8]) -> O
         return from_hex(&known.record.challenge);
     }
     check_own(work, &request)?;
+    check_same_tpm(firm, known.as_ref().map(|known| &known.record), &request)?;
     let tpm = request.body.tpm.as_ref().map(Tpm::read).transpose()?;
     let is_kept_by_tpm = request.body.anchor == AnchorClass::Tpm;
     if is_kept_by_tpm != tpm.is_some() {
@@ -221,6 +222,17 @@ fn check_own(work: &mut Work<'_>, request: &Enrollment) -> Outcome<()> {
     let met = met.and_then(|known| identity_in(&known.record.certificate));
     let is_own = [enrolled, met].into_iter().flatten().all(|k| k == request.body.identity_key);
     if is_own { Ok(()) } else { Err(ErrorCode::EnrollmentTaken.into()) }
+}
+
+/// Refuses a request for a container that was certified in another TPM, or in none: what is sealed
+/// moves to no other, so whoever asks has its keys and not its TPM.
+fn check_same_tpm(firm: &Firm, known: Option<&Enrolled>, request: &Enrollment) -> Outcome<()> {
+    let Some(known) = known.filter(|known| known.certificate.is_some()) else { return Ok(()) };
+    let before = file::write(FileKind::Enrollment, &[&from_hex(&known.request)?]);
+    let (before, _) = read_request(firm, &before)?;
+    let key = |body: &EnrollmentBody| body.tpm.as_ref().map(|tpm| tpm.attestation_key.clone());
+    let is_same = key(&before.body) == key(&request.body);
+    if is_same { Ok(()) } else { Err(ErrorCode::EnrollmentTaken.into()) }
 }
 
 /// The request that a proof answers, as it waits.

@@ -38,15 +38,21 @@ fn a_certified_container_is_certified_anew_under_the_next_key() {
     is(&begin(&stage, &thief), ErrorCode::EnrollmentTaken);
 }
 
+/// Its keys were read out of a helper's memory: they are not certified anew elsewhere.
 #[test]
-fn what_was_proved_stays_while_another_request_waits() {
+fn sec_k07_a_container_is_not_certified_anew_in_another_tpm() {
     let stage = Stage::new();
     let (applicant, certificate) = in_tpm(&stage, 9, &SoftTpm::new(1));
-    let before = stage.record::<Enrolled>(&hex(applicant.id.bytes())).proved;
-    let other = Applicant::new(9, stage.root_fp()).in_tpm(&SoftTpm::new(2)).again(3);
-    begin(&stage, &other).ok(200);
+    let before = stage.record::<Enrolled>(&hex(applicant.id.bytes()));
+    let stolen = || Applicant::new(9, stage.root_fp()).again(3);
+    for request in [stolen(), stolen().in_tpm(&SoftTpm::new(2))] {
+        is(&begin(&stage, &request), ErrorCode::EnrollmentTaken);
+    }
+    assert_eq!(stage.record::<Enrolled>(&hex(applicant.id.bytes())), before);
+    // What was proved stays what it is while its own request waits.
+    begin(&stage, &stolen().in_tpm(&SoftTpm::new(1))).ok(200);
     let after = stage.record::<Enrolled>(&hex(applicant.id.bytes()));
-    assert_eq!((after.proved, after.certificate), (before, Some(hex(&certificate))));
+    assert_eq!((after.proved, after.certificate), (before.proved, Some(hex(&certificate))));
 }
 
 #[test]
