@@ -186,7 +186,7 @@ mod tests {
         let wrapped: BTreeMap<_, Vec<_>> = wrapped.map(|(ban, by)| (ban, by.collect())).collect();
         // The C library of TPMs is the helper's alone: no server, client or program links it.
         let expected = [
-            ("strongroom-tpm", vec!["strongroom-tests"]),
+            ("strongroom-tpm", vec!["strongroom-benches", "strongroom-tests"]),
             ("tss-esapi", vec!["strongroom-tpm"]),
             ("tss-esapi-sys", vec!["strongroom-tpm", "tss-esapi"]),
             ("zip", vec!["rust_xlsxwriter"]),

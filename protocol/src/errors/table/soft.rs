@@ -35,8 +35,8 @@ macro_rules! soft_rows {
         "it was moved, or too much of the machine was replaced at once",
         "Move it back. Where that cannot be: strongroom tpm init --again.";
     SoftGraceOver = 0x0C08, Container, Denied,
-        "the machine changed, and the time to put that right ended at {a:time}",
-        "the virtual machine was copied or set back (0), or parts of it were replaced (1): {b}",
+        "the machine is a copy (0) or was rebuilt (1), {b}, and was borne until {a:time}",
+        "a virtual machine was copied or set back, or parts of the machine were replaced",
         "After parts were replaced: strongroom tpm rebind. Else: strongroom tpm init --again.";
     SoftDamaged = 0x0C0A, Container, Tamper,
         "the container's folder is damaged, or is none",
